@@ -75,6 +75,12 @@ impl Overlay {
         pgno <= self.base_visible
     }
 
+    /// How many of the base's pages still show through, given how many it has.
+    #[must_use]
+    pub fn shown_of(&self, base: u32) -> u32 {
+        self.base_visible.min(base)
+    }
+
     /// Fills `page` if the transaction wrote it.
     ///
     /// # Errors

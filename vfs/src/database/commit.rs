@@ -1,6 +1,6 @@
 //! From an open transaction to the store: the only writes that decide anything.
 //!
-//! Divisions: the transaction file · the conditional PUT · an unknown outcome.
+//! Divisions: committing · the conditional PUT · an unknown outcome.
 //!
 //! What must hold: a commit is acknowledged only after the store created the
 //! file for transaction base + 1, and is refused only where that file certainly
@@ -14,23 +14,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::outgoing::{Draft, Outgoing, Pages};
 use super::{Database, lock};
 use crate::error::{Error, Result};
 use crate::layout::FileName;
-use crate::ltx::{self, Encoder, Header, PageSize};
+use crate::ltx::PageSize;
 use crate::overlay::Overlay;
 use crate::snapshot::Snapshot;
-use crate::spill::Spill;
 use crate::stats::Stats;
-use crate::store::{Body, ErrorKind, Part, StoreError};
-use crate::sums;
-use crate::transaction_file::{Mark, TransactionFile, page_hash};
+use crate::store::{Body, ErrorKind, StoreError};
+use crate::transaction_file::Mark;
 
-/// Transaction files up to this size are sent from memory.
-const MEMORY_BODY: usize = 16 << 20;
-/// The encoder's output moves on when it has so many bytes.
-const DRAIN: usize = 1 << 20;
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// What an open transaction wants to commit.
@@ -40,23 +35,19 @@ pub struct Transaction<'a> {
     pub base: &'a Arc<Snapshot>,
     /// What it wrote.
     pub overlay: &'a Overlay,
-    /// Page size of the result.
-    pub page_size: PageSize,
-    /// Pages of the result, from its page 1.
-    pub page_count: u32,
-    /// The transaction empties the database for good.
-    pub drops: bool,
+    /// What the database is to be like afterwards.
+    pub shape: Shape,
 }
 
-/// A file on its way to the store.
-#[derive(Debug)]
-struct Outgoing {
-    name: FileName,
-    header: Header,
-    mark: Mark,
-    body: Body,
-    summary: ltx::Summary,
-    hashes: Vec<u64>,
+/// The outline of a database after a transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Page size.
+    pub page_size: PageSize,
+    /// Pages, from bytes 28 to 31 of page 1.
+    pub page_count: u32,
+    /// The transaction ends the database.
+    pub drops: bool,
 }
 
 /// A commit whose outcome is unknown.
@@ -84,21 +75,40 @@ impl Database {
     /// [`Error::Conflict`], [`Error::NotSent`], [`Error::Unknown`] and what makes
     /// a commit impossible; only after `Unknown` it may be in the store.
     pub fn commit(&self, transaction: &Transaction<'_>) -> Result<Arc<Snapshot>> {
+        let Transaction { base, overlay, shape } = *transaction;
+        let pages = pages_to_write(overlay, base.page_count, shape.page_count);
+        self.commit_pages(base, shape, pages, &mut |pgno, page| {
+            if !overlay.read(pgno, page)? {
+                page.fill(0); // Grown over, but never written by SQLite.
+            }
+            Ok(())
+        })
+    }
+
+    /// Commits `pages` (ascending) on top of `base`.
+    pub(super) fn commit_pages(
+        &self,
+        base: &Arc<Snapshot>,
+        shape: Shape,
+        pages: impl IntoIterator<Item = u32>,
+        read: &mut dyn FnMut(u32, &mut [u8]) -> Result<()>,
+    ) -> Result<Arc<Snapshot>> {
         let started = self.env.boot_time();
-        let base = transaction.base;
         self.check_writable(base)?;
         self.settle()?;
         if self.proof_expired() {
             self.refresh(Duration::ZERO)?;
         }
         self.check_head(base)?;
-        let (outgoing, pages) = self.encode(transaction)?;
+        let (outgoing, pages) = self.encode(&self.draft(base, shape), pages, read)?;
         self.prepare_store(base, &outgoing)?;
         let sent = self.env.boot_time();
         match self.send(&outgoing) {
             Outcome::Created => {
                 let next = self.created(base, &outgoing, sent)?;
-                self.keep_pages(&next, &pages);
+                if let Some(file) = next.tip() {
+                    self.keep_pages(file, &pages);
+                }
                 self.stats.committed(self.env.boot_time().saturating_sub(started));
                 Ok(next)
             }
@@ -115,6 +125,43 @@ impl Database {
                 *lock(&self.pending) = Some(Pending { outgoing, base: Arc::clone(base), cause });
                 Err(error)
             }
+        }
+    }
+
+    fn draft(&self, base: &Snapshot, shape: Shape) -> Draft {
+        let txid = base.txid + 1;
+        let own = self.env.random();
+        Draft {
+            name: FileName { level: 0, min: txid, max: txid },
+            page_size: shape.page_size,
+            page_count: shape.page_count,
+            timestamp_ms: self.env.wall_ms().max(base.timestamp_ms),
+            node_id: base.tip().map_or_else(|| self.env.random(), |tip| tip.header.node_id),
+            mark: Some(Mark { own, parent: base.identity(), dropped: shape.drops }),
+        }
+    }
+
+    /// What must be in the store before the transaction file.
+    fn prepare_store(&self, base: &Snapshot, outgoing: &Outgoing) -> Result<()> {
+        if let (0, Some(retention)) = (base.txid, self.options.retention) {
+            self.record_retention(retention)?;
+        }
+        self.put_sums(outgoing)
+    }
+
+    fn record_retention(&self, retention: Duration) -> Result<()> {
+        let millis = retention.as_millis() as u64;
+        let text = format!("level0_ms={millis}\n");
+        let key = self.layout.retention_key();
+        match self.store.create(&key, &Body::Memory(Bytes::from(text)), self.env.wall_ms()) {
+            Ok(()) => {
+                self.retention_ms.store(millis, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) if error.kind == ErrorKind::AlreadyExists => {
+                self.learn_retention(&self.list()?)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -165,111 +212,11 @@ impl Database {
     }
 }
 
-// The transaction file.
-
-/// Pages of a small transaction, kept to fill the cache after the commit.
-type Pages = Vec<(u32, Vec<u8>)>;
-
-impl Database {
-    fn encode(&self, transaction: &Transaction<'_>) -> Result<(Outgoing, Pages)> {
-        let Transaction { base, overlay, page_size, page_count, drops } = *transaction;
-        let txid = base.txid + 1;
-        let name = FileName { level: 0, min: txid, max: txid };
-        let mark = Mark { own: self.env.random(), parent: base.identity(), dropped: drops };
-        let now = self.env.wall_ms();
-        let mut header =
-            Header::new(page_size, page_count, (txid, txid), now.max(base.timestamp_ms));
-        header.node_id = base.tip().map_or_else(|| self.env.random(), |tip| tip.header.node_id);
-        header.reserved = mark.encode();
-
-        let failed = |error: ltx::EncodeError| self.history_error(error);
-        let mut sink = Spill::new(&self.options.cache_dir, MEMORY_BODY);
-        let mut buffer = Vec::new();
-        let mut encoder = Encoder::new(header.clone(), &mut buffer).map_err(failed)?;
-        let mut page = vec![0; page_size.get()];
-        let mut hashes = Vec::new();
-        let mut pages = Vec::new();
-        for pgno in pages_to_write(overlay, base.page_count, page_count, page_size) {
-            if !overlay.read(pgno, &mut page)? {
-                page.fill(0); // Grown over, but never written by SQLite.
-            }
-            hashes.push(page_hash(&page));
-            if hashes.len() * page.len() <= MEMORY_BODY {
-                pages.push((pgno, page.clone()));
-            }
-            encoder.page(pgno, &page, &mut buffer).map_err(failed)?;
-            if buffer.len() >= DRAIN {
-                sink.write_at(&buffer, sink.len())?;
-                buffer.clear();
-            }
-        }
-        let summary = encoder.finish(&mut buffer).map_err(failed)?;
-        let body = if sink.len() == 0 {
-            Body::Memory(Bytes::from(buffer))
-        } else {
-            sink.write_at(&buffer, sink.len())?;
-            Body::File { len: sink.len(), file: Arc::new(sink.into_file()?) }
-        };
-        let limit = self.store.max_object_size();
-        if summary.size > limit {
-            let store = self.store.url().to_owned();
-            return Err(Error::TooLarge { size: summary.size, limit, store });
-        }
-        Ok((Outgoing { name, header, mark, body, summary, hashes }, pages))
-    }
-
-    /// What must be in the store before the transaction file.
-    fn prepare_store(&self, base: &Snapshot, outgoing: &Outgoing) -> Result<()> {
-        if let (0, Some(retention)) = (base.txid, self.options.retention) {
-            self.record_retention(retention)?;
-        }
-        self.put_sums(outgoing.summary.size, outgoing.summary.file_checksum, &outgoing.hashes)
-    }
-
-    /// Writes the page sums of a file that readers will not read whole.
-    pub(super) fn put_sums(&self, size: u64, checksum: u64, hashes: &[u64]) -> Result<()> {
-        if size > super::load::WHOLE {
-            let sums = Body::Memory(Bytes::from(sums::encode(checksum, hashes)));
-            self.store.put(&self.layout.sums_key(checksum), &sums)?;
-        }
-        Ok(())
-    }
-
-    fn record_retention(&self, retention: Duration) -> Result<()> {
-        let millis = retention.as_millis() as u64;
-        let text = format!("level0_ms={millis}\n");
-        let key = self.layout.retention_key();
-        match self.store.create(&key, &Body::Memory(Bytes::from(text)), self.env.wall_ms()) {
-            Ok(()) => {
-                self.retention_ms.store(millis, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(error) if error.kind == ErrorKind::AlreadyExists => self.learn_retention(&self.list()?),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn keep_pages(&self, next: &Snapshot, pages: &Pages) {
-        let Some(file) = next.tip() else { return };
-        for (pgno, page) in pages {
-            if let Some(position) = file.position(*pgno) {
-                self.cache(file.header.page_size).insert(file, position, page);
-            }
-        }
-    }
-}
-
-/// The overlay's pages and every page the file grows by, without the lock page.
-fn pages_to_write(
-    overlay: &Overlay,
-    base_count: u32,
-    page_count: u32,
-    page_size: PageSize,
-) -> Vec<u32> {
-    let kept = (1..=page_count.min(base_count)).take_while(|&pgno| overlay.shows_base(pgno)).count();
-    let mut pages: Vec<u32> = overlay.pages().filter(|&pgno| pgno as usize <= kept).collect();
-    pages.extend(kept as u32 + 1..=page_count);
-    pages.retain(|&pgno| pgno != page_size.lock_page());
+/// The overlay's pages and every page the file grows by.
+fn pages_to_write(overlay: &Overlay, base_count: u32, page_count: u32) -> Vec<u32> {
+    let kept = overlay.shown_of(base_count).min(page_count);
+    let mut pages: Vec<u32> = overlay.pages().take_while(|&pgno| pgno <= kept).collect();
+    pages.extend(kept + 1..=page_count);
     pages
 }
 
@@ -289,7 +236,7 @@ impl Database {
             };
             match error.kind {
                 ErrorKind::AlreadyExists => match self.mark_of(&key) {
-                    Ok(Some(Some(mark))) if mark == outgoing.mark => return Outcome::Created,
+                    Ok(Some(mark)) if mark == outgoing.mark() => return Outcome::Created,
                     Ok(Some(_)) => return Outcome::Taken,
                     // "Exists" for a key that does not: the store was busy with it. Try again.
                     Ok(None) => doubtful = Some(error.clone()),
@@ -316,7 +263,7 @@ impl Database {
     }
 
     /// Waits between half and all of `pause`, and doubles it for the next time.
-    fn pause(&self, pause: &mut Duration) {
+    pub(super) fn pause(&self, pause: &mut Duration) {
         let half = pause.as_micros() as u64 / 2;
         let jitter = if half == 0 { 0 } else { self.env.random() % half };
         self.env.sleep(Duration::from_micros(half + jitter));
@@ -335,14 +282,7 @@ impl Database {
             self.store.delete(&[self.layout.key(outgoing.name)])?;
             return Err(self.lost(base));
         }
-        let file = self.written_file(
-            outgoing.name,
-            outgoing.header.clone(),
-            outgoing.summary.clone(),
-        )?;
-        for (position, hash) in (0u32..).zip(&outgoing.hashes) {
-            file.set_hash(position, *hash);
-        }
+        let file = self.written_file(outgoing)?;
         let next = Arc::new(base.apply(&file));
         self.install(&next);
         self.prove(sent);
@@ -398,25 +338,5 @@ impl Database {
         lock(&self.pending).as_ref().map(|commit| {
             format!("transaction {}: {}", commit.outgoing.name.max, commit.cause)
         })
-    }
-
-    /// Reads a whole object of this database's store.
-    pub(super) fn object(&self, key: &str) -> Result<Bytes> {
-        Ok(self.store.get(key, Part::Whole)?.bytes)
-    }
-
-    /// A file of this process's own making, with the hashes of its pages.
-    pub(super) fn file_with_hashes(
-        &self,
-        name: FileName,
-        header: Header,
-        summary: ltx::Summary,
-        hashes: &[u64],
-    ) -> Result<Arc<TransactionFile>> {
-        let file = self.written_file(name, header, summary)?;
-        for (position, hash) in (0u32..).zip(hashes) {
-            file.set_hash(position, *hash);
-        }
-        Ok(file)
     }
 }

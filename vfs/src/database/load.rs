@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
+use super::outgoing::Outgoing;
 use super::{Database, lock};
 use crate::error::{Error, Result};
 use crate::layout::FileName;
@@ -38,7 +39,7 @@ impl Files {
         self.files.iter().map(|(name, ..)| *name).collect()
     }
 
-    fn size(&self, name: FileName) -> u64 {
+    pub(super) fn size(&self, name: FileName) -> u64 {
         self.files.iter().find(|(other, ..)| *other == name).map_or(0, |(_, size, _)| *size)
     }
 }
@@ -103,7 +104,7 @@ impl Database {
 
     /// Header, index and checksum of each file, newest first so that the pages of
     /// small files that are still current can go to the cache on the way.
-    fn load_files(&self, names: &[(FileName, u64)]) -> Result<Vec<Arc<TransactionFile>>> {
+    pub(super) fn load_files(&self, names: &[(FileName, u64)]) -> Result<Vec<Arc<TransactionFile>>> {
         let mut loaded = Vec::with_capacity(names.len());
         let mut seen = HashSet::new();
         for batch in names.rchunks(BATCH) {
@@ -149,21 +150,21 @@ impl Database {
         mut wanted: impl FnMut(u32) -> bool,
     ) -> Result<Arc<TransactionFile>> {
         let key = self.layout.key(name);
-        let verified = ltx::decode(bytes)
-            .map_err(|error| Error::Damaged { key: key.clone(), detail: error.to_string() })?;
-        let file = self.known_file(
-            name,
-            bytes.len() as u64,
-            verified.header().clone(),
-            verified.file_checksum(),
-            verified.index().to_vec(),
-        )?;
+        // Two passes: nothing may be kept before the checksum has proven the whole.
+        let damaged = |error: ltx::DecodeError| Error::Damaged {
+            key: key.clone(),
+            detail: error.to_string(),
+        };
+        let (header, summary) = ltx::decode(bytes).map_err(damaged)?.into_parts();
+        let file =
+            self.known_file(name, summary.size, header, summary.file_checksum, summary.index)?;
         let cache = self.cache(file.header.page_size);
-        for (position, page) in (0u32..).zip(verified.pages()) {
-            let (pgno, page) =
-                page.map_err(|error| Error::Damaged { key: key.clone(), detail: error.to_string() })?;
+        let mut page = vec![0; file.header.page_size.get()];
+        for (position, entry) in (0u32..).zip(file.index()) {
+            let frame = &bytes[entry.offset as usize..][..entry.size as usize];
+            ltx::decode_frame(frame, file.header.page_size, &mut page).map_err(damaged)?;
             file.set_hash(position, page_hash(&page));
-            if wanted(pgno) {
+            if wanted(entry.pgno) {
                 cache.insert(&file, position, &page);
             }
         }
@@ -229,14 +230,15 @@ impl Database {
         Ok(file)
     }
 
-    /// Registers a file this process wrote.
-    pub(super) fn written_file(
-        &self,
-        name: FileName,
-        header: ltx::Header,
-        summary: ltx::Summary,
-    ) -> Result<Arc<TransactionFile>> {
-        self.known_file(name, summary.size, header, summary.file_checksum, summary.index)
+    /// Registers a file this process wrote, with the hashes of its pages.
+    pub(super) fn written_file(&self, outgoing: &Outgoing) -> Result<Arc<TransactionFile>> {
+        let ltx::Summary { size, file_checksum, index, .. } = outgoing.summary.clone();
+        let file =
+            self.known_file(outgoing.name, size, outgoing.header.clone(), file_checksum, index)?;
+        for (position, hash) in (0u32..).zip(&outgoing.hashes) {
+            file.set_hash(position, *hash);
+        }
+        Ok(file)
     }
 
     /// Reads one transaction file by name, whole if it is not large.

@@ -1,18 +1,20 @@
 //! One database of a store, as this process knows it.
 //!
 //! The rooms: `load` (listing and files -> snapshot), `head` (what is newest,
-//! and how we know), `pages` (snapshot -> bytes), `commit` (overlay -> store),
+//! and how we know), `pages` (snapshot -> bytes), `outgoing` (pages -> a transaction
+//! file), `commit` (a transaction file -> the store, if nobody was first),
 //! `history` (the past), `compact` (fewer files, the same history), `transfer`
 //! (plain database files in and out).
 //!
 //! All connections of a process that open one database share one [`Database`].
-//! Lock order: `proof`, then `pending`, then any other.
+//! Lock order: `pending`, then `proof`, then any other.
 
 mod commit;
 mod compact;
 mod head;
 mod history;
 mod load;
+mod outgoing;
 mod pages;
 mod transfer;
 
@@ -34,10 +36,11 @@ use crate::stats::Stats;
 use crate::store::Store;
 use crate::transaction_file::TransactionFile;
 
-pub use commit::Transaction;
+pub use commit::{Shape, Transaction};
 pub use compact::Compacted;
 pub use history::Version;
 pub use pages::ReadAhead;
+pub use transfer::{PlainFile, is_database, page_size_of};
 
 use commit::Pending;
 

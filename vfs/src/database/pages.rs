@@ -94,6 +94,44 @@ impl Database {
         Err(Error::Expired { database: self.name().to_owned(), txid: snapshot.txid })
     }
 
+    /// Fills `page` with what lies at `location`.
+    pub(super) fn page_at(
+        &self,
+        location: &Location,
+        page: &mut [u8],
+        ahead: &mut ReadAhead,
+    ) -> Result<()> {
+        if self.cache(location.file.header.page_size).read(&location.file, location.position, page) {
+            return Ok(());
+        }
+        self.fetch(location, page, ahead).map_err(|error| match error {
+            PageError::Gone => self.history_error(format!("{} was removed", location.file.key)),
+            PageError::Other(error) => error,
+        })
+    }
+
+    /// Reads a file from end to end and holds it against its checksum, whatever is
+    /// known of it already.
+    pub(super) fn prove_content(
+        &self,
+        file: &Arc<TransactionFile>,
+    ) -> std::result::Result<(), PageError> {
+        if file.size <= WHOLE {
+            return self.read_whole(file);
+        }
+        self.read_through(file)
+    }
+
+    fn read_whole(&self, file: &Arc<TransactionFile>) -> std::result::Result<(), PageError> {
+        let fetched = self.store.get(&file.key, Part::Whole)?;
+        let again = self.whole_file(file.name, &fetched.bytes, |_| true)?;
+        if Arc::ptr_eq(file, &again) {
+            return Ok(());
+        }
+        let detail = "it is another file than when this process first saw it".to_owned();
+        Err(PageError::Other(Error::Damaged { key: file.key.clone(), detail }))
+    }
+
     fn fetch(
         &self,
         location: &Location,
@@ -159,9 +197,7 @@ impl Database {
             return Ok(());
         }
         if file.size <= WHOLE {
-            let fetched = self.store.get(&file.key, Part::Whole)?;
-            let again = self.whole_file(file.name, &fetched.bytes, |_| true)?;
-            return self.take_hashes(file, &again).map_err(PageError::Other);
+            return self.read_whole(file);
         }
         match self.store.get(&self.layout.sums_key(file.checksum), Part::Whole) {
             Ok(fetched) if sums::apply(&fetched.bytes, file) => return Ok(()),
@@ -173,14 +209,6 @@ impl Database {
             Err(error) => return Err(error.into()),
         }
         self.read_through(file)
-    }
-
-    fn take_hashes(&self, file: &Arc<TransactionFile>, again: &Arc<TransactionFile>) -> Result<()> {
-        if Arc::ptr_eq(file, again) {
-            return Ok(());
-        }
-        let detail = "it is another file than when this process first saw it".to_owned();
-        Err(Error::Damaged { key: file.key.clone(), detail })
     }
 
     /// Reads a large file from end to end, proving it by its own checksum.
