@@ -59,24 +59,16 @@ impl Engine {
     #[must_use]
     pub fn current() -> Arc<Self> {
         let pid = std::process::id();
-        if let Some(engine) = CURRENT.load_full() {
-            if engine.pid == pid {
-                return engine;
+        loop {
+            let current = CURRENT.load();
+            if let Some(engine) = current.as_ref().filter(|engine| engine.pid == pid) {
+                return Arc::clone(engine);
             }
-            // The parent's: its locks may be held for ever by threads that are not here.
-            std::mem::forget(engine);
+            let fresh = Arc::new(Self::new(Arc::new(System), Box::new(open_store)));
+            // Never freed: in a child its locks may be held by threads that are not there.
+            std::mem::forget(Arc::clone(&fresh));
+            CURRENT.compare_and_swap(&*current, Some(fresh));
         }
-        let fresh = Arc::new(Self::new(Arc::new(System), Box::new(open_store)));
-        let previous = CURRENT.swap(Some(Arc::clone(&fresh)));
-        if let Some(other) = previous {
-            if other.pid == pid {
-                // Another thread was faster; both are empty, but there must be one.
-                CURRENT.store(Some(Arc::clone(&other)));
-                return other;
-            }
-            std::mem::forget(other);
-        }
-        fresh
     }
 
     /// An engine in a world of its own, for simulations.

@@ -285,7 +285,10 @@ impl BlobFile {
         }
         let database = self.database.as_ref().ok_or(Error::Forked)?;
         let before = Arc::clone(&snapshot);
-        database.read_page(&mut snapshot, pgno, page, &mut self.ahead)?;
+        if !database.read_cached(&snapshot, pgno, page) {
+            self.engine.check_process()?;
+            database.read_stored(&mut snapshot, pgno, page, &mut self.ahead)?;
+        }
         if pgno == 1 {
             snapshot.keep_page_one(page);
         }

@@ -18,7 +18,7 @@ pub struct Layout {
 }
 
 /// A transaction file's place: its level and the transactions it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileName {
     /// 0 for a single transaction, 1 to 8 for compacted ones, 9 for snapshots.
     pub level: u8,
@@ -105,6 +105,16 @@ impl Layout {
         }
         keys
     }
+}
+
+/// The database that a key of a transaction file belongs to.
+#[must_use]
+pub fn database_of(style: KeyStyle, key: &str) -> Option<&str> {
+    let mut name = key.rsplit_once('/')?.0.rsplit_once('/')?.0;
+    if style == KeyStyle::Decimal {
+        name = name.strip_suffix("/ltx")?;
+    }
+    Layout::new(style, name).parse(key).map(|_| name)
 }
 
 /// Whether `name` can be a database's name, else what is wrong with it.

@@ -140,8 +140,14 @@ fn point(lookup: &dyn Lookup) -> Result<Point, String> {
     }
 }
 
-fn default_cache_dir() -> PathBuf {
-    let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+/// The cache directory where none is given.
+#[must_use]
+pub fn default_cache_dir() -> PathBuf {
+    let from =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(directory) = from("SQLBRIDGE_CACHE_DIR") {
+        return directory;
+    }
     from("XDG_CACHE_HOME")
         .or_else(|| from("HOME").map(|home| home.join(".cache")))
         .unwrap_or_else(std::env::temp_dir)

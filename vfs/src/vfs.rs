@@ -14,7 +14,7 @@ use crate::file::BlobFile;
 use crate::journal::Journal;
 use crate::layout::check_name;
 use crate::options::{OPTIONS, Options, Point};
-use crate::store::{KeyStyle, location};
+use crate::store::location;
 
 /// The VFS's name in `vfs=`.
 pub const NAME: &str = "sqlbridge";
@@ -51,7 +51,7 @@ impl Target {
         };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            parameters.push((name.to_owned(), value.to_owned()));
+            parameters.push((percent_decode(name), percent_decode(value)));
         }
         parameters.retain(|(name, _)| !SQLITES_OWN.contains(&name.as_str()));
         let mut target = Self { store: String::new(), name: String::new(), parameters };
@@ -69,6 +69,19 @@ impl Target {
         };
         check_name(&target.name).map_err(Error::Refused)?;
         Ok(target)
+    }
+
+    /// A database by name in a store given by URL, with settings as in a query.
+    ///
+    /// # Errors
+    /// A sentence: the name cannot be a database's.
+    pub fn in_store_url(store: &str, query: &str, name: &str) -> Result<Self> {
+        let mut parameters = vec![("store".to_owned(), store.to_owned())];
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            parameters.push((percent_decode(key), percent_decode(value)));
+        }
+        Self::parse(name, parameters)
     }
 
     /// The value of a setting: parameter, else environment.
@@ -89,9 +102,9 @@ impl Target {
     ///
     /// # Errors
     /// A sentence that names the wrong one.
-    pub fn options(&self, style: KeyStyle, local: bool) -> Result<Options> {
-        let _ = style;
-        Options::parse(&|name: &str| self.options_lookup(name), local).map_err(Error::Refused)
+    pub fn options(&self) -> Result<Options> {
+        let lookup = |name: &str| self.options_lookup(name);
+        Options::parse(&lookup, self.is_local()).map_err(Error::Refused)
     }
 
     /// The parameters that are the store's.
@@ -122,6 +135,12 @@ impl Target {
         let directory = location::path_of_url(&self.store)?;
         Some(directory.join(&self.name))
     }
+}
+
+/// Decodes a part of a URI; bytes that are not UTF-8 are replaced, as SQLite's own are.
+#[must_use]
+pub fn percent_decode(text: &str) -> String {
+    String::from_utf8_lossy(&location::percent_decode(text)).into_owned()
 }
 
 fn store_also_reads(name: &str) -> bool {
@@ -185,24 +204,26 @@ impl BlobVfs {
         let path = name.path().map_err(|_| Error::Refused("the file name is not UTF-8".to_owned()))?;
         let target = Target::parse(path, name.parameters())?;
         refuse_plain_file(&target)?;
-        let options = target.options(KeyStyle::Hex, target.is_local())?;
+        let options = target.options()?;
         let database = engine.database(&target, &options)?;
         let no_database = || Error::NoDatabase {
             database: target.name.clone(),
             store: database.store().url().to_owned(),
         };
+        if !database.exists() {
+            // A dropped database stays dropped, even if the object it came from is still there.
+            let importable = if database.head().txid == 0 { database.importable()? } else { None };
+            if let Some(key) = importable {
+                let plain = database.plain_object(&**database.store(), &key)?;
+                import_once(&database, &plain)?;
+            } else if options.point != Point::Head || !flags.contains(OpenFlags::CREATE) {
+                return Err(no_database());
+            }
+        }
         let fixed = match options.point {
             Point::Head => None,
             point => Some(database.snapshot_at(point)?),
         };
-        if !database.exists() {
-            if let Some(key) = database.importable()? {
-                let plain = database.plain_object(&key)?;
-                import_once(&database, &plain)?;
-            } else if fixed.is_some() || !flags.contains(OpenFlags::CREATE) {
-                return Err(no_database());
-            }
-        }
         let read_only = fixed.is_some() || flags.contains(OpenFlags::READONLY);
         Ok((BlobFile::new(engine, database, options, fixed, read_only), read_only))
     }
@@ -258,7 +279,7 @@ impl Vfs for BlobVfs {
                 }
                 Err(error) => {
                     (self.engine)().record(None, &error);
-                    Err(error.code().max_for_open())
+                    Err(error.code())
                 }
             };
         }

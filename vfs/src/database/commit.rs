@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::outgoing::{Draft, Outgoing, Pages};
+use super::outgoing::{Draft, Outgoing};
 use super::{Database, lock};
 use crate::error::{Error, Result};
 use crate::layout::FileName;
@@ -94,7 +94,9 @@ impl Database {
         read: &mut dyn FnMut(u32, &mut [u8]) -> Result<()>,
     ) -> Result<Arc<Snapshot>> {
         let started = self.env.boot_time();
-        self.check_writable(base)?;
+        if let Some(error) = lock(&self.diverged).clone() {
+            return Err(error);
+        }
         self.settle()?;
         if self.proof_expired() {
             self.refresh(Duration::ZERO)?;
@@ -169,11 +171,11 @@ impl Database {
     ///
     /// # Errors
     /// A sentence that says why not and what to do.
-    pub fn check_writable(&self, base: &Snapshot) -> Result<()> {
+    pub fn check_writable(&self, base: &Snapshot, adopt: bool) -> Result<()> {
         if let Some(error) = lock(&self.diverged).clone() {
             return Err(error);
         }
-        if base.txid > 0 && base.mark().is_none() && !self.options.adopt {
+        if base.txid > 0 && base.mark().is_none() && !adopt {
             return Err(Error::ReadOnly(format!(
                 "the newest transaction of {} was written by Litestream, which would overwrite ours: stop it, then open with adopt=1 to write",
                 self.name()

@@ -21,14 +21,16 @@ use crate::transaction_file::{Mark, TransactionFile};
 
 /// A listing may lag behind; it is asked for again so many times before a gap is believed.
 const LISTINGS: u32 = 3;
+/// BEGIN IMMEDIATE asks at SHARED and again at RESERVED; within this time once is enough.
+const JUST_ASKED: Duration = Duration::from_millis(100);
 
 impl Database {
     /// The snapshot for a new read transaction, not older than `max_staleness` allows.
     ///
     /// # Errors
-    /// The store is out of reach (unless `offline_reads` is set), the history was
+    /// The store is out of reach (unless `offline` is set), the history was
     /// replaced, or an unknown COMMIT cannot be settled.
-    pub fn begin_read(&self, max_staleness: Duration) -> Result<Arc<Snapshot>> {
+    pub fn begin_read(&self, max_staleness: Duration, offline: bool) -> Result<Arc<Snapshot>> {
         if let Some(error) = lock(&self.diverged).clone() {
             return Err(error);
         }
@@ -36,7 +38,7 @@ impl Database {
         match fresh {
             Ok(()) => Ok(self.head()),
             Err(Error::Store(error) | Error::Unknown { cause: error, .. })
-                if self.options.offline_reads && error.kind != ErrorKind::Denied =>
+                if offline && error.kind != ErrorKind::Denied =>
             {
                 Ok(self.head())
             }
@@ -60,6 +62,15 @@ impl Database {
             return Ok(());
         }
         self.ask(&mut proof)
+    }
+
+    /// Asks for news at the start of a write, unless the read transaction's own start
+    /// has just done so: a lost race is then found before any work is done.
+    ///
+    /// # Errors
+    /// As for [`Database::refresh`].
+    pub fn refresh_for_write(&self, max_staleness: Duration) -> Result<()> {
+        self.refresh(max_staleness.max(JUST_ASKED))
     }
 
     fn proof_age(&self, now: Duration) -> Duration {

@@ -195,6 +195,13 @@ impl Database {
         lock(&self.writer).is_some()
     }
 
+    /// Whether there is a database: a transaction, and not one that dropped it.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        let head = self.head();
+        head.txid > 0 && !compact::is_dropped(&head)
+    }
+
     /// How long level-0 files stay.
     fn retention(&self) -> Duration {
         Duration::from_millis(self.retention_ms.load(Ordering::Relaxed))

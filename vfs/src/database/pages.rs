@@ -76,15 +76,38 @@ impl Database {
         page: &mut [u8],
         ahead: &mut ReadAhead,
     ) -> Result<()> {
+        if self.read_cached(snapshot, pgno, page) {
+            return Ok(());
+        }
+        self.read_stored(snapshot, pgno, page, ahead)
+    }
+
+    /// The same for pages that are here already; false where the store must be asked.
+    pub fn read_cached(&self, snapshot: &Snapshot, pgno: u32, page: &mut [u8]) -> bool {
+        let Some(location) = snapshot.locate(pgno) else {
+            page.fill(0);
+            return true;
+        };
+        let cache = self.cache(location.file.header.page_size);
+        cache.read(&location.file, location.position, page)
+    }
+
+    /// The same for pages that must come from the store.
+    ///
+    /// # Errors
+    /// As for [`Database::read_page`].
+    pub fn read_stored(
+        &self,
+        snapshot: &mut Arc<Snapshot>,
+        pgno: u32,
+        page: &mut [u8],
+        ahead: &mut ReadAhead,
+    ) -> Result<()> {
         for _ in 0..2 {
             let Some(location) = snapshot.locate(pgno) else {
                 page.fill(0);
                 return Ok(());
             };
-            let cache = self.cache(location.file.header.page_size);
-            if cache.read(&location.file, location.position, page) {
-                return Ok(());
-            }
             match self.fetch(location, page, ahead) {
                 Ok(()) => return Ok(()),
                 Err(PageError::Gone) => *snapshot = self.replan(snapshot)?,

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::ltx::PageSize;
 use crate::snapshot::Snapshot;
 use crate::spill::Spill;
-use crate::store::{Body, Part};
+use crate::store::{Body, Part, Store};
 
 /// How much of an object is read at once.
 const PART: u64 = 8 << 20;
@@ -134,20 +134,20 @@ impl Database {
         Ok(None)
     }
 
-    /// Copies an object of this store to a temporary file, to import it.
+    /// Copies an object to a temporary file, to import it.
     ///
     /// # Errors
     /// The store is out of reach, the disk is full, it is no database.
-    pub fn plain_object(&self, key: &str) -> Result<PlainFile> {
+    pub fn plain_object(&self, store: &dyn Store, key: &str) -> Result<PlainFile> {
         let mut copy = Spill::new(&self.options.cache_dir, 0);
         loop {
-            let part = self.store.get(key, Part::Range(copy.len()..copy.len() + PART))?;
+            let part = store.get(key, Part::Range(copy.len()..copy.len() + PART))?;
             copy.write_at(&part.bytes, part.offset)?;
             if copy.len() >= part.object_size {
                 break;
             }
         }
-        PlainFile::new(copy.into_file()?, format!("{key} in {}", self.store.url()))
+        PlainFile::new(copy.into_file()?, format!("{key} in {}", store.url()))
     }
 
     /// Writes the snapshot as a plain database file.

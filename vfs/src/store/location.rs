@@ -149,8 +149,18 @@ pub fn url_of_path(path: &Path) -> String {
     url
 }
 
+/// The directory that a store URL names; none for stores that are no directory.
+#[must_use]
+pub fn path_of_url(url: &str) -> Option<PathBuf> {
+    let url = url.split_once('?').map_or(url, |(url, _)| url);
+    match Place::parse(url) {
+        Ok(Place::Directory(path)) => Some(path),
+        _ => None,
+    }
+}
+
 /// Replaces `%XX`; what is no such triple stays as it is.
-fn percent_decode(text: &str) -> Vec<u8> {
+pub(crate) fn percent_decode(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
