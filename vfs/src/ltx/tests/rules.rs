@@ -277,7 +277,8 @@ fn the_index_describes_the_pages() {
     let page = [1; 512];
     let forge = || Forge::new(&delta(9)).literal(2, &page).literal(4, &page);
     decode(&forge().finish()).unwrap();
-    let changes: [(u64, fn(&mut Vec<IndexEntry>)); 6] = [
+    type Change = fn(&mut Vec<IndexEntry>);
+    let changes: [(u64, Change); 6] = [
         (1156, |index| index[0].pgno = 3),
         (1157, |index| index[0].offset += 1),
         (1158, |index| index[0].size += 1),
