@@ -5,6 +5,8 @@
 //! `LITESTREAM` in the environment, the path of its binary (0.5.16 or later), that
 //! binary must restore what we write; without, our own restore must.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};

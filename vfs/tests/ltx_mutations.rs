@@ -1,5 +1,12 @@
 //! The fuzz targets' short form: thousands of damaged files, the same ones in every run.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 #[allow(
     unreachable_pub,
     reason = "the fuzz targets share this file and need it public"
