@@ -187,7 +187,10 @@ pub enum DecodeError {
         offset: u64,
     },
     /// The size of the object rules out that it is an LTX file.
-    #[error("an object of {size} bytes is not an LTX file whose last {tail} bytes these are")]
+    #[error(
+        "an object of {size} bytes is too small for an LTX file, or the {tail} bytes given \
+         are not its end"
+    )]
     ObjectSize {
         /// The object's size.
         size: u64,

@@ -200,12 +200,12 @@ impl FrameHeader {
         };
         // Magic, flags, block size, and the descriptor's checksum behind optional fields.
         more(frame, 7)?;
-        let flags = frame[4];
-        let (has, block_checksums) = (|bit: u8| flags & bit != 0, flags & 0x10 != 0);
-        if !frame.starts_with(&LZ4_FRAME_MAGIC) || !has(0x04) {
+        let has = |bit: u8| frame[4] & bit != 0;
+        let (block_checksums, content_size) = (has(0x10), has(0x08));
+        let (content_checksum, dictionary) = (has(0x04), has(0x01));
+        if !frame.starts_with(&LZ4_FRAME_MAGIC) || !content_checksum {
             return Err(self.damaged(PayloadError::NotAFrame));
         }
-        let (content_size, dictionary) = (has(0x08), has(0x01));
         more(
             frame,
             usize::from(content_size) * 8 + usize::from(dictionary) * 4,
