@@ -143,3 +143,21 @@ def test_every_store_can_be_looked_at(store):
     store.delete("c")
     assert store.keys() == ["a/b.bin"]
     assert isinstance(store, S3Store) == store.hex_levels
+
+
+def test_lax_and_racy(faulty, s3):
+    create(s3, "lax/a", b"first")
+    faulty.fault("lax", "PUT")
+    create(s3, "lax/a", b"second")
+    assert s3.get_object(Bucket="bucket", Key="lax/a")["Body"].read() == b"second"
+    faulty.fault("racy", "PUT")
+    create(s3, "racy/a")
+    with pytest.raises(ClientError):
+        create(s3, "racy/a")
+    outcomes = []
+    threads = [threading.Thread(target=lambda: outcomes.append(create(s3, "racy/b"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(outcomes) == 4, "all that looked at once have won"

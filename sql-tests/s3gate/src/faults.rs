@@ -33,6 +33,10 @@ pub(crate) enum Action {
     Stale,
     /// `latency_ms` pass before the request is looked at.
     Slow,
+    /// A conditional write is done as if it had no condition.
+    Lax,
+    /// A conditional write looks first and writes `latency_ms` later, whoever came in between.
+    Racy,
 }
 
 /// Which requests a rule is about; what is absent matches everything.

@@ -112,7 +112,8 @@ async fn answer(
     if struck(Action::DropBefore) {
         return Err("dropped before".into());
     }
-    if struck(Action::Slow) || struck(Action::HangBefore) {
+    let absent = struck(Action::Racy) && !gate.path(&target).exists();
+    if struck(Action::Slow) || struck(Action::Racy) || struck(Action::HangBefore) {
         tokio::time::sleep(pause).await;
     }
     if struck(Action::HangBefore) {
@@ -130,8 +131,9 @@ async fn answer(
 
     let listing = (target.method == "LIST").then(|| parts.uri.to_string());
     let request = Request::from_parts(parts, s3s::Body::from(body));
+    let overwrite = absent || struck(Action::Lax);
     // A task of its own: it goes on when the client's connection does not.
-    let response = tokio::spawn(apply(Arc::clone(&gate), target, request)).await??;
+    let response = tokio::spawn(apply(Arc::clone(&gate), target, request, overwrite)).await??;
 
     if struck(Action::HangAfter) {
         tokio::time::sleep(pause).await;
@@ -161,6 +163,7 @@ async fn apply(
     gate: Arc<Gate>,
     target: Target,
     request: Request<s3s::Body>,
+    overwrite: bool,
 ) -> Result<Response<s3s::Body>, Failure> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let creates_bucket = target.key.is_empty() && *request.method() == Method::PUT;
@@ -173,6 +176,9 @@ async fn apply(
         gate.service.call(request).await
     } else {
         let _exclusive = gate.exclusion.write().await;
+        if overwrite && gate.path(&target).is_file() {
+            std::fs::remove_file(gate.path(&target))?;
+        }
         gate.service.call(request).await
     };
     let response = response.map_err(|e| format!("{e:?}"))?;
@@ -183,6 +189,10 @@ async fn apply(
 impl Gate {
     fn lock(&self) -> MutexGuard<'_, Control> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self, target: &Target) -> PathBuf {
+        self.root.join(&target.bucket).join(&target.key)
     }
 
     fn record(&self, target: &Target, status: u16) {
