@@ -156,10 +156,9 @@ impl Rule {
     }
 
     pub(crate) fn pause(&self) -> Duration {
-        let default_ms = if self.is(Action::Slow) {
-            100
-        } else {
-            3_600_000
+        let default_ms = match self.action {
+            Action::Slow | Action::Racy => 100,
+            _ => 3_600_000,
         };
         Duration::from_millis(self.latency_ms.unwrap_or(default_ms))
     }
