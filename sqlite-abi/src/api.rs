@@ -234,3 +234,6 @@ pub(crate) unsafe fn refuse(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

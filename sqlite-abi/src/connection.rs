@@ -127,8 +127,8 @@ impl Connection<'_> {
     }
 
     /// Calls `body` with the file behind a schema, if it is one that a [`crate::Vfs`] with
-    /// `File = F` opened. Not for connections in shared-cache mode, where the file is not this
-    /// connection's alone, nor while a method of that file runs: both give `None`.
+    /// `File = F` opened. None while a method of that file runs. `body` must not run SQL on that
+    /// schema: its file would be in use, and the SQL fail with `MISUSE`.
     pub fn with_file<F: File, R>(&self, schema: &str, body: impl FnOnce(&mut F) -> R) -> Option<R> {
         let schema = CString::new(schema).ok()?;
         let _lock = DatabaseLock::new(self);
