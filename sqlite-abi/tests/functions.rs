@@ -527,12 +527,12 @@ fn tables_fail_cleanly() {
     let (code, message) = error(rows(&db, "SELECT v FROM faulty('later')"));
     assert_eq!(
         (code, message.as_str()),
-        (Code::IOERR.0, "internal error in xNext: third row")
+        (Code::IOERR.0, "internal error in faulty: third row")
     );
     let (code, message) = error(rows(&db, "SELECT v FROM faulty('at once')"));
     assert_eq!(
         (code, message.as_str()),
-        (Code::IOERR.0, "internal error in xFilter: at once")
+        (Code::IOERR.0, "internal error in faulty: at once")
     );
     assert_eq!(
         rows(&db, "SELECT v FROM faulty('later') LIMIT 2").unwrap(),
