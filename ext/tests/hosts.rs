@@ -120,6 +120,16 @@ fn a_renamed_file_loads() {
     assert_eq!(answer, format!("{VERSION}\n"));
 }
 
+/// All of SQLite comes through its API table. A symbol of SQLite would bind to whichever copy the
+/// dynamic linker finds first, or to none.
+#[test]
+fn it_needs_no_symbol_of_sqlite() {
+    let library = std::fs::read(library()).unwrap();
+    let has = |symbol: &[u8]| library.windows(symbol.len()).any(|window| window == symbol);
+    assert!(has(b"sqlite3_sqlbridge_init"));
+    assert!(!has(b"sqlite3_auto_extension"));
+}
+
 #[test]
 fn it_describes_itself() {
     let answer = shell(

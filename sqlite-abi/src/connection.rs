@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use crate::api::{c_text, call};
+use crate::api::{c_text, call, routines};
 use crate::bindings as c;
 use crate::vfs::ConnectionId;
 use crate::{Code, File, Statement, file_ffi, statement};
@@ -190,16 +190,18 @@ pub(crate) fn name(text: &str) -> Result<CString, Error> {
     })
 }
 
-/// The connection's mutex, held until dropped.
+/// The connection's mutex, held until dropped. A SQLite for a single thread has none, or not even
+/// the functions.
 struct DatabaseLock(*mut c::sqlite3_mutex);
 
 impl DatabaseLock {
     fn new(connection: &Connection<'_>) -> Self {
-        // SAFETY: the connection is open. The mutex is recursive; null in single-thread mode,
-        // where entering does nothing.
+        // SAFETY: the connection is open. The mutex is recursive; with null nothing happens.
         unsafe {
             let mutex = call!(db_mutex(connection.raw()));
-            call!(mutex_enter(mutex));
+            if let Some(enter) = routines().mutex_enter {
+                enter(mutex);
+            }
             Self(mutex)
         }
     }
@@ -207,7 +209,9 @@ impl DatabaseLock {
 
 impl Drop for DatabaseLock {
     fn drop(&mut self) {
-        // SAFETY: entered by this thread in `new`; the connection outlives the borrow.
-        unsafe { call!(mutex_leave(self.0)) };
+        if let Some(leave) = routines().mutex_leave {
+            // SAFETY: entered by this thread in `new`; the connection outlives the borrow.
+            unsafe { leave(self.0) };
+        }
     }
 }
