@@ -297,7 +297,7 @@ fn record(slot: u32, checksum: u64, pgno: u32, hash: u64) -> [u8; RECORD] {
     bytes[8..12].copy_from_slice(&pgno.to_le_bytes());
     bytes[12..16].copy_from_slice(&slot.to_le_bytes());
     bytes[16..24].copy_from_slice(&hash.to_le_bytes());
-    let check = xxhash_rust::xxh3::xxh3_64(&bytes[..24]);
+    let check = crate::checksum::checksum(&bytes[..24]);
     bytes[24..].copy_from_slice(&check.to_le_bytes());
     bytes
 }

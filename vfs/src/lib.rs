@@ -14,7 +14,7 @@
 //! | [`engine`] | what one process shares: stores, databases, who writes |
 //! | [`database`] | one database: head, pages, commit, history, compaction |
 //! | [`snapshot`], [`transaction_file`], [`overlay`], [`plan`] | the values it works with |
-//! | [`cache`], [`spill`], [`sums`] | bytes on local disk, and what proves them |
+//! | [`cache`], [`spill`], [`sums`], [`checksum`] | bytes on local disk, and what proves them |
 //! | [`store`], [`layout`] | objects and their names |
 //! | [`ltx`] | the file format, pure |
 //! | [`functions`] | the SQL functions |
@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cache;
+pub mod checksum;
 pub mod database;
 pub mod engine;
 pub mod env;

@@ -22,7 +22,7 @@ pub fn encode(file_checksum: u64, hashes: &[u64]) -> Vec<u8> {
     for hash in hashes {
         bytes.extend(hash.to_le_bytes());
     }
-    bytes.extend(xxhash_rust::xxh3::xxh3_64(&bytes).to_le_bytes());
+    bytes.extend(crate::checksum::checksum(&bytes).to_le_bytes());
     bytes
 }
 
@@ -40,7 +40,7 @@ pub fn apply(bytes: &[u8], file: &TransactionFile) -> bool {
 
 fn decode(bytes: &[u8], file_checksum: u64) -> Option<Vec<u64>> {
     let (content, check) = bytes.split_last_chunk::<8>()?;
-    if xxhash_rust::xxh3::xxh3_64(content) != u64::from_le_bytes(*check) {
+    if crate::checksum::checksum(content) != u64::from_le_bytes(*check) {
         return None;
     }
     let (magic, rest) = content.split_first_chunk::<8>()?;

@@ -76,7 +76,7 @@ impl Mark {
 /// The hash that pages are checked by, never 0 (which stands for unknown).
 #[must_use]
 pub fn page_hash(page: &[u8]) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(page).max(1)
+    crate::checksum::checksum(page).max(1)
 }
 
 impl TransactionFile {

@@ -113,17 +113,13 @@ impl Database {
 
     /// Moves the head over one more transaction, if it continues our history.
     fn adopt(&self, head: &Snapshot, file: &Arc<TransactionFile>) -> Result<()> {
-        if self.check_continues(head, file).is_err() {
-            return Err(self.diverge(format!(
-                "transaction {} does not continue the one before it",
-                file.name.min
-            )));
-        }
-        let next = head.apply(file);
-        if next.page_count > head.page_count {
-            next.check_complete(self.name())?;
-        }
-        self.head.store(Arc::new(next));
+        self.check_continues(head, file).map_err(|error| match error {
+            Error::Damaged { detail, .. } => {
+                self.diverge(format!("transaction {}: {detail}", file.name.min))
+            }
+            other => other,
+        })?;
+        self.head.store(Arc::new(head.apply(file)));
         Ok(())
     }
 

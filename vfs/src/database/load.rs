@@ -88,6 +88,12 @@ impl Database {
                 file.header.page_size.get()
             )));
         }
+        if !holds_growth(before.page_count, file) {
+            return Err(damaged(format!(
+                "it makes the database {} pages long without holding every new page",
+                file.header.commit
+            )));
+        }
         // A file that begins right after `before` names what it was built on; one
         // that overlaps, or that Litestream wrote, says nothing about it.
         let follows = file.name.min == before.txid + 1;
@@ -194,6 +200,7 @@ impl Database {
                 }
             }
         };
+        tail.check_header(&header).map_err(damaged)?;
         self.known_file(name, size, header, tail.file_checksum, tail.index)
     }
 
@@ -276,6 +283,17 @@ impl Database {
             None => Err(Error::Damaged { key, detail: "it does not say level0_ms=<number>".to_owned() }),
         }
     }
+}
+
+/// Whether a file holds every page by which it makes the database longer. Also what
+/// keeps a forged length from costing memory.
+fn holds_growth(before: u32, file: &TransactionFile) -> bool {
+    let commit = file.header.commit;
+    let lock_page = file.header.page_size.lock_page();
+    let missing_lock_page = u32::from((before + 1..=commit).contains(&lock_page));
+    let needed = commit.saturating_sub(before) - missing_lock_page;
+    let held = file.index().len() - file.index().partition_point(|entry| entry.pgno <= before);
+    held >= needed as usize
 }
 
 /// Why a single file could not be had.

@@ -159,7 +159,7 @@ impl Database {
     /// One directory per store and database. The name is for people, the hash decides.
     fn cache_directory(&self) -> std::path::PathBuf {
         let identity = format!("{}\n{}", self.store.url(), self.name());
-        let hash = xxhash_rust::xxh3::xxh3_64(identity.as_bytes());
+        let hash = crate::checksum::checksum(identity.as_bytes());
         let readable: String = self.name().rsplit('/').next().unwrap_or("").chars().take(40).collect();
         self.options.cache_dir.join(format!("{readable}-{hash:016x}"))
     }

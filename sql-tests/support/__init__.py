@@ -1,0 +1,1 @@
+"""What the tests share: servers, stores, databases, a second host, the real Litestream."""
