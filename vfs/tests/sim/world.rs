@@ -65,15 +65,20 @@ pub fn seeds(few: u64) -> Vec<u64> {
     }
 }
 
-/// Says how to replay when the test fails.
-pub struct Replay(pub u64);
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("replay with SIM_SEED={}", self.0);
+/// Runs a history for each seed, to the last, and says how to replay those that fail.
+pub fn every_seed(few: u64, run: impl Fn(u64) -> String) {
+    let mut failed = Vec::new();
+    for seed in seeds(few) {
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(seed))) {
+            Ok(story) if std::env::var("SIM_TRACE").is_ok() => eprintln!("seed {seed}: {story}"),
+            Ok(_) => {}
+            Err(_) => {
+                eprintln!("replay with SIM_SEED={seed}");
+                failed.push(seed);
+            }
         }
     }
+    assert!(failed.is_empty(), "failed seeds: {failed:?}");
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
