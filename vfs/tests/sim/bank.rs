@@ -259,7 +259,7 @@ impl Teller<'_> {
             _ => {
                 let result = db.execute_batch("COMMIT");
                 let code = code(&result);
-                self.say(|| format!("COMMIT {id}: {code} {}", host::sentence(&self.machine, &self.sessions[which].db)));
+                self.say(|| format!("COMMIT {id}: {code} {}", host::sentence(&self.machine)));
                 if code == 0 {
                     self.sessions[which].open = None;
                     self.ledger.lock().unwrap().acknowledged.insert(id);
@@ -301,7 +301,7 @@ impl Teller<'_> {
         if !session.db.is_autocommit() {
             session.db.execute_batch("ROLLBACK").unwrap();
         }
-        assert!(![1, 11, 26, 21].contains(&code), "{at}: code {code}: {}", host::sentence(&self.machine, &session.db));
+        assert!(![1, 11, 26, 21].contains(&code), "{at}: code {code}: {}", host::sentence(&self.machine));
         let mut ledger = self.ledger.lock().unwrap();
         if code == IOERR_FSYNC && at == "commit" {
             ledger.unknown.insert(id);
@@ -339,7 +339,7 @@ impl Teller<'_> {
             Err(_) => {
                 ledger.read_errors += 1;
                 let code = code(&sum);
-                assert!(![1, 11, 26, 21].contains(&code), "read: code {code}: {}", host::sentence(&self.machine, &session.db));
+                assert!(![1, 11, 26, 21].contains(&code), "read: code {code}: {}", host::sentence(&self.machine));
             }
         }
         drop(ledger);

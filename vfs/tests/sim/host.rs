@@ -119,11 +119,8 @@ pub fn text(db: &rusqlite::Connection, sql: &str) -> Sqlite<String> {
     db.query_row(sql, [], |row| row.get(0))
 }
 
-/// The sentence behind a connection's last storage error.
-pub fn sentence(machine: &Machine, db: &rusqlite::Connection) -> String {
-    // SAFETY-free way to the identity: the engine keeps errors by connection, and
-    // the thread's last one stands in where it has none.
-    let _ = db;
+/// The sentence behind the last storage error on this thread.
+pub fn sentence(machine: &Machine) -> String {
     machine.engine.last_error(sqlite_abi::ConnectionId(0)).unwrap_or_default()
 }
 
