@@ -211,6 +211,9 @@ impl BlobVfs {
             store: database.store().url().to_owned(),
         };
         if !database.exists() {
+            database.refresh(options.max_staleness)?;
+        }
+        if !database.exists() {
             // A dropped database stays dropped, even if the object it came from is still there.
             let importable = if database.head().txid == 0 { database.importable()? } else { None };
             if let Some(key) = importable {
