@@ -57,8 +57,7 @@ impl Database {
         }
         let mut proof = lock(&self.proof);
         // Another thread may have asked since: its answer serves if it asked after this call.
-        let proven = Duration::from_micros(self.proven_at.load(Ordering::Acquire));
-        if proven > called || self.proof_age(called) < max_age {
+        if self.proven_at() > called || self.proof_age(called) < max_age {
             return Ok(());
         }
         self.ask(&mut proof)
@@ -74,7 +73,12 @@ impl Database {
     }
 
     fn proof_age(&self, now: Duration) -> Duration {
-        now.saturating_sub(Duration::from_micros(self.proven_at.load(Ordering::Acquire)))
+        now.saturating_sub(self.proven_at())
+    }
+
+    /// Boot time at which the newest proof's request was sent.
+    pub(super) fn proven_at(&self) -> Duration {
+        Duration::from_micros(self.proven_at.load(Ordering::Acquire))
     }
 
     pub(super) fn prove(&self, request_sent: Duration) {
@@ -83,18 +87,22 @@ impl Database {
 
     /// True where the proof of the head is too old to trust a missing N+1.
     pub(super) fn proof_expired(&self) -> bool {
-        self.proof_age(self.env.boot_time()) > self.retention() / 2
+        self.is_expired(self.proven_at())
+    }
+
+    /// The same for a proof that was made at `proven`.
+    pub(super) fn is_expired(&self, proven: Duration) -> bool {
+        self.env.boot_time().saturating_sub(proven) > self.retention() / 2
     }
 
     /// Follows the chain of level-0 files to its end.
     fn ask(&self, _proof: &mut Proof) -> Result<()> {
         let expired = self.proof_expired();
         let started = self.env.boot_time();
-        self.follow_chain()?;
         if expired {
             self.follow_listing()?;
-            self.follow_chain()?;
         }
+        self.follow_chain()?;
         self.prove(started);
         Ok(())
     }
@@ -119,6 +127,10 @@ impl Database {
             }
             other => other,
         })?;
+        if head.txid == 0 {
+            // Made since this process looked: so was the record of its retention.
+            self.read_retention()?;
+        }
         self.head.store(Arc::new(head.apply(file)));
         Ok(())
     }
@@ -174,6 +186,9 @@ impl Database {
         if !same_database(&head, &loaded) {
             return Err(self.diverge("it was created anew".to_owned()));
         }
+        if loaded.txid == head.txid && !same_transaction(&head, &loaded) {
+            return Err(self.diverge(format!("transaction {} is another", head.txid)));
+        }
         if loaded.txid > head.txid {
             self.head.store(Arc::new(loaded));
         }
@@ -215,7 +230,7 @@ impl Database {
             Err(error @ (Error::Refused(_) | Error::History { .. })) => return Err(expired(error)),
             Err(error) => return Err(error),
         };
-        if again.mark().map(|mark| mark.own) != snapshot.mark().map(|mark| mark.own) {
+        if !same_transaction(&again, snapshot) {
             return Err(self.diverge(format!("transaction {} is another", snapshot.txid)));
         }
         let again = Arc::new(again);
@@ -231,6 +246,11 @@ impl Database {
 /// A file that the listing showed was gone when it was read: compaction came between.
 fn is_missing(loaded: &Result<Snapshot>) -> bool {
     matches!(loaded, Err(Error::Store(error)) if error.kind == ErrorKind::NotFound)
+}
+
+/// Whether two snapshots with one number are the same; Litestream's files do not tell.
+fn same_transaction(one: &Snapshot, other: &Snapshot) -> bool {
+    one.mark().zip(other.mark()).is_none_or(|(one, other)| one.own == other.own)
 }
 
 /// Every file of ours carries the database's identity, drawn at its first transaction.
