@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::head::Owner;
 use super::outgoing::{Draft, Outgoing};
 use super::{Database, lock};
 use crate::error::{Error, Result};
@@ -55,7 +56,11 @@ pub struct Shape {
 pub(super) struct Pending {
     outgoing: Outgoing,
     base: Arc<Snapshot>,
+    /// Boot time at which `base` was known to be the head.
+    proven: Duration,
+    /// Why it is unknown, and since when (boot time).
     cause: StoreError,
+    failed_at: Duration,
 }
 
 /// How a conditional PUT ended.
@@ -97,17 +102,19 @@ impl Database {
         if let Some(error) = lock(&self.diverged).clone() {
             return Err(error);
         }
-        self.settle()?;
-        if self.proof_expired() {
+        self.settle(self.options.timeout)?;
+        if self.is_too_old(self.proven_at()) {
             self.refresh(Duration::ZERO)?;
         }
+        let proven = self.proven_at();
         self.check_head(base)?;
         let (outgoing, pages) = self.encode(&self.draft(base, shape), pages, read)?;
         self.prepare_store(base, &outgoing)?;
         let sent = self.env.boot_time();
-        match self.send(&outgoing) {
+        match self.send(&outgoing, self.options.timeout) {
             Outcome::Created => {
-                let next = self.created(base, &outgoing, sent)?;
+                let next = self.created(base, &outgoing, proven)?;
+                self.prove(sent);
                 if let Some(file) = next.tip() {
                     self.keep_pages(file, &pages);
                 }
@@ -124,7 +131,9 @@ impl Database {
             Outcome::Unknown(cause) => {
                 Stats::count(&self.stats.unknown);
                 let error = self.unknown(base.txid + 1, &cause);
-                *lock(&self.pending) = Some(Pending { outgoing, base: Arc::clone(base), cause });
+                let base = Arc::clone(base);
+                let failed_at = self.env.boot_time();
+                *lock(&self.pending) = Some(Pending { outgoing, base, proven, cause, failed_at });
                 Err(error)
             }
         }
@@ -226,9 +235,9 @@ fn pages_to_write(overlay: &Overlay, base_count: u32, page_count: u32) -> Vec<u3
 
 impl Database {
     /// Sends the file until the store has decided, or time is up.
-    fn send(&self, outgoing: &Outgoing) -> Outcome {
+    fn send(&self, outgoing: &Outgoing, patience: Duration) -> Outcome {
         let key = self.layout.key(outgoing.name);
-        let deadline = self.env.boot_time() + self.options.timeout;
+        let deadline = self.env.boot_time() + patience;
         let mut pause = FIRST_PAUSE;
         let mut doubtful: Option<StoreError> = None;
         loop {
@@ -237,13 +246,13 @@ impl Database {
                 Err(error) => error,
             };
             match error.kind {
-                ErrorKind::AlreadyExists => match self.mark_of(&key) {
-                    Ok(Some(mark)) if mark == outgoing.mark() => return Outcome::Created,
-                    Ok(Some(_)) => return Outcome::Taken,
-                    // "Exists" for a key that does not: the store was busy with it. Try again.
-                    Ok(None) => doubtful = Some(error.clone()),
-                    Err(Error::Store(cause)) => doubtful = Some(cause),
-                    Err(_) => doubtful = Some(error.clone()),
+                ErrorKind::AlreadyExists => match self.owner_of(&key) {
+                    Ok(Owner::Mark(mark)) if mark == outgoing.mark() => return Outcome::Created,
+                    Ok(Owner::Mark(_)) => return Outcome::Taken,
+                    // "Exists" for a key that does not: the store was busy with it. And what
+                    // cannot be read may be ours. Try again.
+                    Ok(Owner::Nobody | Owner::Unreadable) => doubtful = Some(error.clone()),
+                    Err(cause) => doubtful = Some(cause),
                 },
                 ErrorKind::Ambiguous => doubtful = Some(error.clone()),
                 ErrorKind::Denied | ErrorKind::Rejected | ErrorKind::Full | ErrorKind::NotFound => {
@@ -273,26 +282,41 @@ impl Database {
     }
 
     /// The store has our file: the transaction is committed, unless its number had
-    /// been used, compacted and removed while we slept (storage rule 6).
+    /// been used, compacted and removed since `base` was known to be the head, at boot
+    /// time `proven` (storage rule 6). Then our file is a stray, and is removed.
     fn created(
         &self,
         base: &Arc<Snapshot>,
         outgoing: &Outgoing,
-        sent: Duration,
+        proven: Duration,
     ) -> Result<Arc<Snapshot>> {
-        if self.proof_expired() && self.is_covered(outgoing.name.max)? {
+        if self.is_stray(base, outgoing, proven)? {
             self.store.delete(&[self.layout.key(outgoing.name)])?;
             return Err(self.lost(base));
         }
-        let file = self.written_file(outgoing)?;
-        let next = Arc::new(base.apply(&file));
-        self.install(&next);
-        self.prove(sent);
+        let next = Arc::new(base.apply(&self.written_file(outgoing)?));
+        self.advance(&next);
         Ok(next)
     }
 
-    /// Whether a compacted file holds transaction `txid` or a later one.
-    fn is_covered(&self, txid: u64) -> Result<bool> {
+    fn is_stray(&self, base: &Snapshot, outgoing: &Outgoing, proven: Duration) -> Result<bool> {
+        let txid = outgoing.name.max;
+        let own = outgoing.mark().map_or(0, |mark| mark.own);
+        let head = self.head();
+        if head.txid > txid {
+            // Others went on: from our transaction, or from another with its number?
+            return Ok(match self.owner_of(&self.layout.commit_key(txid + 1))? {
+                Owner::Mark(Some(next)) => next.parent != own,
+                _ => true,
+            });
+        }
+        if head.txid == txid {
+            return Ok(head.identity() != own);
+        }
+        debug_assert_eq!(head.txid, base.txid, "the head never moves back");
+        if !self.is_too_old(proven) {
+            return Ok(false);
+        }
         let files = self.list()?;
         Ok(files.names().iter().any(|file| file.level > 0 && file.max >= txid))
     }
@@ -301,37 +325,68 @@ impl Database {
 // An unknown outcome.
 
 impl Database {
-    /// Settles a commit of this process whose outcome is unknown, by sending it again:
-    /// either it is in the store afterwards, or another transaction has its number.
+    /// Settles a commit of this process whose outcome is unknown, by sending it again
+    /// for as long as `patience` (at least once): either it is in the store afterwards,
+    /// or another transaction has its number.
     ///
     /// # Errors
     /// [`Error::Unknown`] as long as the store gives no answer.
-    pub fn settle(&self) -> Result<()> {
+    pub fn settle(&self, patience: Duration) -> Result<()> {
+        let called = self.env.boot_time();
         let mut pending = lock(&self.pending);
-        let Some(commit) = pending.as_ref() else { return Ok(()) };
-        let sent = self.env.boot_time();
-        match self.send(&commit.outgoing) {
-            Outcome::Created => {
-                self.created(&commit.base, &commit.outgoing, sent)?;
+        let Some(commit) = pending.as_mut() else { return Ok(()) };
+        if commit.failed_at > called {
+            // Another thread has just tried, while this one waited.
+            return Err(self.unknown(commit.outgoing.name.max, &commit.cause));
+        }
+        match self.settled(commit, patience) {
+            Ok(committed) => {
                 crate::log::warn(&format!(
-                    "transaction {} of {} was committed after all",
+                    "transaction {} of {} was {}",
                     commit.outgoing.name.max,
-                    self.name()
+                    self.name(),
+                    if committed { "committed after all" } else { "not committed" }
                 ));
+                *pending = None;
+                Ok(())
             }
-            Outcome::Taken => {
-                self.refresh(Duration::ZERO)?;
-            }
-            Outcome::Refused(cause) | Outcome::NotSent(cause) | Outcome::Unknown(cause) => {
-                let error = self.unknown(commit.outgoing.name.max, &cause);
-                if let Some(commit) = pending.as_mut() {
-                    commit.cause = cause;
-                }
-                return Err(error);
+            Err(cause) => {
+                commit.failed_at = self.env.boot_time();
+                commit.cause = cause;
+                Err(self.unknown(commit.outgoing.name.max, &commit.cause))
             }
         }
-        *pending = None;
-        Ok(())
+    }
+
+    /// Whether a pending commit is in the store for good.
+    fn settled(
+        &self,
+        commit: &Pending,
+        patience: Duration,
+    ) -> std::result::Result<bool, StoreError> {
+        let head = self.head();
+        let outcome = if head.txid == commit.base.txid {
+            self.send(&commit.outgoing, patience)
+        } else {
+            // The history has gone on: its number is decided, sending it could only harm.
+            match self.owner_of(&self.layout.key(commit.outgoing.name))? {
+                Owner::Mark(mark) if mark == commit.outgoing.mark() => Outcome::Created,
+                _ => Outcome::Taken,
+            }
+        };
+        match outcome {
+            Outcome::Created => {
+                match self.created(&commit.base, &commit.outgoing, commit.proven) {
+                    Ok(_) => Ok(true),
+                    Err(Error::Store(cause)) => Err(cause),
+                    Err(_) => Ok(false),
+                }
+            }
+            Outcome::Taken => Ok(false),
+            Outcome::Refused(cause) | Outcome::NotSent(cause) | Outcome::Unknown(cause) => {
+                Err(cause)
+            }
+        }
     }
 
     /// What keeps a commit of this process from being settled, if one is open.

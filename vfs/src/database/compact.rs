@@ -18,9 +18,10 @@ use super::pages::{PageError, ReadAhead};
 use super::Database;
 use crate::error::{Error, Result};
 use crate::layout::{FileName, SNAPSHOT_LEVEL};
+use crate::ltx;
 use crate::overlay::Overlay;
 use crate::snapshot::Snapshot;
-use crate::store::ErrorKind;
+use crate::store::{ErrorKind, Part};
 use crate::transaction_file::{Mark, TransactionFile};
 
 /// Transactions in one file of levels 1, 2 and 3.
@@ -47,7 +48,7 @@ impl Database {
     /// # Errors
     /// The store is out of reach or the database is empty.
     pub fn write_snapshot(&self) -> Result<Compacted> {
-        self.refresh(Duration::ZERO)?;
+        self.begin_read(Duration::ZERO, false)?;
         let head = self.head();
         let mut compacted = Compacted::default();
         let Some(tip) = head.tip() else {
@@ -120,7 +121,7 @@ impl Database {
     /// Reads a file from the store from end to end and checks it.
     fn read_back(&self, name: FileName) -> Result<Arc<TransactionFile>> {
         let key = self.layout.key(name);
-        let size = self.store.get(&key, crate::store::Part::Range(0..1))?.object_size;
+        let size = self.store.get(&key, Part::Range(0..1))?.object_size;
         let files = self.load_files(&[(name, size)])?;
         let file = files.into_iter().next().ok_or_else(|| self.history_error("no such file"))?;
         self.prove_content(&file).map_err(|error| match error {
@@ -140,7 +141,7 @@ impl Database {
     /// # Errors
     /// The store is out of reach or a file is damaged.
     pub fn compact(&self) -> Result<Compacted> {
-        self.refresh(Duration::ZERO)?;
+        self.begin_read(Duration::ZERO, false)?;
         let mut compacted = Compacted::default();
         for (level, block) in BLOCKS {
             let files = self.list()?;
@@ -211,26 +212,20 @@ impl Database {
     /// newer ones replace, once the retention is over.
     fn remove_covered(&self) -> Result<u64> {
         let files = self.list()?;
-        let old = |modified_ms: i64, retention: Duration| {
-            files.now_ms - modified_ms >= retention.as_millis() as i64
+        let old = |name: FileName| {
+            let keep = if name.level > 0 { SNAPSHOT_RETENTION } else { self.retention() };
+            name.max < files.newest() && files.is_older(name, keep)
         };
-        let newest = files.names().iter().map(|file| file.max).max().unwrap_or(0);
+        let mut covering: Vec<FileName> = files.names();
+        covering.retain(|name| name.level > 0 && files.is_older(*name, self.retention()));
         let mut removable = Vec::new();
         let mut proven = HashSet::new();
-        for (name, _, modified) in &files.files {
-            if name.max == newest || !old(*modified, self.retention()) {
-                continue;
+        for name in files.names().into_iter().filter(|name| old(*name)) {
+            let Some(cover) = covering.iter().find(|cover| covers(**cover, name)) else { continue };
+            if proven.insert(*cover) {
+                self.read_back(*cover)?;
             }
-            let covering = files.files.iter().find(|(other, _, modified)| {
-                covers(*other, *name) && old(*modified, self.retention())
-            });
-            let keep_longer = name.level > 0 && !old(*modified, SNAPSHOT_RETENTION);
-            if let (Some((covering, ..)), false) = (covering, keep_longer) {
-                if proven.insert(*covering) {
-                    self.read_back(*covering)?;
-                }
-                removable.push(*name);
-            }
+            removable.push(name);
         }
         self.remove(&files, &removable)?;
         Ok(removable.len() as u64)
@@ -264,13 +259,14 @@ fn covers(other: FileName, name: FileName) -> bool {
 
 impl Database {
     /// Ends the database: its newest transaction becomes an empty database, and
-    /// everything before it is removed. What is left, an empty image of the next
-    /// transaction, makes a stale writer that comes back lose its race.
+    /// everything before it is removed. What is left makes a stale writer that comes
+    /// back lose its race: the empty image, and, for as long as the retention, the
+    /// emptied level-0 files. Compaction removes those later.
     ///
     /// # Errors
     /// The store is out of reach; another writer was first.
     pub fn drop_database(&self) -> Result<u64> {
-        self.refresh(Duration::ZERO)?;
+        self.begin_read(Duration::ZERO, false)?;
         let base = self.head();
         let Some(page_size) = base.page_size().filter(|_| !is_dropped(&base)) else {
             let store = self.store.url().to_owned();
@@ -287,19 +283,43 @@ impl Database {
         let dropped = self.commit(&transaction)?;
         self.write_snapshot()?;
         let files = self.list()?;
-        let kept: Vec<String> = [0, SNAPSHOT_LEVEL]
-            .iter()
-            .map(|&level| {
-                let min = if level == 0 { dropped.txid } else { 1 };
-                self.layout.key(FileName { level, min, max: dropped.txid })
-            })
-            .chain([self.layout.retention_key()])
-            .collect();
-        let mut keys: Vec<String> = files.names().iter().map(|name| self.layout.key(*name)).collect();
-        keys.extend(files.others);
-        keys.retain(|key| !kept.contains(key));
+        let mut keys = files.others.clone();
+        keys.retain(|key| *key != self.layout.retention_key());
+        let mut emptied = 0;
+        for name in files.names().into_iter().filter(|name| name.max < dropped.txid) {
+            if name.level == 0 && !files.is_older(name, self.retention()) {
+                self.empty_file(name)?;
+                emptied += 1;
+            } else {
+                keys.push(self.layout.key(name));
+            }
+        }
         self.store.delete(&keys)?;
-        Ok(keys.len() as u64)
+        Ok(keys.len() as u64 + emptied)
+    }
+
+    /// Replaces a level-0 file by one of the same name without pages, which keeps the
+    /// number taken.
+    fn empty_file(&self, name: FileName) -> Result<()> {
+        let key = self.layout.key(name);
+        let fetched = self.store.get(&key, Part::Range(0..ltx::HEADER_SIZE as u64))?;
+        let header = ltx::Header::decode(&fetched.bytes)
+            .map_err(|error| Error::Damaged { key: key.clone(), detail: error.to_string() })?;
+        let draft = Draft {
+            name,
+            page_size: header.page_size,
+            page_count: 1,
+            timestamp_ms: header.timestamp_ms,
+            node_id: header.node_id,
+            mark: Mark::decode(&header.reserved),
+        };
+        // The first transaction must hold its page, or it would be no image.
+        let pages = if name.min == 1 { vec![1] } else { Vec::new() };
+        let (outgoing, _) = self.encode(&draft, pages, &mut |_, page| {
+            page.fill(0);
+            Ok(())
+        })?;
+        Ok(self.store.put(&key, &outgoing.body)?)
     }
 }
 

@@ -35,7 +35,7 @@ impl Database {
     pub fn versions(&self) -> Result<Vec<Version>> {
         let files = self.list()?;
         let mut names: Vec<(FileName, u64)> =
-            files.files.iter().map(|(name, size, _)| (*name, *size)).collect();
+            files.files.iter().map(|(name, file)| (*name, file.size)).collect();
         names.sort_by_key(|(name, _)| (name.max, name.level));
         let loaded = self.load_files(&names)?;
         let version = |file: &Arc<crate::transaction_file::TransactionFile>| Version {

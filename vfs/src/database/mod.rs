@@ -7,7 +7,7 @@
 //! (plain database files in and out).
 //!
 //! All connections of a process that open one database share one [`Database`].
-//! Lock order: `pending`, then `proof`, then any other.
+//! Lock order: `pending`, `asked`, `moving`, then any other.
 
 mod commit;
 mod compact;
@@ -58,7 +58,10 @@ pub struct Database {
     pub stats: Stats,
     cache: OnceLock<Cache>,
     head: ArcSwap<Snapshot>,
-    proof: Mutex<Proof>,
+    /// Held while the store is asked for news.
+    asked: Mutex<Asked>,
+    /// Held while the head moves; never across a request.
+    moving: Mutex<()>,
     /// Boot time in microseconds at which the newest proof's request was sent.
     proven_at: AtomicU64,
     writer: Mutex<Option<WriterId>>,
@@ -69,9 +72,19 @@ pub struct Database {
     files: Mutex<HashMap<u64, Weak<TransactionFile>>>,
 }
 
-/// Held while the store is asked for news, and while the head moves.
+/// The last time the store was asked in vain.
 #[derive(Debug, Default)]
-struct Proof;
+struct Asked {
+    failure: Option<Failure>,
+}
+
+/// A failure, so that threads that waited for the same answer need not ask again.
+#[derive(Debug)]
+struct Failure {
+    /// Boot time.
+    began: Duration,
+    error: Error,
+}
 
 /// A file handle that may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,7 +115,8 @@ impl Database {
             stats: Stats::default(),
             cache: OnceLock::new(),
             head: ArcSwap::from_pointee(Snapshot::empty()),
-            proof: Mutex::new(Proof),
+            asked: Mutex::default(),
+            moving: Mutex::default(),
             proven_at: AtomicU64::new(0),
             writer: Mutex::new(None),
             pending: Mutex::new(None),
