@@ -12,7 +12,7 @@
 //! * Every directory on the way to a file is fsynced once by every process that
 //!   writes below it, whoever made it: its maker may not have got that far.
 //!
-//! [`volume`] tells network file systems, which keep none of these promises.
+//! `volume` tells network file systems, which keep none of these promises.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};

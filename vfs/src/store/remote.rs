@@ -314,10 +314,11 @@ impl Store for RemoteStore {
             .chunks(DELETES_AT_ONCE)
             .zip(paths.chunks(DELETES_AT_ONCE))
         {
-            let paths = stream::iter(paths.to_vec().into_iter().map(Ok)).boxed();
+            let paths: Vec<_> = paths.iter().cloned().map(Ok).collect();
             let first = keys.first().map_or("", String::as_str);
             self.ask(Operation::Delete, first, |client| async move {
-                let results = client.delete_stream(paths).collect::<Vec<_>>().await;
+                let results = client.delete_stream(stream::iter(paths).boxed());
+                let results = results.collect::<Vec<_>>().await;
                 let mut failed = results
                     .into_iter()
                     .map(|r| r.map(drop))

@@ -114,7 +114,7 @@ fn a_read_is_judged_by_what_came() {
         (Action::error(503, "SlowDown"), Throttled, 2),
         (Action::error(500, "InternalError"), Ambiguous, 2),
         (Action::Reset, Ambiguous, 2),
-        (Action::Hang, Ambiguous, 1),
+        (Action::Hang, Ambiguous, 2),
         (Action::Truncated("x".repeat(100), 40), Ambiguous, 2),
     ];
     for (action, kind, at_least) in table {
@@ -141,6 +141,17 @@ fn a_read_that_fails_for_a_moment_succeeds() {
     assert_eq!(store.get("k", Part::Whole).unwrap().bytes, "content");
     assert_eq!(server.requests().len(), 3);
     assert_eq!((store.counters().gets, store.counters().errors), (3, 2));
+}
+
+#[test]
+fn a_connection_that_the_server_closed_meanwhile_costs_nothing() {
+    let server = Scripted::start(|_, _| Action::LastAnswer);
+    let store = s3(&server);
+    for key in ["a", "b", "c"] {
+        store.create(key, &body("x"), 0).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(server.requests().len(), 3);
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub(crate) enum Action {
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// Answers with an object, then closes the connection after so many bytes of it.
     Truncated(String, usize),
+    /// Answers as after a write, then closes the connection, unannounced.
+    LastAnswer,
     /// Closes the connection without a word.
     Reset,
     /// Never answers.
@@ -120,6 +122,11 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Request>>, script: &dyn Fn(usize, &R
                 if let Action::Answer(status, headers, body) = Action::object(&content) {
                     let _ = answer(&mut writer, status, &headers, &body, sent);
                 }
+                false
+            }
+            Action::LastAnswer => {
+                let etag = [("ETag", "\"e\"".to_owned())];
+                let _ = answer(&mut writer, 200, &etag, &[], 0);
                 false
             }
             Action::Reset => false,
