@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+/// How much of a body is kept to be looked at.
+const MAX_KEPT: usize = 1024;
+
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -172,6 +175,7 @@ fn receive(reader: &mut impl BufRead) -> Option<Request> {
         .map_or(0, |l| l.parse().unwrap());
     request.body = vec![0; length];
     reader.read_exact(&mut request.body).ok()?;
+    request.body.truncate(MAX_KEPT);
     Some(request)
 }
 

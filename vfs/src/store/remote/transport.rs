@@ -158,7 +158,7 @@ impl HttpConnector for Connector {
         };
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured((*tls).clone())
-            .connect_timeout(connect.min(self.timeout))
+            .connect_timeout(connect.min(self.timeout / 4))
             .timeout(self.timeout)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tcp_nodelay(true)
