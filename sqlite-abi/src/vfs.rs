@@ -1,9 +1,10 @@
-//! What a VFS is, in safe Rust. The trampolines are in [`crate::vfs_ffi`].
+//! What a VFS is, in safe Rust. The trampolines are in `vfs_ffi` and `file_ffi`.
 //!
 //! Divisions: the VFS · a file · file controls.
 //! Each method stands for the SQLite method of the same name:
 //! <https://www.sqlite.org/c3ref/io_methods.html>, <https://www.sqlite.org/c3ref/vfs.html>.
 
+use crate::bindings as c;
 use crate::{Code, Filename};
 
 /// A file system for SQLite.
@@ -15,7 +16,11 @@ pub trait Vfs: Send + Sync + 'static {
     ///
     /// # Errors
     /// The code SQLite gets from `xOpen`.
-    fn open(&self, name: Option<&Filename<'_>>, flags: OpenFlags) -> Result<Opened<Self::File>, Code>;
+    fn open(
+        &self,
+        name: Option<&Filename<'_>>,
+        flags: OpenFlags,
+    ) -> Result<Opened<Self::File>, Code>;
 
     /// `xDelete`.
     ///
@@ -62,6 +67,43 @@ pub enum Delegated<T> {
 /// `SQLITE_OPEN_*` as passed to `xOpen`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenFlags(pub i32);
+
+impl OpenFlags {
+    /// `SQLITE_OPEN_READONLY`.
+    pub const READONLY: Self = Self(c::SQLITE_OPEN_READONLY);
+    /// `SQLITE_OPEN_READWRITE`.
+    pub const READWRITE: Self = Self(c::SQLITE_OPEN_READWRITE);
+    /// `SQLITE_OPEN_CREATE`.
+    pub const CREATE: Self = Self(c::SQLITE_OPEN_CREATE);
+    /// `SQLITE_OPEN_DELETEONCLOSE`.
+    pub const DELETEONCLOSE: Self = Self(c::SQLITE_OPEN_DELETEONCLOSE);
+    /// `SQLITE_OPEN_EXCLUSIVE`.
+    pub const EXCLUSIVE: Self = Self(c::SQLITE_OPEN_EXCLUSIVE);
+    /// `SQLITE_OPEN_SHAREDCACHE`.
+    pub const SHAREDCACHE: Self = Self(c::SQLITE_OPEN_SHAREDCACHE);
+    /// `SQLITE_OPEN_MAIN_DB`.
+    pub const MAIN_DB: Self = Self(c::SQLITE_OPEN_MAIN_DB);
+    /// `SQLITE_OPEN_TEMP_DB`.
+    pub const TEMP_DB: Self = Self(c::SQLITE_OPEN_TEMP_DB);
+    /// `SQLITE_OPEN_TRANSIENT_DB`.
+    pub const TRANSIENT_DB: Self = Self(c::SQLITE_OPEN_TRANSIENT_DB);
+    /// `SQLITE_OPEN_MAIN_JOURNAL`.
+    pub const MAIN_JOURNAL: Self = Self(c::SQLITE_OPEN_MAIN_JOURNAL);
+    /// `SQLITE_OPEN_TEMP_JOURNAL`.
+    pub const TEMP_JOURNAL: Self = Self(c::SQLITE_OPEN_TEMP_JOURNAL);
+    /// `SQLITE_OPEN_SUBJOURNAL`.
+    pub const SUBJOURNAL: Self = Self(c::SQLITE_OPEN_SUBJOURNAL);
+    /// `SQLITE_OPEN_SUPER_JOURNAL`.
+    pub const SUPER_JOURNAL: Self = Self(c::SQLITE_OPEN_SUPER_JOURNAL);
+    /// `SQLITE_OPEN_WAL`.
+    pub const WAL: Self = Self(c::SQLITE_OPEN_WAL);
+
+    /// Whether all of `flags` are set.
+    #[must_use]
+    pub const fn contains(self, flags: Self) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+}
 
 /// What `xAccess` asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

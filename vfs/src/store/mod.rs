@@ -6,8 +6,31 @@
 //! blocking: the VFS is called on SQLite's threads, and a local directory
 //! store needs no thread or runtime at all.
 //!
-//! Keys are relative to the store's prefix, `/`-separated, made of the segments
-//! that [`crate::layout`] allows.
+//! Keys are relative to the store's prefix, `/`-separated; [`key`] says what a
+//! segment may be.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`location`] | [`open`]: from a URL to a store |
+//! | [`options`] | the table of options and where their values come from |
+//! | [`local`] | a directory, with `std::fs` alone |
+//! | [`memory`] | a map in memory with faults on demand, for tests and simulation |
+//! | [`conformance`] | what every store must pass |
+//! | [`key`], [`meter`], [`status`] | what the stores share: key rules, counters, what an HTTP status means |
+
+#[doc(hidden)]
+pub mod conformance;
+pub mod key;
+pub mod local;
+pub mod location;
+#[doc(hidden)]
+pub mod memory;
+mod meter;
+pub mod options;
+pub mod status;
+
+pub use location::open;
+pub use options::{OpenError, Options};
 
 use std::fmt;
 use std::ops::Range;
@@ -41,7 +64,10 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Several reads at once, answered in the order asked. Stores with latency
     /// overlap them.
     fn get_many(&self, requests: &[(String, Part)]) -> Vec<Result<Fetched, StoreError>> {
-        requests.iter().map(|(key, part)| self.get(key, part.clone())).collect()
+        requests
+            .iter()
+            .map(|(key, part)| self.get(key, part.clone()))
+            .collect()
     }
 
     /// Creates an object where none exists; durable on return. One attempt:

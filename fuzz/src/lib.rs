@@ -1,0 +1,10 @@
+//! What the fuzz targets check. `cargo test` checks the same with fixed inputs.
+//!
+//! From the repository's root, with real files as seeds:
+//!
+//! ```text
+//! cargo +nightly fuzz run ltx_decode fuzz/corpus/ltx_decode vfs/testdata/litestream-0.5.15 vfs/testdata/litestream-0.5.17
+//! ```
+
+#[path = "../../vfs/tests/ltx_invariants/mod.rs"]
+pub mod ltx;

@@ -1,0 +1,198 @@
+//! Result codes: <https://www.sqlite.org/rescode.html>.
+
+use std::fmt;
+
+use crate::bindings as c;
+
+/// A primary or extended result code of SQLite.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Code(pub i32);
+
+/// Defines a constant for each code and the table of names for `Debug`.
+macro_rules! codes {
+    ($($name:ident = $value:ident),* $(,)?) => {
+        impl Code {
+            $(
+                #[doc = concat!("`", stringify!($value), "`")]
+                pub const $name: Self = Self(c::$value);
+            )*
+
+            /// The name without `SQLITE_`, where this version of the bindings knows the code.
+            #[must_use]
+            pub const fn name(self) -> Option<&'static str> {
+                match self.0 {
+                    $(c::$value => Some(stringify!($name)),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    OK = SQLITE_OK,
+    ERROR = SQLITE_ERROR,
+    INTERNAL = SQLITE_INTERNAL,
+    PERM = SQLITE_PERM,
+    ABORT = SQLITE_ABORT,
+    BUSY = SQLITE_BUSY,
+    LOCKED = SQLITE_LOCKED,
+    NOMEM = SQLITE_NOMEM,
+    READONLY = SQLITE_READONLY,
+    INTERRUPT = SQLITE_INTERRUPT,
+    IOERR = SQLITE_IOERR,
+    CORRUPT = SQLITE_CORRUPT,
+    NOTFOUND = SQLITE_NOTFOUND,
+    FULL = SQLITE_FULL,
+    CANTOPEN = SQLITE_CANTOPEN,
+    PROTOCOL = SQLITE_PROTOCOL,
+    EMPTY = SQLITE_EMPTY,
+    SCHEMA = SQLITE_SCHEMA,
+    TOOBIG = SQLITE_TOOBIG,
+    CONSTRAINT = SQLITE_CONSTRAINT,
+    MISMATCH = SQLITE_MISMATCH,
+    MISUSE = SQLITE_MISUSE,
+    NOLFS = SQLITE_NOLFS,
+    AUTH = SQLITE_AUTH,
+    FORMAT = SQLITE_FORMAT,
+    RANGE = SQLITE_RANGE,
+    NOTADB = SQLITE_NOTADB,
+    NOTICE = SQLITE_NOTICE,
+    WARNING = SQLITE_WARNING,
+    ROW = SQLITE_ROW,
+    DONE = SQLITE_DONE,
+    ERROR_MISSING_COLLSEQ = SQLITE_ERROR_MISSING_COLLSEQ,
+    ERROR_RETRY = SQLITE_ERROR_RETRY,
+    ERROR_SNAPSHOT = SQLITE_ERROR_SNAPSHOT,
+    ERROR_RESERVESIZE = SQLITE_ERROR_RESERVESIZE,
+    ERROR_KEY = SQLITE_ERROR_KEY,
+    ERROR_UNABLE = SQLITE_ERROR_UNABLE,
+    IOERR_READ = SQLITE_IOERR_READ,
+    IOERR_SHORT_READ = SQLITE_IOERR_SHORT_READ,
+    IOERR_WRITE = SQLITE_IOERR_WRITE,
+    IOERR_FSYNC = SQLITE_IOERR_FSYNC,
+    IOERR_DIR_FSYNC = SQLITE_IOERR_DIR_FSYNC,
+    IOERR_TRUNCATE = SQLITE_IOERR_TRUNCATE,
+    IOERR_FSTAT = SQLITE_IOERR_FSTAT,
+    IOERR_UNLOCK = SQLITE_IOERR_UNLOCK,
+    IOERR_RDLOCK = SQLITE_IOERR_RDLOCK,
+    IOERR_DELETE = SQLITE_IOERR_DELETE,
+    IOERR_BLOCKED = SQLITE_IOERR_BLOCKED,
+    IOERR_NOMEM = SQLITE_IOERR_NOMEM,
+    IOERR_ACCESS = SQLITE_IOERR_ACCESS,
+    IOERR_CHECKRESERVEDLOCK = SQLITE_IOERR_CHECKRESERVEDLOCK,
+    IOERR_LOCK = SQLITE_IOERR_LOCK,
+    IOERR_CLOSE = SQLITE_IOERR_CLOSE,
+    IOERR_DIR_CLOSE = SQLITE_IOERR_DIR_CLOSE,
+    IOERR_SHMOPEN = SQLITE_IOERR_SHMOPEN,
+    IOERR_SHMSIZE = SQLITE_IOERR_SHMSIZE,
+    IOERR_SHMLOCK = SQLITE_IOERR_SHMLOCK,
+    IOERR_SHMMAP = SQLITE_IOERR_SHMMAP,
+    IOERR_SEEK = SQLITE_IOERR_SEEK,
+    IOERR_DELETE_NOENT = SQLITE_IOERR_DELETE_NOENT,
+    IOERR_MMAP = SQLITE_IOERR_MMAP,
+    IOERR_GETTEMPPATH = SQLITE_IOERR_GETTEMPPATH,
+    IOERR_CONVPATH = SQLITE_IOERR_CONVPATH,
+    IOERR_VNODE = SQLITE_IOERR_VNODE,
+    IOERR_AUTH = SQLITE_IOERR_AUTH,
+    IOERR_BEGIN_ATOMIC = SQLITE_IOERR_BEGIN_ATOMIC,
+    IOERR_COMMIT_ATOMIC = SQLITE_IOERR_COMMIT_ATOMIC,
+    IOERR_ROLLBACK_ATOMIC = SQLITE_IOERR_ROLLBACK_ATOMIC,
+    IOERR_DATA = SQLITE_IOERR_DATA,
+    IOERR_CORRUPTFS = SQLITE_IOERR_CORRUPTFS,
+    IOERR_IN_PAGE = SQLITE_IOERR_IN_PAGE,
+    IOERR_BADKEY = SQLITE_IOERR_BADKEY,
+    IOERR_CODEC = SQLITE_IOERR_CODEC,
+    LOCKED_SHAREDCACHE = SQLITE_LOCKED_SHAREDCACHE,
+    LOCKED_VTAB = SQLITE_LOCKED_VTAB,
+    BUSY_RECOVERY = SQLITE_BUSY_RECOVERY,
+    BUSY_SNAPSHOT = SQLITE_BUSY_SNAPSHOT,
+    BUSY_TIMEOUT = SQLITE_BUSY_TIMEOUT,
+    CANTOPEN_NOTEMPDIR = SQLITE_CANTOPEN_NOTEMPDIR,
+    CANTOPEN_ISDIR = SQLITE_CANTOPEN_ISDIR,
+    CANTOPEN_FULLPATH = SQLITE_CANTOPEN_FULLPATH,
+    CANTOPEN_CONVPATH = SQLITE_CANTOPEN_CONVPATH,
+    CANTOPEN_DIRTYWAL = SQLITE_CANTOPEN_DIRTYWAL,
+    CANTOPEN_SYMLINK = SQLITE_CANTOPEN_SYMLINK,
+    CORRUPT_VTAB = SQLITE_CORRUPT_VTAB,
+    CORRUPT_SEQUENCE = SQLITE_CORRUPT_SEQUENCE,
+    CORRUPT_INDEX = SQLITE_CORRUPT_INDEX,
+    READONLY_RECOVERY = SQLITE_READONLY_RECOVERY,
+    READONLY_CANTLOCK = SQLITE_READONLY_CANTLOCK,
+    READONLY_ROLLBACK = SQLITE_READONLY_ROLLBACK,
+    READONLY_DBMOVED = SQLITE_READONLY_DBMOVED,
+    READONLY_CANTINIT = SQLITE_READONLY_CANTINIT,
+    READONLY_DIRECTORY = SQLITE_READONLY_DIRECTORY,
+    ABORT_ROLLBACK = SQLITE_ABORT_ROLLBACK,
+    CONSTRAINT_CHECK = SQLITE_CONSTRAINT_CHECK,
+    CONSTRAINT_COMMITHOOK = SQLITE_CONSTRAINT_COMMITHOOK,
+    CONSTRAINT_FOREIGNKEY = SQLITE_CONSTRAINT_FOREIGNKEY,
+    CONSTRAINT_FUNCTION = SQLITE_CONSTRAINT_FUNCTION,
+    CONSTRAINT_NOTNULL = SQLITE_CONSTRAINT_NOTNULL,
+    CONSTRAINT_PRIMARYKEY = SQLITE_CONSTRAINT_PRIMARYKEY,
+    CONSTRAINT_TRIGGER = SQLITE_CONSTRAINT_TRIGGER,
+    CONSTRAINT_UNIQUE = SQLITE_CONSTRAINT_UNIQUE,
+    CONSTRAINT_VTAB = SQLITE_CONSTRAINT_VTAB,
+    CONSTRAINT_ROWID = SQLITE_CONSTRAINT_ROWID,
+    CONSTRAINT_PINNED = SQLITE_CONSTRAINT_PINNED,
+    CONSTRAINT_DATATYPE = SQLITE_CONSTRAINT_DATATYPE,
+    NOTICE_RECOVER_WAL = SQLITE_NOTICE_RECOVER_WAL,
+    NOTICE_RECOVER_ROLLBACK = SQLITE_NOTICE_RECOVER_ROLLBACK,
+    NOTICE_RBU = SQLITE_NOTICE_RBU,
+    WARNING_AUTOINDEX = SQLITE_WARNING_AUTOINDEX,
+    AUTH_USER = SQLITE_AUTH_USER,
+    OK_SYMLINK = SQLITE_OK_SYMLINK,
+    OK_LOAD_PERMANENTLY = SQLITE_OK_LOAD_PERMANENTLY,
+}
+
+impl Code {
+    /// The primary code: the low byte.
+    #[must_use]
+    pub const fn primary(self) -> Self {
+        Self(self.0 & 0xff)
+    }
+
+    /// `OK` becomes `Ok(())`, everything else an error.
+    ///
+    /// # Errors
+    /// The code itself.
+    pub const fn into_result(self) -> Result<(), Self> {
+        match self {
+            Self::OK => Ok(()),
+            other => Err(other),
+        }
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => write!(f, "SQLITE_{name}"),
+            None => write!(f, "SQLITE code {}", self.0),
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?} ({})", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn names_and_parts() {
+        assert_eq!(format!("{:?}", Code::BUSY_SNAPSHOT), "SQLITE_BUSY_SNAPSHOT");
+        assert_eq!(
+            Code::BUSY_SNAPSHOT.to_string(),
+            "SQLITE_BUSY_SNAPSHOT (517)"
+        );
+        assert_eq!(format!("{:?}", Code(99)), "SQLITE code 99");
+        assert_eq!(Code::IOERR_SHORT_READ.primary(), Code::IOERR);
+        assert_eq!(Code::OK.into_result(), Ok(()));
+        assert_eq!(Code::FULL.into_result(), Err(Code::FULL));
+    }
+}

@@ -1,0 +1,213 @@
+//! A connection of the host, borrowed for the time of a callback or an entry point.
+
+use std::ffi::{CStr, CString};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::{self, NonNull};
+
+use crate::api::{c_text, call};
+use crate::bindings as c;
+use crate::vfs::ConnectionId;
+use crate::{Code, File, Statement, file_ffi, statement};
+
+/// The host's connection. Lives as long as the callback that was given it.
+pub struct Connection<'a> {
+    db: NonNull<c::sqlite3>,
+    lifetime: PhantomData<&'a c::sqlite3>,
+}
+
+/// An error of SQLite with its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// The extended result code.
+    pub code: Code,
+    /// What SQLite says about it.
+    pub message: String,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Connection<'_> {
+    /// # Safety
+    /// `db` is an open connection that the host does not close during the chosen lifetime, and
+    /// the API table is initialised.
+    pub(crate) unsafe fn new(db: NonNull<c::sqlite3>) -> Self {
+        Self {
+            db,
+            lifetime: PhantomData,
+        }
+    }
+
+    pub(crate) fn raw(&self) -> *mut c::sqlite3 {
+        self.db.as_ptr()
+    }
+
+    /// Which connection this is.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        ConnectionId(self.db.addr().get())
+    }
+
+    /// Compiles one statement; what follows it is ignored.
+    ///
+    /// # Errors
+    /// SQLite's, and `MISUSE` where `sql` holds no statement.
+    pub fn prepare(&self, sql: &str) -> Result<Statement<'_>, Error> {
+        self.prepare_next(sql)?.0.ok_or_else(|| Error {
+            code: Code::MISUSE,
+            message: "the SQL text holds no statement".to_owned(),
+        })
+    }
+
+    /// Compiles the first statement of a script and returns it with the rest of the text. There is
+    /// none where the text holds only white space and comments.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn prepare_next<'s>(
+        &self,
+        sql: &'s str,
+    ) -> Result<(Option<Statement<'_>>, &'s str), Error> {
+        statement::prepare(self, sql)
+    }
+
+    /// Runs a script; rows are dropped.
+    ///
+    /// # Errors
+    /// SQLite's, from the first statement that fails.
+    pub fn exec(&self, sql: &str) -> Result<(), Error> {
+        let mut rest = sql;
+        while !rest.is_empty() {
+            let (statement, tail) = self.prepare_next(rest)?;
+            rest = tail;
+            if let Some(mut statement) = statement {
+                while statement.step()? {}
+            }
+        }
+        Ok(())
+    }
+
+    /// True outside of a transaction.
+    #[must_use]
+    pub fn is_autocommit(&self) -> bool {
+        // SAFETY: the connection is open.
+        unsafe { call!(get_autocommit(self.raw())) != 0 }
+    }
+
+    /// Rowid of the last row inserted on this connection.
+    #[must_use]
+    pub fn last_insert_rowid(&self) -> i64 {
+        // SAFETY: the connection is open.
+        unsafe { call!(last_insert_rowid(self.raw())) }
+    }
+
+    /// Rows changed by the last INSERT, UPDATE or DELETE.
+    #[must_use]
+    pub fn changes(&self) -> i64 {
+        // SAFETY: the connection is open.
+        unsafe { call!(changes64(self.raw())) }
+    }
+
+    /// Absolute path of a schema's file; none for an unknown schema, empty for one without a file.
+    #[must_use]
+    pub fn filename(&self, schema: &str) -> Option<String> {
+        let schema = CString::new(schema).ok()?;
+        // SAFETY: the connection is open; the text lives until the schema is detached, which
+        // cannot happen before it is copied here.
+        unsafe {
+            let path = call!(db_filename(self.raw(), schema.as_ptr()));
+            (!path.is_null()).then(|| CStr::from_ptr(path).to_string_lossy().into_owned())
+        }
+    }
+
+    /// Calls `body` with the file behind a schema, if it is one that a [`crate::Vfs`] with
+    /// `File = F` opened. Not for connections in shared-cache mode, where the file is not this
+    /// connection's alone, nor while a method of that file runs: both give `None`.
+    pub fn with_file<F: File, R>(&self, schema: &str, body: impl FnOnce(&mut F) -> R) -> Option<R> {
+        let schema = CString::new(schema).ok()?;
+        let _lock = DatabaseLock::new(self);
+        let mut file: *mut c::sqlite3_file = ptr::null_mut();
+        // SAFETY: the connection is open; this control writes one pointer.
+        let code = unsafe {
+            call!(file_control(
+                self.raw(),
+                schema.as_ptr(),
+                c::SQLITE_FCNTL_FILE_POINTER,
+                (&raw mut file).cast(),
+            ))
+        };
+        if code != c::SQLITE_OK {
+            return None;
+        }
+        // SAFETY: SQLite's own pointer to the schema's file; the lock keeps other threads of this
+        // connection out.
+        unsafe { file_ffi::borrow(file, body) }
+    }
+
+    /// The connection's last error.
+    pub(crate) fn last_error(&self) -> Error {
+        // SAFETY: the connection is open; the text is copied at once.
+        unsafe {
+            let message = call!(errmsg(self.raw()));
+            Error {
+                code: Code(call!(extended_errcode(self.raw()))),
+                message: if message.is_null() {
+                    "out of memory".to_owned()
+                } else {
+                    CStr::from_ptr(message).to_string_lossy().into_owned()
+                },
+            }
+        }
+    }
+
+    /// Makes a code of a call on this connection an error with its text.
+    pub(crate) fn check(&self, code: i32) -> Result<(), Error> {
+        if code == c::SQLITE_OK {
+            Ok(())
+        } else {
+            Err(self.last_error())
+        }
+    }
+}
+
+impl fmt::Debug for Connection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Connection").field(&self.id()).finish()
+    }
+}
+
+/// A name for the host, refused where C could not hold it.
+pub(crate) fn name(text: &str) -> Result<CString, Error> {
+    CString::new(text).map_err(|_| Error {
+        code: Code::MISUSE,
+        message: format!("the name {:?} contains a zero byte", c_text(text)),
+    })
+}
+
+/// The connection's mutex, held until dropped.
+struct DatabaseLock(*mut c::sqlite3_mutex);
+
+impl DatabaseLock {
+    fn new(connection: &Connection<'_>) -> Self {
+        // SAFETY: the connection is open. The mutex is recursive; null in single-thread mode,
+        // where entering does nothing.
+        unsafe {
+            let mutex = call!(db_mutex(connection.raw()));
+            call!(mutex_enter(mutex));
+            Self(mutex)
+        }
+    }
+}
+
+impl Drop for DatabaseLock {
+    fn drop(&mut self) {
+        // SAFETY: entered by this thread in `new`; the connection outlives the borrow.
+        unsafe { call!(mutex_leave(self.0)) };
+    }
+}

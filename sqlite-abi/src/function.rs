@@ -1,0 +1,343 @@
+//! Scalar functions: <https://www.sqlite.org/c3ref/create_function.html>.
+
+use std::ffi::{c_int, c_void};
+use std::fmt;
+use std::ops::BitOr;
+use std::ptr::NonNull;
+
+use crate::api::{c_text, call};
+use crate::bindings as c;
+use crate::connection::name;
+use crate::guard::{guard, guard_or};
+use crate::value::{read, set_result, utf8};
+use crate::{Code, Connection, Error, Value, ValueRef};
+
+/// Why a function or a table failed: the statement ends with this text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionError {
+    message: String,
+    code: Option<Code>,
+}
+
+impl FunctionError {
+    /// A sentence for the user; the code is `SQLITE_ERROR`.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            code: None,
+        }
+    }
+
+    /// The same with another code.
+    #[must_use]
+    pub fn with_code(self, code: Code) -> Self {
+        Self {
+            code: Some(code),
+            ..self
+        }
+    }
+
+    /// The sentence.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The code SQLite gets; never one that stands for success.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self.code {
+            None | Some(Code::OK | Code::ROW | Code::DONE) => Code::ERROR,
+            Some(code) => code,
+        }
+    }
+}
+
+impl fmt::Display for FunctionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for FunctionError {}
+
+impl From<Error> for FunctionError {
+    fn from(error: Error) -> Self {
+        Self {
+            message: error.message,
+            code: Some(error.code),
+        }
+    }
+}
+
+impl From<String> for FunctionError {
+    fn from(message: String) -> Self {
+        Self::new(message)
+    }
+}
+
+impl From<&str> for FunctionError {
+    fn from(message: &str) -> Self {
+        Self::new(message)
+    }
+}
+
+/// What a function promises or demands: <https://www.sqlite.org/c3ref/c_deterministic.html>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FunctionFlags(i32);
+
+impl FunctionFlags {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Only from top-level SQL: not from views, triggers, indexes or defaults.
+    pub const DIRECTONLY: Self = Self(c::SQLITE_DIRECTONLY);
+    /// The same arguments give the same result within a statement.
+    pub const DETERMINISTIC: Self = Self(c::SQLITE_DETERMINISTIC);
+    /// Harmless even when an untrusted schema calls it.
+    pub const INNOCUOUS: Self = Self(c::SQLITE_INNOCUOUS);
+}
+
+impl BitOr for FunctionFlags {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// The arguments of a call.
+#[derive(Debug)]
+pub struct Arguments<'a> {
+    values: &'a [*mut c::sqlite3_value],
+}
+
+impl<'a> Arguments<'a> {
+    /// # Safety
+    /// `values` is null or has `count` valid protected values for `'a`.
+    pub(crate) unsafe fn new(count: c_int, values: *mut *mut c::sqlite3_value) -> Self {
+        let values = match usize::try_from(count) {
+            Ok(count) if !values.is_null() => {
+                // SAFETY: as promised.
+                unsafe { std::slice::from_raw_parts(values, count) }
+            }
+            _ => &[],
+        };
+        Self { values }
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// None at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// An argument; the first is 0. NULL where it was not given.
+    #[must_use]
+    pub fn get(&self, index: usize) -> ValueRef<'a> {
+        self.values.get(index).map_or(ValueRef::Null, |value| {
+            // SAFETY: the constructor's contract; only this function reads it.
+            unsafe { read(*value) }
+        })
+    }
+
+    /// A copy of an argument.
+    ///
+    /// # Errors
+    /// Text that is not UTF-8.
+    pub fn value(&self, index: usize) -> Result<Value, FunctionError> {
+        self.get(index)
+            .to_value()
+            .map_err(|error| self.wrong(index, &error.message))
+    }
+
+    /// A text argument; none for NULL.
+    ///
+    /// # Errors
+    /// Another type, or text that is not UTF-8.
+    pub fn text(&self, index: usize) -> Result<Option<&'a str>, FunctionError> {
+        match self.get(index) {
+            ValueRef::Null => Ok(None),
+            ValueRef::Text(text) => utf8(text)
+                .map(Some)
+                .map_err(|error| self.wrong(index, &error.message)),
+            other => Err(self.unexpected(index, "TEXT", other)),
+        }
+    }
+
+    /// An integer argument; none for NULL.
+    ///
+    /// # Errors
+    /// Another type.
+    pub fn integer(&self, index: usize) -> Result<Option<i64>, FunctionError> {
+        match self.get(index) {
+            ValueRef::Null => Ok(None),
+            ValueRef::Integer(integer) => Ok(Some(integer)),
+            other => Err(self.unexpected(index, "INTEGER", other)),
+        }
+    }
+
+    /// A numeric argument; none for NULL.
+    ///
+    /// # Errors
+    /// Another type.
+    pub fn real(&self, index: usize) -> Result<Option<f64>, FunctionError> {
+        match self.get(index) {
+            ValueRef::Null => Ok(None),
+            ValueRef::Real(real) => Ok(Some(real)),
+            ValueRef::Integer(integer) => Ok(Some(integer as f64)),
+            other => Err(self.unexpected(index, "REAL", other)),
+        }
+    }
+
+    /// A blob argument; none for NULL.
+    ///
+    /// # Errors
+    /// Another type.
+    pub fn blob(&self, index: usize) -> Result<Option<&'a [u8]>, FunctionError> {
+        match self.get(index) {
+            ValueRef::Null => Ok(None),
+            ValueRef::Blob(blob) => Ok(Some(blob)),
+            other => Err(self.unexpected(index, "BLOB", other)),
+        }
+    }
+
+    fn unexpected(&self, index: usize, expected: &str, found: ValueRef<'_>) -> FunctionError {
+        self.wrong(
+            index,
+            &format!("expected {expected}, not {}", found.type_name()),
+        )
+    }
+
+    fn wrong(&self, index: usize, what: &str) -> FunctionError {
+        FunctionError::new(format!("argument {}: {what}", index + 1)).with_code(Code::MISMATCH)
+    }
+}
+
+struct Scalar<F> {
+    name: String,
+    body: F,
+}
+
+impl Connection<'_> {
+    /// Creates or replaces a scalar function of `arguments` arguments (-1: any number).
+    /// `body` is dropped when the function is replaced or the connection closed.
+    ///
+    /// # Errors
+    /// SQLite's: a name that is too long, or a function of that name that is running.
+    pub fn create_scalar<F>(
+        &self,
+        function: &str,
+        arguments: i32,
+        flags: FunctionFlags,
+        body: F,
+    ) -> Result<(), Error>
+    where
+        F: Fn(&Connection<'_>, &Arguments<'_>) -> Result<Value, FunctionError>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let c_name = name(function)?;
+        let scalar = Box::new(Scalar {
+            name: function.to_owned(),
+            body,
+        });
+        // SAFETY: the connection is open; `call_scalar::<F>` and `destroy` fit the boxed type,
+        // which SQLite destroys once, also where this call fails.
+        let code = unsafe {
+            call!(create_function_v2(
+                self.raw(),
+                c_name.as_ptr(),
+                arguments,
+                c::SQLITE_UTF8 | flags.0,
+                Box::into_raw(scalar).cast(),
+                Some(call_scalar::<F>),
+                None,
+                None,
+                Some(destroy::<Scalar<F>>),
+            ))
+        };
+        self.check(code)
+    }
+}
+
+/// `xFunc`.
+unsafe extern "C" fn call_scalar<F>(
+    context: *mut c::sqlite3_context,
+    count: c_int,
+    values: *mut *mut c::sqlite3_value,
+) where
+    F: Fn(&Connection<'_>, &Arguments<'_>) -> Result<Value, FunctionError>,
+{
+    if context.is_null() {
+        return;
+    }
+    let outcome = guard("a function", || {
+        // SAFETY: SQLite passes the context of a running function; its data is the `Scalar<F>`
+        // that was registered with this very trampoline, alive as long as the function.
+        let (scalar, db, arguments) = unsafe {
+            (
+                call!(user_data(context)).cast::<Scalar<F>>().as_ref(),
+                NonNull::new(call!(context_db_handle(context))),
+                Arguments::new(count, values),
+            )
+        };
+        let (Some(scalar), Some(db)) = (scalar, db) else {
+            return Err(FunctionError::new(
+                "SQLite called a function without its data",
+            ));
+        };
+        // SAFETY: open while one of its functions runs.
+        let connection = unsafe { Connection::new(db) };
+        // A guard of its own, to name the function that is to blame.
+        guard(&format!("{}()", scalar.name), || {
+            (scalar.body)(&connection, &arguments)
+        })
+        .unwrap_or_else(|panicked| Err(FunctionError::new(panicked.message).with_code(Code::IOERR)))
+    })
+    .unwrap_or_else(|panicked| Err(FunctionError::new(panicked.message).with_code(Code::IOERR)));
+    guard_or("the result of a function", (), || {
+        // SAFETY: the context of the running function.
+        unsafe { finish(context, &outcome) };
+    });
+}
+
+/// Sets a function's result or error.
+///
+/// # Safety
+/// `context` is the one passed to the running callback.
+unsafe fn finish(context: *mut c::sqlite3_context, outcome: &Result<Value, FunctionError>) {
+    match outcome {
+        // SAFETY: as promised.
+        Ok(value) => unsafe { set_result(context, value) },
+        Err(error) => {
+            let message = c_text(error.message());
+            // SAFETY: as promised; SQLite copies the text. The code comes second, because
+            // setting the text resets it.
+            unsafe {
+                call!(result_error(context, message.as_ptr(), -1));
+                call!(result_error_code(context, error.code().0));
+            }
+        }
+    }
+}
+
+/// `xDestroy` for anything that was boxed.
+///
+/// # Safety
+/// `pointer` is null or came from `Box::<T>::into_raw` and is not used again.
+pub(crate) unsafe extern "C" fn destroy<T>(pointer: *mut c_void) {
+    if pointer.is_null() {
+        return;
+    }
+    guard_or("the end of a function", (), || {
+        // SAFETY: as promised.
+        drop(unsafe { Box::from_raw(pointer.cast::<T>()) });
+    });
+}
