@@ -12,8 +12,12 @@ const WANTED: [&str; 6] = [
     "ENABLE_UNLOCK_NOTIFY",
     "USE_URI",
 ];
-const UNWANTED: [&str; 4] =
-    ["OMIT_LOAD_EXTENSION", "OMIT_DESERIALIZE", "OMIT_DECLTYPE", "OMIT_SHARED_CACHE"];
+const UNWANTED: [&str; 4] = [
+    "OMIT_LOAD_EXTENSION",
+    "OMIT_DESERIALIZE",
+    "OMIT_DECLTYPE",
+    "OMIT_SHARED_CACHE",
+];
 
 /// The whole text.
 pub(crate) fn report() -> String {
@@ -28,7 +32,9 @@ pub(crate) fn report() -> String {
         ("sqlite_lacks", lacks(&options)),
         ("sqlite_lacks_functions", list(&host::missing_functions())),
     ];
-    lines.map(|(key, value)| format!("{key}: {value}")).join("\n")
+    lines
+        .map(|(key, value)| format!("{key}: {value}"))
+        .join("\n")
 }
 
 fn capabilities() -> Vec<&'static str> {
@@ -50,7 +56,9 @@ fn lacks(options: &[String]) -> String {
 }
 
 fn bare(option: &str) -> &str {
-    option.trim_start_matches("ENABLE_").trim_start_matches("OMIT_")
+    option
+        .trim_start_matches("ENABLE_")
+        .trim_start_matches("OMIT_")
 }
 
 fn thread_safety(options: &[String]) -> String {
@@ -62,7 +70,11 @@ fn thread_safety(options: &[String]) -> String {
 }
 
 fn list(names: &[&str]) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    }
 }
 
 #[cfg(test)]

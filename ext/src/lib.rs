@@ -37,6 +37,7 @@ impl Extension for Sqlbridge {
 ///
 /// # Errors
 /// SQLite's code, if it is out of memory.
+#[inline]
 pub fn auto_extend() -> Result<(), Code> {
     entry::auto_extend_linked::<Sqlbridge>()
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 
-use crate::api::{c_text, call};
+use crate::api::{c_text, call, routines};
 use crate::bindings as c;
 use crate::vfs::ConnectionId;
 use crate::{Code, File, Statement, file_ffi, statement};
@@ -127,8 +127,8 @@ impl Connection<'_> {
     }
 
     /// Calls `body` with the file behind a schema, if it is one that a [`crate::Vfs`] with
-    /// `File = F` opened. Not for connections in shared-cache mode, where the file is not this
-    /// connection's alone, nor while a method of that file runs: both give `None`.
+    /// `File = F` opened. None while a method of that file runs. `body` must not run SQL on that
+    /// schema: its file would be in use, and the SQL fail with `MISUSE`.
     pub fn with_file<F: File, R>(&self, schema: &str, body: impl FnOnce(&mut F) -> R) -> Option<R> {
         let schema = CString::new(schema).ok()?;
         let _lock = DatabaseLock::new(self);
@@ -190,16 +190,18 @@ pub(crate) fn name(text: &str) -> Result<CString, Error> {
     })
 }
 
-/// The connection's mutex, held until dropped.
+/// The connection's mutex, held until dropped. A SQLite for a single thread has none, or not even
+/// the functions.
 struct DatabaseLock(*mut c::sqlite3_mutex);
 
 impl DatabaseLock {
     fn new(connection: &Connection<'_>) -> Self {
-        // SAFETY: the connection is open. The mutex is recursive; null in single-thread mode,
-        // where entering does nothing.
+        // SAFETY: the connection is open. The mutex is recursive; with null nothing happens.
         unsafe {
             let mutex = call!(db_mutex(connection.raw()));
-            call!(mutex_enter(mutex));
+            if let Some(enter) = routines().mutex_enter {
+                enter(mutex);
+            }
             Self(mutex)
         }
     }
@@ -207,7 +209,9 @@ impl DatabaseLock {
 
 impl Drop for DatabaseLock {
     fn drop(&mut self) {
-        // SAFETY: entered by this thread in `new`; the connection outlives the borrow.
-        unsafe { call!(mutex_leave(self.0)) };
+        if let Some(leave) = routines().mutex_leave {
+            // SAFETY: entered by this thread in `new`; the connection outlives the borrow.
+            unsafe { leave(self.0) };
+        }
     }
 }

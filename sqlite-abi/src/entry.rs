@@ -112,7 +112,7 @@ unsafe fn start<E: Extension>(
         register_once::<E>(&connection)?;
         finish()
     });
-    match outcome.unwrap_or_else(|panicked| Err(panicked.message)) {
+    match outcome.unwrap_or_else(|panicked| Err(panicked.message(E::NAME))) {
         Ok(code) => code.0,
         Err(sentence) => {
             // SAFETY: as promised.

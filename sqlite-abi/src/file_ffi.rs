@@ -1,19 +1,19 @@
 //! Trampolines of `sqlite3_io_methods`: <https://www.sqlite.org/c3ref/io_methods.html>.
 //!
-//! Divisions: the file in SQLite's memory · borrowing it · methods · file controls.
+//! Divisions: the file in SQLite's memory · lending it · methods · file controls.
 //!
 //! Methods are version 1: no shared memory, so SQLite refuses WAL, and no memory mapping.
-//! Invariants. A [`Slot`] is borrowed by one method at a time. After a panic the file is poisoned:
+//! Invariants. A file is lent to one method at a time. After a panic the file is poisoned:
 //! whatever it had in mind may be half done, so every method but `xClose` answers `SQLITE_IOERR`.
 
 use std::any::TypeId;
-use std::cell::{Cell, UnsafeCell};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::{PoisonError, RwLock};
 
 use crate::api::{host_text, log};
 use crate::bindings as c;
 use crate::guard::{code, guard, guard_or};
+use crate::lending::{Lending, Refused};
 use crate::{Code, ConnectionId, Control, File, Handled, Lock};
 
 /// What we keep in the memory SQLite gives for a file.
@@ -23,21 +23,11 @@ pub(crate) struct OpenFile<F> {
     slot: *mut Slot<F>,
 }
 
-/// Behind a pointer of its own, so that it can outlive `xClose` if it is closed while borrowed.
+/// Behind a pointer of its own, so that it can outlive `xClose` if it is closed while lent.
 struct Slot<F> {
-    state: Cell<State>,
-    /// Opened in shared-cache mode: other connections use it too.
-    shared: bool,
     /// Name of the VFS, for `SQLITE_FCNTL_VFSNAME`.
     vfs: &'static str,
-    file: UnsafeCell<F>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Free,
-    Borrowed,
-    Poisoned,
+    file: Lending<F>,
 }
 
 /// All method tables there are, each with the type of its files. Only grows, once per VFS.
@@ -68,16 +58,12 @@ pub(crate) unsafe fn place<F: File>(
     target: *mut c::sqlite3_file,
     table: *const c::sqlite3_io_methods,
     vfs: &'static str,
-    shared: bool,
     file: F,
 ) {
-    let slot = Slot {
-        state: Cell::new(State::Free),
-        shared,
+    let slot = Box::into_raw(Box::new(Slot {
         vfs,
-        file: UnsafeCell::new(file),
-    };
-    let slot = Box::into_raw(Box::new(slot));
+        file: Lending::new(file),
+    }));
     // SAFETY: as promised.
     unsafe {
         target.cast::<OpenFile<F>>().write(OpenFile {
@@ -87,12 +73,11 @@ pub(crate) unsafe fn place<F: File>(
     }
 }
 
-/// Calls `body` with the file behind SQLite's pointer if it is an `F` of ours, not shared and not
-/// in use.
+/// Calls `body` with the file behind SQLite's pointer if it is an `F` of ours that is not in use.
 ///
 /// # Safety
-/// `file` is null or SQLite's pointer to a file that stays open unless `body` closes it; nobody
-/// else uses it during the call.
+/// `file` is null or SQLite's pointer to a file that is not closed during the call, unless by
+/// `body` itself.
 pub(crate) unsafe fn borrow<F: File, R>(
     file: *mut c::sqlite3_file,
     body: impl FnOnce(&mut F) -> R,
@@ -101,39 +86,10 @@ pub(crate) unsafe fn borrow<F: File, R>(
     if file.is_null() || !is_table_of::<F>(unsafe { (*file).pMethods }) {
         return None;
     }
-    // SAFETY: the table is only ever placed with an `OpenFile<F>`.
-    let slot = unsafe { (*file.cast::<OpenFile<F>>()).slot };
-    // SAFETY: the slot lives until `xClose`, which spares it while it is borrowed.
-    let slot = unsafe { &*slot };
-    if slot.shared {
-        return None;
-    }
-    slot.lend(|file, _| body(file)).ok()
-}
-
-impl<F> Slot<F> {
-    /// Lends the file if it is free. A panic leaves it poisoned.
-    fn lend<R>(&self, body: impl FnOnce(&mut F, &'static str) -> R) -> Result<R, State> {
-        if self.state.get() != State::Free {
-            return Err(self.state.get());
-        }
-        let poison = Poison(&self.state);
-        self.state.set(State::Borrowed);
-        // SAFETY: the state just changed from free to borrowed: there is no other reference.
-        let result = body(unsafe { &mut *self.file.get() }, self.vfs);
-        std::mem::forget(poison);
-        self.state.set(State::Free);
-        Ok(result)
-    }
-}
-
-/// Poisons a slot when dropped, that is, when a panic passes by.
-struct Poison<'a>(&'a Cell<State>);
-
-impl Drop for Poison<'_> {
-    fn drop(&mut self) {
-        self.0.set(State::Poisoned);
-    }
+    // SAFETY: the table is only ever placed with an `OpenFile<F>`; the slot lives until `xClose`,
+    // which spares it while it is lent.
+    let slot = unsafe { &*(*file.cast::<OpenFile<F>>()).slot };
+    slot.file.lend(body).ok()
 }
 
 /// The way into every method: finds the file, borrows it, stops panics.
@@ -155,16 +111,16 @@ unsafe fn with<F: File>(
     }
     // SAFETY: not null, so not closed yet.
     let slot = unsafe { &*slot };
-    match guard(method, || slot.lend(body)) {
+    match guard(method, || slot.file.lend(|file| body(file, slot.vfs))) {
         Ok(Ok(result)) => code(result),
-        Ok(Err(State::Borrowed)) => {
+        Ok(Err(Refused::Poisoned)) | Err(_) => Code::IOERR.0,
+        Ok(Err(Refused::Reentered)) => {
             log(
                 Code::MISUSE,
                 "a file was used while one of its own methods was running",
             );
             Code::MISUSE.0
         }
-        Ok(Err(_)) | Err(_) => Code::IOERR.0,
     }
 }
 
@@ -207,7 +163,7 @@ unsafe extern "C" fn close<F: File>(file: *mut c::sqlite3_file) -> c_int {
         return Code::OK.0;
     }
     // SAFETY: not null, so not dropped yet.
-    if unsafe { (*slot).state.get() } == State::Borrowed {
+    if unsafe { (*slot).file.is_mine() } {
         log(
             Code::MISUSE,
             "a file was closed while one of its own methods was running",

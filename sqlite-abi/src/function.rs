@@ -278,7 +278,7 @@ unsafe extern "C" fn call_scalar<F>(
     if context.is_null() {
         return;
     }
-    let outcome = guard("a function", || {
+    guard_or("a function", (), || {
         // SAFETY: SQLite passes the context of a running function; its data is the `Scalar<F>`
         // that was registered with this very trampoline, alive as long as the function.
         let (scalar, db, arguments) = unsafe {
@@ -289,20 +289,15 @@ unsafe extern "C" fn call_scalar<F>(
             )
         };
         let (Some(scalar), Some(db)) = (scalar, db) else {
-            return Err(FunctionError::new(
-                "SQLite called a function without its data",
-            ));
+            return;
         };
         // SAFETY: open while one of its functions runs.
         let connection = unsafe { Connection::new(db) };
-        // A guard of its own, to name the function that is to blame.
-        guard(&format!("{}()", scalar.name), || {
-            (scalar.body)(&connection, &arguments)
-        })
-        .unwrap_or_else(|panicked| Err(FunctionError::new(panicked.message).with_code(Code::IOERR)))
-    })
-    .unwrap_or_else(|panicked| Err(FunctionError::new(panicked.message).with_code(Code::IOERR)));
-    guard_or("the result of a function", (), || {
+        let outcome = guard("a function", || (scalar.body)(&connection, &arguments))
+            .unwrap_or_else(|panicked| {
+                let message = panicked.message(&format!("{}()", scalar.name));
+                Err(FunctionError::new(message).with_code(Code::IOERR))
+            });
         // SAFETY: the context of the running function.
         unsafe { finish(context, &outcome) };
     });

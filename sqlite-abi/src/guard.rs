@@ -8,22 +8,30 @@ use crate::{Code, log};
 /// A callback panicked; it was logged.
 #[derive(Debug)]
 pub(crate) struct Panicked {
-    /// One sentence for the user.
-    pub(crate) message: String,
+    detail: String,
+}
+
+impl Panicked {
+    /// One sentence for the user, who knows the callback's owner by this name.
+    pub(crate) fn message(&self, owner: &str) -> String {
+        format!("internal error in {owner}: {}", self.detail)
+    }
 }
 
 /// Runs a callback's body. A panic is logged as `SQLITE_IOERR` and returned.
-pub(crate) fn guard<R>(what: &str, body: impl FnOnce() -> R) -> Result<R, Panicked> {
+pub(crate) fn guard<R>(callback: &str, body: impl FnOnce() -> R) -> Result<R, Panicked> {
     // The values a body leaves half-changed are its own file's or function's; those that matter
     // are poisoned by the caller.
     catch_unwind(AssertUnwindSafe(body)).map_err(|payload| {
-        let message = format!("internal error in {what}: {}", describe(payload.as_ref()));
+        let panicked = Panicked {
+            detail: describe(payload.as_ref()).to_owned(),
+        };
         // A payload whose destructor panics must not do so outside.
         if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             std::mem::forget(second);
         }
-        log(Code::IOERR, &message);
-        Panicked { message }
+        log(Code::IOERR, &panicked.message(callback));
+        panicked
     })
 }
 

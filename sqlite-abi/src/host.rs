@@ -29,14 +29,18 @@ pub fn source_id() -> String {
         .into_owned()
 }
 
-/// Its compile-time options without `SQLITE_`: <https://www.sqlite.org/compile.html>.
+/// Its compile-time options without `SQLITE_`: <https://www.sqlite.org/compile.html>. Empty where
+/// the host was built not to tell.
 #[must_use]
 pub fn compile_options() -> Vec<String> {
+    let Some(get) = routines().compileoption_get else {
+        return Vec::new();
+    };
     (0..c_int::MAX)
         .map_while(|index| {
-            // SAFETY: any index is allowed; null after the last; static texts.
-            let option = unsafe { call!(compileoption_get(index)) };
-            // SAFETY: not null, ends with NUL.
+            // SAFETY: any index is allowed; null after the last.
+            let option = unsafe { get(index) };
+            // SAFETY: not null, so a static text that ends with NUL.
             (!option.is_null()).then(|| unsafe { CStr::from_ptr(option) })
         })
         .map(|option| option.to_string_lossy().into_owned())

@@ -38,6 +38,7 @@ mod filename;
 pub mod function;
 mod guard;
 pub mod host;
+mod lending;
 pub mod statement;
 pub mod table;
 pub mod value;

@@ -95,6 +95,8 @@ struct Table<T> {
 #[repr(C)]
 struct Cursor {
     base: c::sqlite3_vtab_cursor,
+    /// Name of the function.
+    function: String,
     rows: Option<Rows>,
     row: Option<Vec<Value>>,
     arguments: Vec<Option<Value>>,
@@ -237,7 +239,7 @@ unsafe extern "C" fn connect<T: TableFunction>(
         Err(panicked) => {
             if !message.is_null() {
                 // SAFETY: SQLite frees what it finds here.
-                unsafe { *message = host_text(&panicked.message) };
+                unsafe { *message = host_text(&panicked.message("a table function")) };
             }
             Code::IOERR.0
         }
@@ -325,8 +327,10 @@ unsafe extern "C" fn open<T: TableFunction>(
         // cursor through `close`.
         unsafe {
             let visible = (*table.cast::<Table<T>>()).visible;
+            let function = (*table.cast::<Table<T>>()).function.name().to_owned();
             *cursor = Box::into_raw(Box::new(Cursor {
                 base: c::sqlite3_vtab_cursor { pVtab: table },
+                function,
                 rows: None,
                 row: None,
                 arguments: Vec::new(),
@@ -361,7 +365,7 @@ unsafe fn with(
     // SAFETY: as promised.
     let this = unsafe { &mut *cursor.cast::<Cursor>() };
     let outcome = guard(method, || body(this)).unwrap_or_else(|panicked| {
-        Err(FunctionError::new(panicked.message).with_code(Code::IOERR))
+        Err(FunctionError::new(panicked.message(&this.function)).with_code(Code::IOERR))
     });
     let Err(error) = outcome else {
         return Code::OK.0;

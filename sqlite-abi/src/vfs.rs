@@ -79,8 +79,6 @@ impl OpenFlags {
     pub const DELETEONCLOSE: Self = Self(c::SQLITE_OPEN_DELETEONCLOSE);
     /// `SQLITE_OPEN_EXCLUSIVE`.
     pub const EXCLUSIVE: Self = Self(c::SQLITE_OPEN_EXCLUSIVE);
-    /// `SQLITE_OPEN_SHAREDCACHE`.
-    pub const SHAREDCACHE: Self = Self(c::SQLITE_OPEN_SHAREDCACHE);
     /// `SQLITE_OPEN_MAIN_DB`.
     pub const MAIN_DB: Self = Self(c::SQLITE_OPEN_MAIN_DB);
     /// `SQLITE_OPEN_TEMP_DB`.

@@ -214,14 +214,13 @@ unsafe extern "C" fn open<V: Vfs>(
             file: opened,
             read_only,
         })) => {
-            let shared = flags & c::SQLITE_OPEN_SHAREDCACHE != 0;
             // SAFETY: the memory has room, the method table is the registration's and announced.
             unsafe {
                 if !out_flags.is_null() {
                     *out_flags = granted(flags, read_only);
                 }
                 let methods = &raw const (*vfs.cast::<Registration<V>>()).methods;
-                file_ffi::place(file, methods, vfs_name, shared, opened);
+                file_ffi::place(file, methods, vfs_name, opened);
             }
             Code::OK.0
         }

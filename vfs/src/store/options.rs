@@ -92,7 +92,7 @@ pub const OPTIONS: &[OptionDoc] = &[
     option(
         "timeout",
         &["SQLBRIDGE_TIMEOUT"],
-        REMOTE,
+        ALL,
         "30s",
         "How long one request may take, and how long a failed one is tried again; 500ms, 30s, 2m.",
     ),
@@ -134,7 +134,7 @@ pub const OPTIONS: &[OptionDoc] = &[
         &["S3_ACCESS_KEY", "AWS_ACCESS_KEY_ID"],
         S3,
         "",
-        "Access key ID; without one, web identity, container and instance roles are tried.",
+        "Access key ID; without one: web identity, container role, ~/.aws/credentials, instance role.",
     ),
     option(
         "s3_secret_key",
@@ -256,6 +256,13 @@ pub const OPTIONS: &[OptionDoc] = &[
         "File with the token of a workload identity (AKS sets it).",
     ),
     option(
+        "azure_identity_endpoint",
+        &["IDENTITY_ENDPOINT"],
+        AZURE,
+        "the instance's",
+        "URL that hands out the managed identity's tokens (App Service sets it).",
+    ),
+    option(
         "azure_endpoint",
         &["AZURE_ENDPOINT", "AZURE_STORAGE_ENDPOINT"],
         AZURE,
@@ -297,13 +304,6 @@ pub const OPTIONS: &[OptionDoc] = &[
         GCS,
         "Google's",
         "URL of the storage service.",
-    ),
-    option(
-        "gcs_anonymous",
-        &["GCS_ANONYMOUS"],
-        GCS,
-        "0",
-        "1 sends requests without credentials.",
     ),
 ];
 
