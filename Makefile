@@ -13,6 +13,11 @@ export SQLBRIDGE_EXTENSION ?= $(abspath $(TARGET_DIR))/release/libsqlbridge
 export SQLBRIDGE_S3GATE ?= $(abspath $(TARGET_DIR))/release/s3gate
 export SQLBRIDGE_NODE_MODULES = $(abspath $(NODE_MODULES))
 
+export SQLBRIDGE_TEST_S3GATE = $(SQLBRIDGE_S3GATE)
+export SQLBRIDGE_TEST_PYTHON = $(abspath $(VENV))/bin/python
+export SQLBRIDGE_TEST_AZURITE = $(SQLBRIDGE_NODE_MODULES)/.bin/azurite-blob
+export LITESTREAM = $(abspath $(VENV))/bin/litestream
+
 # The hosts of the matrix and the tools of the tests, as Debian calls them.
 APT_PACKAGES := gcc g++ make git python3-venv sqlite3 libsqlite3-dev strace tcl libsqlite3-tcl \
                 php-cli php-sqlite3 libdbd-sqlite3-perl ruby ruby-sqlite3
@@ -35,7 +40,8 @@ demo: demo-deps all ## a tour on a local directory, step by step, with the real 
 
 test: test-deps test-rust test-sql ## all tests, the long ones short
 
-test-rust: ## unit and property tests
+test-rust: ## unit, property and conformance tests
+	$(CARGO) build --release -p s3gate
 	$(CARGO) test --release --workspace
 
 test-sql: ## tests as a user writes them: real hosts, servers, kills and faults
@@ -47,17 +53,13 @@ soak: test-deps ## the bank under random kills, SOAK_SECONDS (600) on each store
 	SQLBRIDGE_SOAK_SECONDS=$(SOAK_SECONDS) $(PYTEST) -m soak -s
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz
-	@for directory in */fuzz; do \
-	    [ -f $$directory/Cargo.toml ] || continue; \
-	    for target in $$(cd $$directory/.. && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz list); do \
-	        echo "fuzzing $$target"; \
-	        (cd $$directory/.. && RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS)) || exit 1; \
-	    done; \
+	set -e; for target in $$(RUSTC_BOOTSTRAP=1 $(CARGO) fuzz list); do \
+	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-bench: venv ## numbers, as ratios and counts
+bench: venv ## the numbers of the README, as ratios and counts, on a local directory and an S3 server
 	$(CARGO) build --release --workspace
-	$(VENV)/bin/python bench/run.py
+	$(VENV)/bin/python sql-tests/with_s3.py $(abspath $(TARGET_DIR))/release/sqlbridge-bench
 
 lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
