@@ -9,8 +9,14 @@ import pytest
 from support import database, litestream, workload
 from support.database import BUSY_SNAPSHOT, check, code, dump, one, told, versions
 
-#: The shortest level-0 retention there is, and a little.
+#: The shortest retention there is; files stay for so long after they were compacted.
 RETENTION, PAST_RETENTION = "5s", 6.5
+
+
+def compact_and_trim(connection) -> None:
+    connection.execute("SELECT blob_snapshot('main'), blob_compact('main')").fetchall()
+    time.sleep(PAST_RETENTION)
+    connection.execute("SELECT blob_compact('main')").fetchall()
 
 
 def stamp(moment: datetime) -> str:
@@ -70,8 +76,8 @@ def test_the_past_is_read_only_and_stays(store, connect):
     assert code(error.value) & 0xFF == sqlite3.SQLITE_READONLY
     blob.execute("DELETE FROM t")
     assert one(past, "SELECT count(*) FROM t") == 1
-    blob.execute("ATTACH ? AS then", (store.uri("h.db", txid=4),))
-    assert blob.execute("SELECT (SELECT count(*) FROM main.t), (SELECT count(*) FROM then.t)").fetchall() == [(0, 3)]
+    blob.execute("ATTACH ? AS past", (store.uri("h.db", txid=4),))
+    assert blob.execute("SELECT (SELECT count(*) FROM main.t), (SELECT count(*) FROM past.t)").fetchall() == [(0, 3)]
 
 
 def test_as_of(store, connect):
@@ -88,7 +94,7 @@ def test_as_of(store, connect):
     exact = moment(versions(blob)[2])
     assert one(connect(store.uri("h.db", as_of=stamp(exact))), "SELECT count(*) FROM t") == 2, "not later: the very moment counts"
     offset = exact.astimezone(timezone(timedelta(hours=2))).isoformat(timespec="milliseconds")
-    assert one(connect(store.uri("h.db", as_of=offset.replace("+", "%2B"))), "SELECT count(*) FROM t") == 2
+    assert one(connect(store.uri("h.db", as_of=offset)), "SELECT count(*) FROM t") == 2
     assert one(connect(store.uri("h.db", as_of="2999-01-01T00:00:00Z")), "SELECT count(*) FROM t") == 4
 
 
@@ -99,9 +105,8 @@ def test_a_past_that_is_not_there(store, connect, parameter):
     counted(connect, store, 2)
     with pytest.raises(sqlite3.OperationalError) as error:
         connect(store.uri("h.db", **parameter)).execute("SELECT * FROM t").fetchall()
-    (name, value), = parameter.items()
-    text = told(error.value)
-    assert name in text and str(value) in text, text
+    (value,) = parameter.values()
+    assert str(value).rstrip("Z") in told(error.value)
 
 
 def test_sync_stats_and_list(store, connect, host):
@@ -113,7 +118,7 @@ def test_sync_stats_and_list(store, connect, host):
     names = {row[0] for row in blob.execute("SELECT * FROM blob_list(?)", (store.arguments(),))}
     assert {"h.db", "deep/er/second.db"} == names
     numbers = database.stats(blob)
-    assert numbers and all(isinstance(v, (int, float, str)) for v in numbers.values())
+    assert numbers["txid"] == 4 and numbers["database"] == "h.db"
 
 
 @pytest.mark.stores("s3gate")
@@ -161,7 +166,9 @@ def test_drop(store, connect, host):
     console = connect(":memory:")
     removed = one(console, "SELECT blob_drop(?, 'h.db')", store.arguments())
     assert removed >= 4
-    assert store.transactions("h.db") == []
+    left = {row[0] for row in console.execute("SELECT * FROM blob_list(?)", (store.arguments(),))}
+    assert left == {"stays.db"}
+    assert len(store.transactions("h.db")) <= 1, "at most a mark that stops stale writers"
     assert len(store.transactions("stays.db")) == 1
     # A stale writer comes back: it must not revive the dropped database.
     with pytest.raises(sqlite3.OperationalError):
@@ -241,8 +248,7 @@ def test_compaction_is_idempotent_and_any_host_may(store, connect, host, tmp_pat
 def test_trimming_keeps_every_restore(store, connect, host, tmp_path, model):
     blob = connect(store.uri("h.db", retention=RETENTION))
     workload.run(23, 30, blob, model)
-    time.sleep(PAST_RETENTION)
-    blob.execute("SELECT blob_snapshot('main'), blob_compact('main')").fetchall()
+    compact_and_trim(blob)
     level0 = store.transactions("h.db")
     head = one(blob, "SELECT blob_sync('main')")
     assert len(level0) < head, "old files of level 0 are gone"
@@ -271,8 +277,7 @@ def test_an_old_reader_finishes(store, connect, host):
     reader.run("BEGIN")
     assert reader.one("SELECT count(*) FROM t") == 2000
     blob.execute("UPDATE t SET x = zeroblob(400)")
-    time.sleep(PAST_RETENTION)
-    blob.execute("SELECT blob_snapshot('main'), blob_compact('main')").fetchall()
+    compact_and_trim(blob)
     try:
         assert reader.run("SELECT count(*), sum(length(x)) FROM t") == [(2000, 2000 * 500)]
     except sqlite3.OperationalError as error:
@@ -291,14 +296,13 @@ def test_a_stale_writer_is_refused_after_trimming(store, connect, host):
     assert stale.one("SELECT count(*) FROM t") == 1
     for n in range(6):
         blob.execute("INSERT INTO t VALUES(?)", (100 + n,))
-    time.sleep(PAST_RETENTION)
-    blob.execute("SELECT blob_snapshot('main'), blob_compact('main')").fetchall()
+    compact_and_trim(blob)
     assert all(t.first > 3 for t in store.transactions("h.db")), "the stale writer's next TXID is free again"
     with pytest.raises(sqlite3.OperationalError) as error:
         stale.run("INSERT INTO t VALUES('stale')")
         stale.run("COMMIT")
     assert code(error.value) == BUSY_SNAPSHOT
-    stale.run("ROLLBACK")
+    stale.roll_back()
     # Autocommit begins anew: it learns the news and goes on top of it.
     stale.run("INSERT INTO t VALUES('fresh')")
     for reader in (blob, connect(store.uri("h.db"))):
@@ -315,8 +319,7 @@ def test_a_reader_that_slept_past_the_retention_catches_up(store, connect, host)
     assert sleeper.one("SELECT count(*) FROM t") == 1
     for n in range(6):
         blob.execute("INSERT INTO t VALUES(?)", (n,))
-    time.sleep(PAST_RETENTION)
-    blob.execute("SELECT blob_snapshot('main'), blob_compact('main')").fetchall()
+    compact_and_trim(blob)
     assert sleeper.one("SELECT count(*) FROM t") == 7
     sleeper.run("INSERT INTO t VALUES('awake')")
     assert one(blob, "SELECT count(*) FROM t") == 8

@@ -100,8 +100,8 @@ def test_savepoints(store, connect, model):
 def test_temp_tables(store, connect, host):
     blob = connect(store.uri("t.db"))
     blob.execute("CREATE TABLE t(x)")
-    blob.execute("CREATE TEMP TABLE scratch AS SELECT 1 AS x")
     blob.execute("PRAGMA temp_store=FILE")
+    blob.execute("CREATE TEMP TABLE scratch AS SELECT 1 AS x")
     blob.execute("INSERT INTO t SELECT x FROM temp.scratch")
     big = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 50000) SELECT count(*) FROM (SELECT DISTINCT hex(i*31) h FROM n ORDER BY h)"
     assert one(blob, big) == 50000
@@ -155,7 +155,14 @@ def test_backup_in_steps_while_another_writes(store, connect, host):
     blob.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 2000) INSERT INTO t SELECT i, zeroblob(200) FROM n")
     other = host(store.uri("b.db"))
     copy = sqlite3.connect(":memory:")
-    blob.backup(copy, pages=20, progress=lambda *_: other.run("UPDATE t SET x = x + 1 WHERE rowid = 1") if _[1] % 100 < 20 else None)
+    writes = iter(range(3))
+
+    def between_steps(status, remaining, total):
+        # Each change makes SQLite begin again, so only a few.
+        for _ in zip(range(1), writes):
+            other.run("UPDATE t SET x = x + 1 WHERE rowid = 1")
+
+    blob.backup(copy, pages=20, progress=between_steps)
     check(copy)
     assert copy.execute("SELECT count(*) FROM t").fetchone() == (2000,)
     copy.close()
@@ -215,8 +222,7 @@ class TestAttach:
         with pytest.raises(sqlite3.OperationalError) as error:
             blob.execute("INSERT INTO u VALUES(2)")
         text = told(error.value, blob)
-        assert "one.db" in text or "two.db" in text, text
-        assert "transaction" in text, text
+        assert "one blob database" in text, text
         blob.execute("ROLLBACK")
         assert (one(blob, "SELECT count(*) FROM t"), one(blob, "SELECT count(*) FROM u")) == (0, 0)
         blob.execute("INSERT INTO u VALUES(3)")

@@ -69,6 +69,14 @@ class Host:
         rows = self.run(sql, *arguments, on=on)
         return rows[0][0] if rows else None
 
+    def roll_back(self, on: str = "main") -> None:
+        """Ends a transaction, if the error that was just seen has left one open."""
+        try:
+            self.run("ROLLBACK", on=on)
+        except sqlite3.OperationalError as error:
+            if "no transaction is active" not in str(error):
+                raise
+
     def python(self, code: str, seconds: float = 60):
         """Runs Python there; its variable `answer` comes back."""
         self.send("python", code=code)

@@ -90,6 +90,12 @@ impl Layout {
         format!("{}/sqlbridge/sums/{file_checksum:016x}", self.name)
     }
 
+    /// Whether a key is this database's own, but no transaction file.
+    #[must_use]
+    pub fn is_own(&self, key: &str) -> bool {
+        key.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with("/sqlbridge/"))
+    }
+
     /// Key of the recorded retention.
     #[must_use]
     pub fn retention_key(&self) -> String {

@@ -6,9 +6,7 @@
 //! file for transaction base + 1, and is refused only where that file certainly
 //! is another's or was never sent. Everything else is an unknown outcome, kept
 //! and settled by the same conditional PUT before this process begins another
-//! transaction (storage rule 7). An answer that comes after half the retention says
-//! nothing by itself, because the number may have been used, merged and removed
-//! meanwhile: then the levels tell (storage rule 6).
+//! transaction (storage rule 7).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,8 +14,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::head::Owner;
 use super::outgoing::{Draft, Outgoing};
-use super::compact::SNAPSHOT_RETENTION;
 use super::{Database, lock};
 use crate::error::{Error, Result};
 use crate::layout::FileName;
@@ -25,7 +23,7 @@ use crate::ltx::PageSize;
 use crate::overlay::Overlay;
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
-use crate::store::{Body, ErrorKind, Operation, StoreError};
+use crate::store::{Body, ErrorKind, StoreError};
 use crate::transaction_file::Mark;
 
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -53,37 +51,26 @@ pub struct Shape {
     pub drops: bool,
 }
 
-/// A transaction file on its way.
-#[derive(Debug)]
-struct Attempt {
-    outgoing: Outgoing,
-    base: Arc<Snapshot>,
-    /// When the proof was made (boot time) that `base` is the head.
-    proven: Duration,
-    /// An earlier request of it may have taken effect.
-    doubtful: Option<StoreError>,
-}
-
 /// A commit whose outcome is unknown.
 #[derive(Debug)]
 pub(super) struct Pending {
-    attempt: Attempt,
+    outgoing: Outgoing,
+    base: Arc<Snapshot>,
+    /// Boot time at which `base` was known to be the head.
+    proven: Duration,
+    /// Why it is unknown, and since when (boot time).
     cause: StoreError,
+    failed_at: Duration,
 }
 
-/// How sending a transaction file ended.
+/// How a conditional PUT ended.
 #[derive(Debug)]
 enum Outcome {
-    /// It is the transaction after its base.
-    Committed(Arc<Snapshot>),
-    /// Another's is.
+    Created,
     Taken,
     Refused(StoreError),
     NotSent(StoreError),
-    /// It may be; sending it again will tell.
     Unknown(StoreError),
-    /// It may have been, and nothing in the store tells any more.
-    Untold(StoreError),
 }
 
 impl Database {
@@ -115,18 +102,19 @@ impl Database {
         if let Some(error) = lock(&self.diverged).clone() {
             return Err(error);
         }
-        self.settle()?;
-        if self.proof_expired() {
+        self.settle(self.options.timeout)?;
+        if self.is_too_old(self.proven_at()) {
             self.refresh(Duration::ZERO)?;
         }
         let proven = self.proven_at();
         self.check_head(base)?;
         let (outgoing, pages) = self.encode(&self.draft(base, shape), pages, read)?;
         self.prepare_store(base, &outgoing)?;
-        let mut attempt = Attempt { outgoing, base: Arc::clone(base), proven, doubtful: None };
-        let txid = base.txid + 1;
-        match self.send(&mut attempt) {
-            Outcome::Committed(next) => {
+        let sent = self.env.boot_time();
+        match self.send(&outgoing, self.options.timeout) {
+            Outcome::Created => {
+                let next = self.created(base, &outgoing, proven)?;
+                self.prove(sent);
                 if let Some(file) = next.tip() {
                     self.keep_pages(file, &pages);
                 }
@@ -135,18 +123,18 @@ impl Database {
             }
             Outcome::Taken => Err(self.lost(base)),
             Outcome::Refused(cause) => Err(Error::Store(cause)),
-            Outcome::NotSent(cause) => {
-                Err(Error::NotSent { database: self.name().to_owned(), txid, cause })
-            }
+            Outcome::NotSent(cause) => Err(Error::NotSent {
+                database: self.name().to_owned(),
+                txid: base.txid + 1,
+                cause,
+            }),
             Outcome::Unknown(cause) => {
                 Stats::count(&self.stats.unknown);
-                let error = self.unknown(txid, &cause);
-                *lock(&self.pending) = Some(Pending { attempt, cause });
+                let error = self.unknown(base.txid + 1, &cause);
+                let base = Arc::clone(base);
+                let failed_at = self.env.boot_time();
+                *lock(&self.pending) = Some(Pending { outgoing, base, proven, cause, failed_at });
                 Err(error)
-            }
-            Outcome::Untold(cause) => {
-                Stats::count(&self.stats.unknown);
-                Err(self.unknown(txid, &cause))
             }
         }
     }
@@ -181,7 +169,9 @@ impl Database {
                 self.retention_ms.store(millis, Ordering::Relaxed);
                 Ok(())
             }
-            Err(error) if error.kind == ErrorKind::AlreadyExists => self.read_retention(),
+            Err(error) if error.kind == ErrorKind::AlreadyExists => {
+                self.learn_retention(&self.list()?)
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -245,32 +235,28 @@ fn pages_to_write(overlay: &Overlay, base_count: u32, page_count: u32) -> Vec<u3
 
 impl Database {
     /// Sends the file until the store has decided, or time is up.
-    fn send(&self, attempt: &mut Attempt) -> Outcome {
-        let Attempt { outgoing, .. } = &*attempt;
+    fn send(&self, outgoing: &Outgoing, patience: Duration) -> Outcome {
         let key = self.layout.key(outgoing.name);
-        let timestamp_ms = outgoing.header.timestamp_ms;
-        let sent = self.env.boot_time();
-        let deadline = sent + self.options.timeout;
+        let deadline = self.env.boot_time() + patience;
         let mut pause = FIRST_PAUSE;
+        let mut doubtful: Option<StoreError> = None;
         loop {
-            let error = match self.store.create(&key, &attempt.outgoing.body, timestamp_ms) {
-                Ok(()) => return self.created(attempt, sent),
+            let error = match self.store.create(&key, &outgoing.body, outgoing.header.timestamp_ms) {
+                Ok(()) => return Outcome::Created,
                 Err(error) => error,
             };
             match error.kind {
-                ErrorKind::AlreadyExists => match self.mark_of(&key) {
-                    Ok(Some(mark)) if mark == attempt.outgoing.mark() => {
-                        return self.created(attempt, sent);
-                    }
-                    Ok(Some(_)) => return self.taken(attempt, error),
-                    // "Exists" for a key that does not: the store was busy with it. Try again.
-                    Ok(None) => attempt.doubtful = Some(error.clone()),
-                    Err(Error::Store(cause)) => attempt.doubtful = Some(cause),
-                    Err(_) => attempt.doubtful = Some(error.clone()),
+                ErrorKind::AlreadyExists => match self.owner_of(&key) {
+                    Ok(Owner::Mark(mark)) if mark == outgoing.mark() => return Outcome::Created,
+                    Ok(Owner::Mark(_)) => return Outcome::Taken,
+                    // "Exists" for a key that does not: the store was busy with it. And what
+                    // cannot be read may be ours. Try again.
+                    Ok(Owner::Nobody | Owner::Unreadable) => doubtful = Some(error.clone()),
+                    Err(cause) => doubtful = Some(cause),
                 },
-                ErrorKind::Ambiguous => attempt.doubtful = Some(error.clone()),
+                ErrorKind::Ambiguous => doubtful = Some(error.clone()),
                 ErrorKind::Denied | ErrorKind::Rejected | ErrorKind::Full | ErrorKind::NotFound => {
-                    return match attempt.doubtful {
+                    return match doubtful {
                         None => Outcome::Refused(error),
                         Some(_) => Outcome::Unknown(error),
                     };
@@ -278,8 +264,8 @@ impl Database {
                 ErrorKind::Unreachable | ErrorKind::Throttled => {}
             }
             if self.env.boot_time() + pause > deadline {
-                return match &attempt.doubtful {
-                    Some(cause) => Outcome::Unknown(cause.clone()),
+                return match doubtful {
+                    Some(cause) => Outcome::Unknown(cause),
                     None => Outcome::NotSent(error),
                 };
             }
@@ -296,126 +282,118 @@ impl Database {
     }
 
     /// The store has our file: the transaction is committed, unless its number had
-    /// been used, merged and removed while we slept (storage rule 6).
-    fn created(&self, attempt: &Attempt, sent: Duration) -> Outcome {
-        let Attempt { outgoing, base, .. } = attempt;
-        if self.is_late(attempt) {
-            match self.is_in_history(attempt) {
-                Ok(Some(true)) => {}
-                Ok(Some(false)) => {
-                    // The files above stand for its number; a reader never meets it.
-                    let _ = self.store.delete(&[self.layout.key(outgoing.name)]);
-                    return match attempt.doubtful.clone() {
-                        None => Outcome::Taken,
-                        Some(cause) => Outcome::Untold(cause),
-                    };
-                }
-                Ok(None) => return Outcome::Untold(self.too_late(attempt)),
-                Err(Error::Store(cause)) => return Outcome::Unknown(cause),
-                Err(_) => return Outcome::Unknown(self.too_late(attempt)),
-            }
+    /// been used, compacted and removed since `base` was known to be the head, at boot
+    /// time `proven` (storage rule 6). Then our file is a stray, and is removed.
+    fn created(
+        &self,
+        base: &Arc<Snapshot>,
+        outgoing: &Outgoing,
+        proven: Duration,
+    ) -> Result<Arc<Snapshot>> {
+        if self.is_stray(base, outgoing, proven)? {
+            self.store.delete(&[self.layout.key(outgoing.name)])?;
+            return Err(self.lost(base));
         }
-        match self.written_file(outgoing) {
-            Ok(file) => {
-                let next = Arc::new(base.apply(&file));
-                self.install(&next);
-                self.prove(sent);
-                Outcome::Committed(next)
-            }
-            Err(_) => Outcome::Unknown(self.too_late(attempt)),
-        }
+        let next = Arc::new(base.apply(&self.written_file(outgoing)?));
+        self.advance(&next);
+        Ok(next)
     }
 
-    /// Another's file has our number. Ours may have had it before, and been merged
-    /// and removed.
-    fn taken(&self, attempt: &Attempt, error: StoreError) -> Outcome {
-        match &attempt.doubtful {
-            Some(_) if self.is_late(attempt) => Outcome::Untold(error),
-            _ => Outcome::Taken,
+    fn is_stray(&self, base: &Snapshot, outgoing: &Outgoing, proven: Duration) -> Result<bool> {
+        let txid = outgoing.name.max;
+        let own = outgoing.mark().map_or(0, |mark| mark.own);
+        let head = self.head();
+        if head.txid > txid {
+            // Others went on: from our transaction, or from another with its number?
+            return Ok(match self.owner_of(&self.layout.commit_key(txid + 1))? {
+                Owner::Mark(Some(next)) => next.parent != own,
+                _ => true,
+            });
         }
-    }
-
-    /// True where the number that was free may not have been free any more.
-    fn is_late(&self, attempt: &Attempt) -> bool {
-        self.is_expired(attempt.proven)
-    }
-
-    /// Whether our file, which is in the store, is part of the history: a file above
-    /// that holds its number must have been made after it. None where that cannot be told.
-    fn is_in_history(&self, attempt: &Attempt) -> Result<Option<bool>> {
-        let name = attempt.outgoing.name;
+        if head.txid == txid {
+            return Ok(head.identity() != own);
+        }
+        debug_assert_eq!(head.txid, base.txid, "the head never moves back");
+        if !self.is_too_old(proven) {
+            return Ok(false);
+        }
         let files = self.list()?;
-        let mut above =
-            files.files.iter().filter(|(file, ..)| file.level > 0 && file.max >= name.max).peekable();
-        if above.peek().is_none() {
-            return Ok(Some(true));
-        }
-        let Some((_, _, ours)) = files.files.iter().find(|(file, ..)| *file == name) else {
-            return Ok(None);
-        };
-        let (mut earlier, mut later) = (false, true);
-        for (_, _, modified) in above {
-            earlier |= modified < ours;
-            later &= modified > ours;
-        }
-        let age = self.env.boot_time().saturating_sub(attempt.proven);
-        Ok(match (earlier, later) {
-            (true, _) => Some(false),
-            (false, true) if age < SNAPSHOT_RETENTION => Some(true),
-            _ => None,
-        })
-    }
-
-    fn too_late(&self, attempt: &Attempt) -> StoreError {
-        StoreError {
-            kind: ErrorKind::Ambiguous,
-            operation: Operation::Create,
-            store: self.store.url().to_owned(),
-            key: self.layout.key(attempt.outgoing.name),
-            detail: "the answer came so late that the history had moved past it".to_owned(),
-        }
+        Ok(files.names().iter().any(|file| file.level > 0 && file.max >= txid))
     }
 }
 
 // An unknown outcome.
 
 impl Database {
-    /// Settles a commit of this process whose outcome is unknown, by sending it again:
-    /// either it is in the store afterwards, or another transaction has its number.
+    /// Settles a commit of this process whose outcome is unknown, by sending it again
+    /// for as long as `patience` (at least once): either it is in the store afterwards,
+    /// or another transaction has its number.
     ///
     /// # Errors
     /// [`Error::Unknown`] as long as the store gives no answer.
-    pub fn settle(&self) -> Result<()> {
+    pub fn settle(&self, patience: Duration) -> Result<()> {
+        let called = self.env.boot_time();
         let mut pending = lock(&self.pending);
         let Some(commit) = pending.as_mut() else { return Ok(()) };
-        let txid = commit.attempt.outgoing.name.max;
-        match self.send(&mut commit.attempt) {
-            Outcome::Committed(_) => crate::log::warn(&format!(
-                "transaction {txid} of {} was committed after all",
-                self.name()
-            )),
-            Outcome::Taken => self.refresh(Duration::ZERO)?,
-            Outcome::Untold(cause) => {
-                self.refresh(Duration::ZERO)?;
+        if commit.failed_at > called {
+            // Another thread has just tried, while this one waited.
+            return Err(self.unknown(commit.outgoing.name.max, &commit.cause));
+        }
+        match self.settled(commit, patience) {
+            Ok(committed) => {
                 crate::log::warn(&format!(
-                    "whether transaction {txid} of {} was committed cannot be told any more; read the data ({cause})",
-                    self.name()
+                    "transaction {} of {} was {}",
+                    commit.outgoing.name.max,
+                    self.name(),
+                    if committed { "committed after all" } else { "not committed" }
                 ));
+                *pending = None;
+                Ok(())
             }
-            Outcome::Refused(cause) | Outcome::NotSent(cause) | Outcome::Unknown(cause) => {
+            Err(cause) => {
+                commit.failed_at = self.env.boot_time();
                 commit.cause = cause;
-                return Err(self.unknown(txid, &commit.cause));
+                Err(self.unknown(commit.outgoing.name.max, &commit.cause))
             }
         }
-        *pending = None;
-        Ok(())
+    }
+
+    /// Whether a pending commit is in the store for good.
+    fn settled(
+        &self,
+        commit: &Pending,
+        patience: Duration,
+    ) -> std::result::Result<bool, StoreError> {
+        let head = self.head();
+        let outcome = if head.txid == commit.base.txid {
+            self.send(&commit.outgoing, patience)
+        } else {
+            // The history has gone on: its number is decided, sending it could only harm.
+            match self.owner_of(&self.layout.key(commit.outgoing.name))? {
+                Owner::Mark(mark) if mark == commit.outgoing.mark() => Outcome::Created,
+                _ => Outcome::Taken,
+            }
+        };
+        match outcome {
+            Outcome::Created => {
+                match self.created(&commit.base, &commit.outgoing, commit.proven) {
+                    Ok(_) => Ok(true),
+                    Err(Error::Store(cause)) => Err(cause),
+                    Err(_) => Ok(false),
+                }
+            }
+            Outcome::Taken => Ok(false),
+            Outcome::Refused(cause) | Outcome::NotSent(cause) | Outcome::Unknown(cause) => {
+                Err(cause)
+            }
+        }
     }
 
     /// What keeps a commit of this process from being settled, if one is open.
     #[must_use]
     pub fn unsettled(&self) -> Option<String> {
         lock(&self.pending).as_ref().map(|commit| {
-            format!("transaction {}: {}", commit.attempt.outgoing.name.max, commit.cause)
+            format!("transaction {}: {}", commit.outgoing.name.max, commit.cause)
         })
     }
 }

@@ -111,7 +111,8 @@ impl Database {
     pub(super) fn put_sums(&self, outgoing: &Outgoing) -> Result<()> {
         let ltx::Summary { size, file_checksum, .. } = outgoing.summary;
         if size > WHOLE {
-            let sums = Bytes::from(sums::encode(file_checksum, &outgoing.hashes));
+            let outline = sums::outline(&outgoing.header, &outgoing.summary.index);
+            let sums = Bytes::from(sums::encode(file_checksum, outline, &outgoing.hashes));
             self.store.put(&self.layout.sums_key(file_checksum), &Body::Memory(sums))?;
         }
         Ok(())

@@ -17,6 +17,9 @@ use std::sync::Arc;
 
 use super::local::LocalStore;
 use super::options::{OpenError, Options, StoreKind};
+use super::probe::Probed;
+use super::remote::RemoteStore;
+use super::retry::Retry;
 use super::{Store, key};
 use crate::env::Environment;
 
@@ -37,13 +40,23 @@ pub fn open(
     let place = Place::parse(url)?;
     let options = options.with_parameters(parameters(query)?);
     options.check(place.kind())?;
-    match place {
-        Place::Directory(path) => {
-            let single_writer = options.flag("single_writer")?.unwrap_or(false);
-            Ok(Arc::new(LocalStore::new(&path, single_writer, env)))
-        }
-        Place::Bucket { kind, .. } => Err(OpenError(format!("{kind} stores are not built yet"))),
+    let single_writer = options.flag("single_writer")?.unwrap_or(false);
+    let (kind, bucket, prefix) = match place {
+        Place::Directory(path) => return Ok(Arc::new(LocalStore::new(&path, single_writer, env))),
+        Place::Bucket {
+            kind,
+            bucket,
+            prefix,
+        } => (kind, bucket, prefix),
+    };
+    let remote = RemoteStore::open(kind, &bucket, &prefix, &options, Arc::clone(&env))?;
+    let timeout = remote.timeout();
+    let patient: Arc<dyn Store> = Arc::new(Retry::new(Arc::new(remote), timeout, Arc::clone(&env)));
+    if single_writer {
+        return Ok(patient);
     }
+    let state_dir = options.state_dir().map(Path::to_owned);
+    Ok(Arc::new(Probed::new(patient, state_dir, env)))
 }
 
 /// A parsed URL.

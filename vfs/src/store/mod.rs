@@ -14,9 +14,12 @@
 //! | [`location`] | [`open`]: from a URL to a store |
 //! | [`options`] | the table of options and where their values come from |
 //! | [`local`] | a directory, with `std::fs` alone |
-//! | [`memory`] | a map in memory with faults on demand, for tests and simulation |
-//! | [`conformance`] | what every store must pass |
-//! | [`key`], [`meter`], [`status`] | what the stores share: key rules, counters, what an HTTP status means |
+//! | `remote` | S3, Azure, GCS |
+//! | `retry` | repeats what may be repeated |
+//! | `probe` | before the first write: does the store keep its promise? |
+//! | `memory` | a map in memory with faults on demand, for tests and simulation |
+//! | `conformance` | what every store must pass |
+//! | [`key`], `meter`, [`status`] | what the stores share: key rules, counters, what an HTTP status means |
 
 #[doc(hidden)]
 pub mod conformance;
@@ -27,6 +30,9 @@ pub mod location;
 pub mod memory;
 mod meter;
 pub mod options;
+mod probe;
+mod remote;
+mod retry;
 pub mod status;
 
 pub use location::open;

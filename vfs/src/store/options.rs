@@ -92,7 +92,7 @@ pub const OPTIONS: &[OptionDoc] = &[
     option(
         "timeout",
         &["SQLBRIDGE_TIMEOUT"],
-        REMOTE,
+        ALL,
         "30s",
         "How long one request may take, and how long a failed one is tried again; 500ms, 30s, 2m.",
     ),
@@ -134,7 +134,7 @@ pub const OPTIONS: &[OptionDoc] = &[
         &["S3_ACCESS_KEY", "AWS_ACCESS_KEY_ID"],
         S3,
         "",
-        "Access key ID; without one, web identity, container and instance roles are tried.",
+        "Access key ID; without one: web identity, container role, s3_profile, instance role.",
     ),
     option(
         "s3_secret_key",
@@ -149,6 +149,20 @@ pub const OPTIONS: &[OptionDoc] = &[
         S3,
         "",
         "Session token that goes with temporary keys.",
+    ),
+    option(
+        "s3_profile",
+        &["AWS_PROFILE"],
+        S3,
+        "default",
+        "Profile of the shared credentials file whose keys are used where none are given.",
+    ),
+    option(
+        "s3_credentials_file",
+        &["AWS_SHARED_CREDENTIALS_FILE"],
+        S3,
+        "~/.aws/credentials",
+        "The shared credentials file, as written by 'aws configure'.",
     ),
     option(
         "s3_role_arn",
@@ -256,6 +270,13 @@ pub const OPTIONS: &[OptionDoc] = &[
         "File with the token of a workload identity (AKS sets it).",
     ),
     option(
+        "azure_identity_endpoint",
+        &["IDENTITY_ENDPOINT"],
+        AZURE,
+        "the instance's",
+        "URL that hands out the managed identity's tokens (App Service sets it).",
+    ),
+    option(
         "azure_endpoint",
         &["AZURE_ENDPOINT", "AZURE_STORAGE_ENDPOINT"],
         AZURE,
@@ -297,13 +318,6 @@ pub const OPTIONS: &[OptionDoc] = &[
         GCS,
         "Google's",
         "URL of the storage service.",
-    ),
-    option(
-        "gcs_anonymous",
-        &["GCS_ANONYMOUS"],
-        GCS,
-        "0",
-        "1 sends requests without credentials.",
     ),
 ];
 

@@ -17,6 +17,13 @@ pub fn classify(operation: Operation, status: u16, code: &str) -> ErrorKind {
     match status {
         404 | 410 => ErrorKind::NotFound,
         401 | 403 => ErrorKind::Denied,
+        400 if matches!(
+            code,
+            "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired"
+        ) =>
+        {
+            ErrorKind::Denied
+        }
         412 | 304 if operation == Operation::Create => ErrorKind::AlreadyExists,
         409 if operation == Operation::Create && code == "BlobAlreadyExists" => {
             ErrorKind::AlreadyExists
@@ -29,8 +36,9 @@ pub fn classify(operation: Operation, status: u16, code: &str) -> ErrorKind {
         // The server gave up waiting for the rest of the request, or so it says.
         408 => ErrorKind::Ambiguous,
         400..=499 => ErrorKind::Rejected,
-        // Redirects are refused: they come of a wrong region or endpoint.
-        300..=399 => ErrorKind::Rejected,
+        // Redirects come of a wrong region or endpoint and are not followed; 501 is how
+        // some servers answer a condition that they do not know.
+        300..=399 | 501 => ErrorKind::Rejected,
         _ => ErrorKind::Ambiguous,
     }
 }
@@ -51,8 +59,10 @@ mod tests {
             (Create, 503, "SlowDown", Ambiguous),
             (Create, 500, "InternalError", Ambiguous),
             (Create, 504, "", Ambiguous),
+            (Create, 501, "NotImplemented", Rejected),
             (Create, 408, "RequestTimeout", Ambiguous),
             (Create, 400, "BadDigest", Rejected),
+            (Create, 400, "ExpiredToken", Denied),
             (Create, 413, "EntityTooLarge", Rejected),
             (Create, 404, "NoSuchBucket", NotFound),
             (Create, 403, "SignatureDoesNotMatch", Denied),
@@ -77,7 +87,7 @@ mod tests {
 
     #[test]
     fn no_write_is_called_undone_on_a_server_error() {
-        for status in 500..600 {
+        for status in (500..600).filter(|s| *s != 501) {
             assert!(
                 !classify(Create, status, "SlowDown").surely_not_applied(),
                 "{status}"

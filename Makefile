@@ -1,0 +1,99 @@
+# sqlbridge: build, try, test. `make help` lists the targets.
+
+SHELL := /bin/bash
+CARGO ?= cargo
+# Debian's Python: its sqlite3 can load extensions, that of pyenv cannot.
+PYTHON ?= /usr/bin/python3
+VENV ?= .venv
+NODE_MODULES ?= sql-tests/hosts/node/node_modules
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+
+# Where tests find what was built and installed.
+export SQLBRIDGE_EXTENSION ?= $(abspath $(TARGET_DIR))/release/libsqlbridge
+export SQLBRIDGE_S3GATE ?= $(abspath $(TARGET_DIR))/release/s3gate
+export SQLBRIDGE_NODE_MODULES = $(abspath $(NODE_MODULES))
+
+export SQLBRIDGE_TEST_S3GATE = $(SQLBRIDGE_S3GATE)
+export SQLBRIDGE_TEST_PYTHON = $(abspath $(VENV))/bin/python
+export SQLBRIDGE_TEST_AZURITE = $(SQLBRIDGE_NODE_MODULES)/.bin/azurite-blob
+export LITESTREAM = $(abspath $(VENV))/bin/litestream
+
+# The hosts of the matrix and the tools of the tests, as Debian calls them.
+APT_PACKAGES := gcc g++ make git python3-venv sqlite3 libsqlite3-dev strace tcl libsqlite3-tcl \
+                php-cli php-sqlite3 libdbd-sqlite3-perl ruby ruby-sqlite3
+DEMO_PACKAGES := gcc python3-venv sqlite3
+
+PYTEST = $(VENV)/bin/python -m pytest sql-tests
+SOAK_SECONDS ?= 600
+FUZZ_SECONDS ?= 60
+
+.PHONY: all help demo test test-rust test-sql soak fuzz bench lint test-deps demo-deps venv node-modules clean
+
+all: ## the library: target/release/libsqlbridge.so
+	$(CARGO) build --release -p sqlbridge
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+demo: demo-deps all ## a tour on a local directory, step by step, with the real litestream at its end
+	$(VENV)/bin/python demo/tour.py
+
+test: test-deps test-rust test-sql ## all tests, the long ones short
+
+test-rust: ## unit, property and conformance tests
+	$(CARGO) build --release -p s3gate
+	$(CARGO) test --release --workspace
+
+test-sql: ## tests as a user writes them: real hosts, servers, kills and faults
+	$(CARGO) build --release --workspace
+	$(PYTEST)
+
+soak: test-deps ## the bank under random kills, SOAK_SECONDS (600) on each store
+	$(CARGO) build --release --workspace
+	SQLBRIDGE_SOAK_SECONDS=$(SOAK_SECONDS) $(PYTEST) -m soak -s
+
+fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz
+	set -e; for target in $$(RUSTC_BOOTSTRAP=1 $(CARGO) fuzz list); do \
+	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
+bench: venv ## the numbers of the README, as ratios and counts, on a local directory and an S3 server
+	$(CARGO) build --release --workspace
+	$(VENV)/bin/python sql-tests/with_s3.py $(abspath $(TARGET_DIR))/release/sqlbridge-bench
+
+lint: ## formatting and clippy, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+
+# What tests need ---------------------------------------------------------------
+
+test-deps: venv node-modules
+	@tools/apt-install $(APT_PACKAGES)
+
+demo-deps:
+	@tools/apt-install $(DEMO_PACKAGES)
+	@$(MAKE) --no-print-directory venv
+
+venv: $(VENV)/installed
+
+$(VENV)/installed: sql-tests/requirements.txt
+	@tools/apt-install python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# Node's host and the Azure server; without node their tests say that it is missing.
+node-modules:
+	@if ! command -v npm >/dev/null; then \
+	    echo "npm is not installed: the tests with better-sqlite3 and azurite will be skipped"; \
+	elif ! cmp -s sql-tests/hosts/node/package.json $(NODE_MODULES)/../package.json \
+	    || [ ! -e $(NODE_MODULES)/installed ]; then \
+	    mkdir -p $(NODE_MODULES)/..; \
+	    cmp -s sql-tests/hosts/node/package.json $(NODE_MODULES)/../package.json \
+	        || cp sql-tests/hosts/node/package.json $(NODE_MODULES)/../; \
+	    (cd $(NODE_MODULES)/.. && npm install --no-audit --no-fund --no-package-lock --loglevel=error) \
+	        && touch $(NODE_MODULES)/installed; \
+	fi
+
+clean: ## what was built
+	$(CARGO) clean
