@@ -57,6 +57,7 @@ impl Run {
         let code = code(error);
         // Functions say it themselves, statements through sqlbridge_last_error().
         let own = error.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let own = own.replace("file:x.db", "");
         let sentence = format!("{own}; {}", host::sentence(&self.machine));
         let asked = self.world.bucket.log().iter().any(|line| line.contains(": "));
         assert!(asked, "{what} failed without a fault: {code} {sentence}");
