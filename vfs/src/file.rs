@@ -123,6 +123,17 @@ impl BlobFile {
         }
     }
 
+    /// The same, but as fresh as a transaction that began now would be.
+    ///
+    /// # Errors
+    /// The store is out of reach.
+    pub fn current(&self) -> Result<Arc<Snapshot>> {
+        if self.pinned.is_some() || self.fixed.is_some() {
+            return self.snapshot();
+        }
+        self.database()?.begin_read(self.options.max_staleness, self.options.offline_reads)
+    }
+
     /// True where the handle shows the past.
     #[must_use]
     pub fn is_fixed(&self) -> bool {

@@ -11,6 +11,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::commit::{FIRST_PAUSE, Shape, Transaction};
 use super::load::Files;
 use super::outgoing::{Draft, Outgoing};
@@ -21,7 +23,7 @@ use crate::layout::{FileName, SNAPSHOT_LEVEL};
 use crate::ltx;
 use crate::overlay::Overlay;
 use crate::snapshot::Snapshot;
-use crate::store::{ErrorKind, Part};
+use crate::store::{Body, ErrorKind, Part};
 use crate::transaction_file::{Mark, TransactionFile};
 
 /// Transactions in one file of levels 1, 2 and 3.
@@ -282,9 +284,11 @@ impl Database {
         let transaction = Transaction { base: &base, overlay: &overlay, shape };
         let dropped = self.commit(&transaction)?;
         self.write_snapshot()?;
+        let mark = self.layout.dropped_key(dropped.txid);
+        self.store.put(&mark, &Body::Memory(Bytes::new()))?;
         let files = self.list()?;
         let mut keys = files.others.clone();
-        keys.retain(|key| *key != self.layout.retention_key());
+        keys.retain(|key| *key != self.layout.retention_key() && *key != mark);
         let mut emptied = 0;
         for name in files.names().into_iter().filter(|name| name.max < dropped.txid) {
             if name.level == 0 && !files.is_older(name, self.retention()) {
