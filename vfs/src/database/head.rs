@@ -102,11 +102,12 @@ impl Database {
     }
 
     fn ask(&self, began: Duration) -> Result<()> {
-        let too_old = self.is_too_old(self.proven_at());
-        let steps = self.follow_chain()?;
-        if too_old || steps == LONGEST_CHAIN {
+        if self.is_too_old(self.proven_at()) {
             self.follow_listing()?;
-            self.follow_chain()?;
+        }
+        if self.follow_chain()? == LONGEST_CHAIN {
+            self.follow_listing()?;
+            while self.follow_chain()? == LONGEST_CHAIN {}
         }
         self.prove(began);
         Ok(())
@@ -141,6 +142,10 @@ impl Database {
             }
             other => other,
         })?;
+        if head.txid == 0 {
+            // Made since this process looked: so was the record of its retention.
+            self.read_retention()?;
+        }
         Ok(head.apply(file))
     }
 
@@ -195,6 +200,9 @@ impl Database {
         if !same_database(&head, &loaded) {
             return Err(self.diverge("it was created anew".to_owned()));
         }
+        if loaded.txid == head.txid && !same_transaction(&head, &loaded) {
+            return Err(self.diverge(format!("transaction {} is another", head.txid)));
+        }
         self.advance(&Arc::new(loaded));
         Ok(())
     }
@@ -234,7 +242,7 @@ impl Database {
             Err(error @ (Error::Refused(_) | Error::History { .. })) => return Err(expired(error)),
             Err(error) => return Err(error),
         };
-        if again.mark().map(|mark| mark.own) != snapshot.mark().map(|mark| mark.own) {
+        if !same_transaction(&again, snapshot) {
             return Err(self.diverge(format!("transaction {} is another", snapshot.txid)));
         }
         let again = Arc::new(again);
@@ -261,6 +269,11 @@ pub(super) enum Owner {
 /// A file that the listing showed was gone when it was read: compaction came between.
 fn is_missing(loaded: &Result<Snapshot>) -> bool {
     matches!(loaded, Err(Error::Store(error)) if error.kind == ErrorKind::NotFound)
+}
+
+/// Whether two snapshots with one number are the same; Litestream's files do not tell.
+fn same_transaction(one: &Snapshot, other: &Snapshot) -> bool {
+    one.mark().zip(other.mark()).is_none_or(|(one, other)| one.own == other.own)
 }
 
 /// Every file of ours carries the database's identity, drawn at its first transaction.

@@ -231,7 +231,8 @@ impl Database {
         Ok(file)
     }
 
-    /// The file with this checksum, as loaded before if a snapshot still has it.
+    /// The file with this checksum (which covers its header) and name, as loaded before
+    /// if a snapshot still has it.
     fn known_file(
         &self,
         name: FileName,
@@ -249,8 +250,8 @@ impl Database {
             return Err(Error::Damaged { key, detail });
         }
         let mut files = lock(&self.files);
-        if let Some(file) = files.get(&checksum).and_then(Weak::upgrade) {
-            if file.key == key && file.header == header && *file.index() == index[..] {
+        if let Some(file) = files.get(&(checksum, name)).and_then(Weak::upgrade) {
+            if file.header == header && *file.index() == index[..] {
                 return Ok(file);
             }
         }
@@ -258,7 +259,7 @@ impl Database {
         if files.len() > 1024 {
             files.retain(|_, file| file.strong_count() > 0);
         }
-        files.insert(checksum, Arc::downgrade(&file));
+        files.insert((checksum, name), Arc::downgrade(&file));
         drop(files);
         self.cache(file.header.page_size).adopt(&file);
         Ok(file)
@@ -295,11 +296,20 @@ impl Database {
 
     /// Reads the recorded retention, if the listing shows one.
     pub(super) fn learn_retention(&self, files: &Files) -> Result<()> {
-        let key = self.layout.retention_key();
-        if !files.others.contains(&key) {
+        if !files.others.contains(&self.layout.retention_key()) {
             return Ok(());
         }
-        let fetched = self.store.get(&key, Part::Whole)?;
+        self.read_retention()
+    }
+
+    /// Reads the recorded retention, if there is one.
+    pub(super) fn read_retention(&self) -> Result<()> {
+        let key = self.layout.retention_key();
+        let fetched = match self.store.get(&key, Part::Whole) {
+            Ok(fetched) => fetched,
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         let text = String::from_utf8_lossy(&fetched.bytes);
         let millis = text.trim().strip_prefix("level0_ms=").and_then(|digits| digits.parse().ok());
         match millis {

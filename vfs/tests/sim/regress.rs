@@ -300,10 +300,11 @@ fn a_snapshot_of_the_first_transaction_is_not_taken_for_it() {
     )
     .unwrap();
     let b = world.host("b");
-    let read = b.open("x.db", OPTIONS).unwrap();
+    let database = b.database("x.db", OPTIONS).unwrap();
     // Both files have the same bytes, and so the same checksum.
     db.execute_batch("SELECT blob_snapshot()").unwrap();
-    b.database("x.db", OPTIONS).unwrap().versions().unwrap();
+    assert_eq!(database.versions().unwrap().len(), 2);
+    let read = b.open("x.db", OPTIONS).unwrap();
     assert_eq!(int(&read, "SELECT sum(length(x)) FROM t").unwrap(), 50 * 4000);
 }
 
@@ -402,7 +403,7 @@ fn a_drop_that_was_cut_short_can_be_repeated() {
     let db = create(&a);
     insert(&db, 3);
     drop(db);
-    world.strike_next(Operation::Delete, 1, Strike::Fault(Fault::Before(500)));
+    world.strike_next(Operation::Put, 1, Strike::Fault(Fault::Before(500)));
     assert!(a.database("x.db", OPTIONS).unwrap().drop_database().is_err());
     world.heal();
     let database = a.database("x.db", OPTIONS).unwrap();
