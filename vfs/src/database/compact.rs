@@ -49,8 +49,8 @@ impl Database {
     /// # Errors
     /// The store is out of reach or the database is empty.
     pub fn write_snapshot(&self) -> Result<Compacted> {
-        self.refresh(Duration::ZERO)?;
-        self.write_image(&self.head())
+        let head = self.begin_read(Duration::ZERO, false)?;
+        self.write_image(&head)
     }
 
     fn write_image(&self, snapshot: &Snapshot) -> Result<Compacted> {
