@@ -112,9 +112,10 @@ def rows_on_a_fresh_host(store, host) -> set:
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("action", list(ACTIONS))
 def test_every_request_of_a_workload_fails_once(new_store, store, faulty, host, action, monkeypatch, tmp_path):
+    """Without the probe (`single_writer`), whose requests have a test of their own."""
     prepare(store, host)
     faulty.reset()
-    assert workload(store.uri("f.db", timeout="1s")).done == {1, 2, 3}
+    assert workload(store.uri("f.db", timeout="1s", single_writer=1)).done == {1, 2, 3}
     requests = len(faulty.requests())
     assert requests >= 5
     for nth in range(1, requests + 1):
@@ -124,7 +125,7 @@ def test_every_request_of_a_workload_fails_once(new_store, store, faulty, host, 
         monkeypatch.setenv("SQLBRIDGE_CACHE_DIR", str(tmp_path / f"cache{nth}"))
         (tmp_path / f"cache{nth}").mkdir()
         faulty.faults({**rule_for(action), "nth": nth, "times": 1})
-        journal = workload(fresh.uri("f.db", timeout="1s"))
+        journal = workload(fresh.uri("f.db", timeout="1s", single_writer=1))
         faulty.reset()
         journal.holds(rows_on_a_fresh_host(fresh, host))
         for what, _, text in journal.errors:
@@ -137,7 +138,7 @@ def test_every_request_of_a_workload_fails_once(new_store, store, faulty, host, 
 def test_every_request_from_the_nth_on_fails(new_store, store, faulty, host, action, monkeypatch, tmp_path):
     prepare(store, host)
     faulty.reset()
-    workload(store.uri("f.db", timeout="1s"))
+    workload(store.uri("f.db", timeout="1s", single_writer=1))
     requests = len(faulty.requests())
     failed = 0
     for nth in range(1, requests + 1, 2):
@@ -147,7 +148,7 @@ def test_every_request_from_the_nth_on_fails(new_store, store, faulty, host, act
         monkeypatch.setenv("SQLBRIDGE_CACHE_DIR", str(tmp_path / f"cache{nth}"))
         (tmp_path / f"cache{nth}").mkdir()
         faulty.faults({**rule_for(action), "nth": nth})
-        journal = workload(fresh.uri("f.db", timeout="700ms"))
+        journal = workload(fresh.uri("f.db", timeout="700ms", single_writer=1))
         faulty.reset()
         failed += bool(journal.errors)
         journal.holds(rows_on_a_fresh_host(fresh, host))
