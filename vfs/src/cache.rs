@@ -17,7 +17,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use crate::ltx::PageSize;
 use crate::transaction_file::{TransactionFile, page_hash};
@@ -33,8 +33,8 @@ const MEMORY_BYTES: u64 = 16 << 20;
 pub struct Cache {
     page_size: usize,
     backing: Backing,
-    /// Set on a read, cleared by the clock hand.
-    referenced: Box<[AtomicU8]>,
+    /// Set on a read, cleared by the clock hand. In parts, made when first needed.
+    referenced: Box<[OnceLock<Flags>]>,
     slots: Mutex<Slots>,
     /// False once a write failed; pages already there are still served.
     accepting: AtomicBool,
@@ -43,6 +43,9 @@ pub struct Cache {
     /// Reads that had to go to the store.
     pub misses: AtomicU64,
 }
+
+const FLAGS: usize = 1 << 16;
+type Flags = Box<[AtomicU8]>;
 
 #[derive(Debug)]
 enum Backing {
@@ -136,7 +139,7 @@ impl Cache {
         Self {
             page_size: page_size.get(),
             backing,
-            referenced: (0..capacity).map(|_| AtomicU8::new(0)).collect(),
+            referenced: (0..(capacity as usize).div_ceil(FLAGS)).map(|_| OnceLock::new()).collect(),
             slots: Mutex::new(Slots { owners, capacity, hand: 0, dormant: kept }),
             accepting: AtomicBool::new(true),
             hits: AtomicU64::new(0),
@@ -154,7 +157,7 @@ impl Cache {
             (Some(slot), Some(hash)) => {
                 let intact = self.read_slot(slot, page) && page_hash(page) == hash;
                 if intact {
-                    let flag = &self.referenced[slot as usize];
+                    let flag = self.flag(slot);
                     if flag.load(Ordering::Relaxed) == 0 {
                         flag.store(1, Ordering::Relaxed);
                     }
@@ -168,6 +171,12 @@ impl Cache {
         let counter = if found { &self.hits } else { &self.misses };
         counter.fetch_add(1, Ordering::Relaxed);
         found
+    }
+
+    fn flag(&self, slot: u32) -> &AtomicU8 {
+        let part = &self.referenced[slot as usize / FLAGS];
+        let flags = part.get_or_init(|| (0..FLAGS).map(|_| AtomicU8::new(0)).collect());
+        &flags[slot as usize % FLAGS]
     }
 
     fn read_slot(&self, slot: u32, page: &mut [u8]) -> bool {
@@ -257,7 +266,7 @@ impl Cache {
                 }
                 Owner::Page { file, position } => {
                     let Some(file) = file.upgrade() else { return slot };
-                    if self.referenced[slot as usize].swap(0, Ordering::Relaxed) == 0 {
+                    if self.flag(slot).swap(0, Ordering::Relaxed) == 0 {
                         file.set_slot(*position, None);
                         return slot;
                     }

@@ -30,16 +30,20 @@ pub struct Engine {
     open_store: Box<OpenStore>,
     stores: Mutex<HashMap<String, Arc<dyn Store>>>,
     databases: Mutex<HashMap<String, Weak<Database>>>,
+    /// Databases with a COMMIT of unknown outcome. They outlive their connections, so
+    /// that the next one settles it.
+    unsettled: Mutex<Vec<Arc<Database>>>,
     reserved: Mutex<HashMap<ConnectionId, WriterId>>,
-    errors: Mutex<HashMap<ConnectionId, String>>,
+    errors: Mutex<HashMap<ConnectionId, (u64, String)>>,
+    next_error: AtomicU64,
     next_writer: AtomicU64,
 }
 
 type OpenStore = dyn Fn(&Target, Arc<dyn Environment>) -> Result<Arc<dyn Store>> + Send + Sync;
 
 thread_local! {
-    /// The last error on this thread, for opens that failed and left no connection.
-    static LAST_ERROR: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// The last error on this thread and its number, for opens that failed and left no connection.
+    static LAST_ERROR: RefCell<Option<(u64, String)>> = const { RefCell::new(None) };
 }
 
 static CURRENT: ArcSwapOption<Engine> = ArcSwapOption::const_empty();
@@ -80,8 +84,10 @@ impl Engine {
             open_store,
             stores: Mutex::default(),
             databases: Mutex::default(),
+            unsettled: Mutex::default(),
             reserved: Mutex::default(),
             errors: Mutex::default(),
+            next_error: AtomicU64::new(0),
             next_writer: AtomicU64::new(1),
         }
     }
@@ -148,20 +154,30 @@ impl Engine {
         }))
     }
 
+    /// Keeps a database that has a COMMIT of unknown outcome until it is settled.
+    pub fn keep_unsettled(&self, database: &Arc<Database>) {
+        let mut unsettled = lock(&self.unsettled);
+        unsettled.retain(|kept| kept.unsettled().is_some() && !Arc::ptr_eq(kept, database));
+        unsettled.push(Arc::clone(database));
+    }
+
     /// Lets a connection write to one blob database in a transaction (storage rule 4).
     ///
     /// # Errors
     /// Another of its databases is being written.
     pub fn reserve(&self, connection: Option<ConnectionId>, writer: WriterId) -> Result<()> {
         let Some(connection) = connection else { return Ok(()) };
-        match lock(&self.reserved).insert(connection, writer) {
-            Some(other) if other != writer => {
-                lock(&self.reserved).insert(connection, other);
+        let mut reserved = lock(&self.reserved);
+        match reserved.get(&connection) {
+            Some(other) if *other != writer => {
                 Err(Error::Refused(
                     "a transaction can write to one blob database only, because two commits in a store cannot be made one; commit the first, then write to the second".to_owned(),
                 ))
             }
-            _ => Ok(()),
+            _ => {
+                reserved.insert(connection, writer);
+                Ok(())
+            }
         }
     }
 
@@ -178,14 +194,15 @@ impl Engine {
     pub fn record(&self, connection: Option<ConnectionId>, error: &Error) {
         let message = error.to_string();
         crate::log::error(error.code(), &message);
-        if let Some(connection) = connection {
+        let number = self.next_error.fetch_add(1, Ordering::Relaxed);
+        if let (Some(connection), true) = (connection, self.is_ours()) {
             let mut errors = lock(&self.errors);
             if errors.len() > MOST_ERRORS {
                 errors.clear();
             }
-            errors.insert(connection, message.clone());
+            errors.insert(connection, (number, message.clone()));
         }
-        LAST_ERROR.set(Some(message));
+        LAST_ERROR.set(Some((number, message)));
     }
 
     /// Forgets what an earlier connection with the same identity left.
@@ -193,11 +210,13 @@ impl Engine {
         lock(&self.errors).remove(&connection);
     }
 
-    /// The last error of a connection, else of this thread.
+    /// The last error of a connection or of this thread, whichever is newer: an open
+    /// that failed has no connection.
     #[must_use]
     pub fn last_error(&self, connection: ConnectionId) -> Option<String> {
         let own = lock(&self.errors).get(&connection).cloned();
-        own.or_else(|| LAST_ERROR.with_borrow(Clone::clone))
+        let threads = LAST_ERROR.with_borrow(Clone::clone);
+        own.max(threads).map(|(_, message)| message)
     }
 }
 

@@ -66,7 +66,7 @@ pub enum Error {
         detail: String,
     },
     /// The store's history is not the one this process has been following.
-    #[error("the history of {database} was replaced in the store ({detail}); this connection can no longer write: close it and open the database again")]
+    #[error("the history of {database} was replaced in the store ({detail}); close this connection and open the database again")]
     Diverged {
         /// Database name.
         database: String,
@@ -144,8 +144,8 @@ impl Error {
             Self::Conflict { .. } => Code::BUSY_SNAPSHOT,
             Self::Damaged { .. } => Code::IOERR_CORRUPTFS,
             Self::History { .. } => Code::IOERR_CORRUPTFS,
-            Self::Diverged { .. } | Self::ReadOnly(_) => Code::READONLY,
-            Self::Expired { .. } | Self::Forked => Code::IOERR,
+            Self::ReadOnly(_) => Code::READONLY,
+            Self::Diverged { .. } | Self::Expired { .. } | Self::Forked => Code::IOERR,
             Self::NoDatabase { .. } => Code::CANTOPEN,
             Self::Refused(_) => Code::PERM,
             Self::TooLarge { .. } => Code::FULL,

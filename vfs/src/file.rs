@@ -40,6 +40,9 @@ enum Phase {
     Finished,
     /// The store refused it for good; SQLite is rolling back.
     Refused,
+    /// A write was refused after a commit (exclusive mode): nothing succeeds before
+    /// the next unlock, so that no commit can seem to.
+    Broken,
 }
 
 /// What the connection's page cache was filled from.
@@ -67,6 +70,9 @@ pub struct BlobFile {
     pinned: Option<Arc<Snapshot>>,
     overlay: Overlay,
     phase: Phase,
+    /// What the store has acknowledged; pinned when SQLite has finished the commit, so
+    /// that readers which survive a rollback in between go on with what they began.
+    committed: Option<Arc<Snapshot>>,
     seen: Seen,
     ahead: ReadAhead,
 }
@@ -95,6 +101,7 @@ impl BlobFile {
             pinned: None,
             overlay,
             phase: Phase::Open,
+            committed: None,
             seen: Seen::default(),
             ahead: ReadAhead::default(),
         }
@@ -120,6 +127,17 @@ impl BlobFile {
         }
     }
 
+    /// The same, but as fresh as a transaction that began now would be.
+    ///
+    /// # Errors
+    /// The store is out of reach.
+    pub fn current(&self) -> Result<Arc<Snapshot>> {
+        if self.pinned.is_some() || self.fixed.is_some() {
+            return self.snapshot();
+        }
+        self.database()?.begin_read(self.options.max_staleness, self.options.offline_reads)
+    }
+
     /// True where the handle shows the past.
     #[must_use]
     pub fn is_fixed(&self) -> bool {
@@ -141,6 +159,15 @@ impl BlobFile {
     fn answer<T>(&self, result: Result<T>) -> std::result::Result<T, Code> {
         result.map_err(|error| self.fail(&error))
     }
+
+    /// The same for calls where SQLite's pager knows what to do after an I/O error or
+    /// a full disk only; after any other code it would go on as if nothing had happened.
+    fn answer_io<T>(&self, result: Result<T>) -> std::result::Result<T, Code> {
+        self.answer(result).map_err(|code| match code.0 & 0xFF {
+            5 | 10 | 13 => code, // BUSY, IOERR, FULL
+            _ => Code::IOERR,
+        })
+    }
 }
 
 impl Drop for BlobFile {
@@ -148,7 +175,7 @@ impl Drop for BlobFile {
         if !self.engine.is_ours() {
             // A child process closes what its parent opened: leak it, its locks may be held.
             std::mem::forget(self.database.take());
-            std::mem::forget((self.pinned.take(), self.fixed.take()));
+            std::mem::forget((self.pinned.take(), self.fixed.take(), self.committed.take()));
             return;
         }
         self.end_write();
@@ -217,6 +244,7 @@ impl BlobFile {
             self.pinned = None;
         }
         self.phase = Phase::Open;
+        self.committed = None;
         self.level = level;
     }
 }
@@ -257,6 +285,12 @@ impl BlobFile {
     /// Reads that are no whole page: the header at open, the probe, a backup's chunks.
     fn read_parts(&mut self, buffer: &mut [u8], offset: u64, page_size: PageSize) -> Result<()> {
         let size = page_size.get();
+        if let (true, Some(kept)) = (self.overlay.is_empty(), self.snapshot()?.page_one())
+            && let Some(bytes) = kept.get(offset as usize..offset as usize + buffer.len())
+        {
+            buffer.copy_from_slice(bytes);
+            return Ok(());
+        }
         let mut page = vec![0; size];
         let mut done = 0;
         while done < buffer.len() {
@@ -341,7 +375,8 @@ impl BlobFile {
                 self.seen.snapshot = None;
                 return Ok(());
             }
-            Phase::Finished => {
+            Phase::Finished | Phase::Broken => {
+                self.phase = Phase::Broken;
                 return Err(Error::Refused(
                     "SQLite keeps its lock between transactions (locking_mode=EXCLUSIVE), so a commit could not be told from the next; set PRAGMA locking_mode=NORMAL".to_owned(),
                 ));
@@ -419,8 +454,10 @@ impl BlobFile {
                 "a transaction cannot write to a blob database and to a local one that has a rollback journal; write to them in separate transactions".to_owned(),
             ));
         }
-        if self.phase != Phase::Open {
-            return Ok(());
+        match self.phase {
+            Phase::Open => {}
+            Phase::Broken => return Err(never_sent()),
+            Phase::Acknowledged | Phase::Finished | Phase::Refused => return Ok(()),
         }
         let base = self.snapshot()?;
         let Some(shape) = self.changed_shape(&base)? else { return Ok(()) };
@@ -432,14 +469,16 @@ impl BlobFile {
                     self.seen.snapshot = Some((next.txid, next.identity()));
                 }
                 self.phase = Phase::Acknowledged;
-                self.overlay.clear();
-                self.pinned = Some(next);
+                self.committed = Some(next);
                 Ok(())
             }
             Err(error) => {
                 self.seen.snapshot = None;
                 if !matches!(error, Error::NotSent { .. } | Error::Busy { .. }) {
                     self.phase = Phase::Refused;
+                }
+                if matches!(error, Error::Unknown { .. }) {
+                    self.engine.keep_unsettled(&database);
                 }
                 Err(error)
             }
@@ -489,14 +528,22 @@ impl BlobFile {
         match self.phase {
             Phase::Acknowledged => {
                 self.phase = Phase::Finished;
+                self.overlay.clear();
+                self.pinned = self.committed.take();
                 Ok(())
             }
-            _ if self.overlay.has_pages() => Err(Error::Refused(
-                "a commit ended whose pages were never sent to the store; nothing of it was committed".to_owned(),
-            )),
+            Phase::Broken => Err(never_sent()),
+            _ if self.overlay.has_pages() => Err(never_sent()),
             _ => Ok(()),
         }
     }
+}
+
+fn never_sent() -> Error {
+    Error::Refused(
+        "a transaction ended whose pages were never sent to the store; nothing of it was committed"
+            .to_owned(),
+    )
 }
 
 // File controls.
@@ -525,22 +572,24 @@ impl BlobFile {
 impl File for BlobFile {
     fn read(&mut self, buffer: &mut [u8], offset: u64) -> std::result::Result<usize, Code> {
         let result = self.read_bytes(buffer, offset);
-        if offset == PROBE.start as u64 && buffer.len() == PROBE.len() && result.is_ok() {
-            if let Ok(snapshot) = self.snapshot() {
-                self.probe(&snapshot, buffer);
-            }
+        let is_probe = offset == PROBE.start as u64 && buffer.len() == PROBE.len();
+        if is_probe
+            && result.is_ok()
+            && let Ok(snapshot) = self.snapshot()
+        {
+            self.probe(&snapshot, buffer);
         }
-        self.answer(result)
+        self.answer_io(result)
     }
 
     fn write(&mut self, data: &[u8], offset: u64) -> std::result::Result<(), Code> {
         let result = self.write_bytes(data, offset);
-        self.answer(result)
+        self.answer_io(result)
     }
 
     fn truncate(&mut self, size: u64) -> std::result::Result<(), Code> {
         let result = self.cut(size);
-        self.answer(result)
+        self.answer_io(result)
     }
 
     fn sync(&mut self) -> std::result::Result<(), Code> {
@@ -548,6 +597,9 @@ impl File for BlobFile {
     }
 
     fn size(&mut self) -> std::result::Result<u64, Code> {
+        if self.level == Lock::None && self.database.as_ref().is_some_and(|db| !db.exists()) {
+            return Ok(0); // So that VACUUM INTO takes the name of a dropped database.
+        }
         let size = self.snapshot().map(|snapshot| {
             let pages = u64::from(self.overlay.page_count(snapshot.page_count));
             self.page_size(&snapshot).map_or(0, |size| pages * size.get() as u64)
@@ -582,11 +634,11 @@ impl File for BlobFile {
         match control {
             Control::Sync { super_journal } => {
                 let result = self.sync_control(super_journal);
-                self.answer(result)?;
+                self.answer_io(result)?;
             }
             Control::CommitPhaseTwo => {
                 let result = self.phase_two();
-                self.answer(result)?;
+                self.answer_io(result)?;
             }
             Control::Connection(connection) => {
                 self.engine.forget_error(connection);

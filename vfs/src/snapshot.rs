@@ -154,14 +154,7 @@ mod tests {
     use crate::ltx::{Header, IndexEntry};
 
     fn file(txid: u64, commit: u32, pages: &[u32]) -> Arc<TransactionFile> {
-        let header = Header {
-            page_size: PageSize::new(512).unwrap(),
-            commit,
-            min_txid: txid,
-            max_txid: txid,
-            timestamp_ms: 0,
-            ..Header::default()
-        };
+        let header = Header::new(PageSize::new(512).unwrap(), commit, (txid, txid), 0);
         let index =
             pages.iter().map(|&pgno| IndexEntry { pgno, offset: 100, size: 10 }).collect();
         let name = FileName { level: 0, min: txid, max: txid };

@@ -201,6 +201,11 @@ impl BlobVfs {
                 "nolock=1 and immutable=1 hide other writers' commits; open without them".to_owned(),
             ));
         }
+        if name.uri_parameter("cache").is_some_and(|cache| cache == "shared") {
+            return Err(Error::Refused(
+                "cache=shared would mix databases of the same name in different stores; open without it".to_owned(),
+            ));
+        }
         let path = name.path().map_err(|_| Error::Refused("the file name is not UTF-8".to_owned()))?;
         let target = Target::parse(path, name.parameters())?;
         refuse_plain_file(&target)?;
@@ -211,8 +216,15 @@ impl BlobVfs {
             store: database.store().url().to_owned(),
         };
         if !database.exists() {
+            database.refresh(options.max_staleness)?;
+        }
+        if !database.exists() {
             // A dropped database stays dropped, even if the object it came from is still there.
-            let importable = if database.head().txid == 0 { database.importable()? } else { None };
+            let wanted = options.point == Point::Head && !flags.contains(OpenFlags::READONLY);
+            let importable = match database.head().txid {
+                0 if wanted => database.importable()?,
+                _ => None,
+            };
             if let Some(key) = importable {
                 let plain = database.plain_object(&**database.store(), &key)?;
                 import_once(&database, &plain)?;
@@ -241,13 +253,16 @@ fn import_once(
     plain: &crate::database::PlainFile,
 ) -> Result<()> {
     match database.import(plain) {
-        Err(Error::Conflict { .. }) => Ok(()),
+        Err(Error::Conflict { .. } | Error::Refused(_)) if database.exists() => Ok(()),
         other => other.map(drop),
     }
 }
 
 fn refuse_plain_file(target: &Target) -> Result<()> {
     let Some(path) = target.plain_path() else { return Ok(()) };
+    if !path.is_file() {
+        return Ok(());
+    }
     let mut header = [0; 16];
     let read = std::fs::File::open(&path)
         .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut header));

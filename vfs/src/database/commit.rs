@@ -6,7 +6,9 @@
 //! file for transaction base + 1, and is refused only where that file certainly
 //! is another's or was never sent. Everything else is an unknown outcome, kept
 //! and settled by the same conditional PUT before this process begins another
-//! transaction (storage rule 7).
+//! transaction (storage rule 7). An answer that comes after half the retention says
+//! nothing by itself, because the number may have been used, merged and removed
+//! meanwhile: then the levels tell (storage rule 6).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,6 +16,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::compact::SNAPSHOT_RETENTION;
+use super::head::Owner;
 use super::outgoing::{Draft, Outgoing};
 use super::{Database, lock};
 use crate::error::{Error, Result};
@@ -22,7 +26,7 @@ use crate::ltx::PageSize;
 use crate::overlay::Overlay;
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
-use crate::store::{Body, ErrorKind, StoreError};
+use crate::store::{Body, ErrorKind, Operation, StoreError};
 use crate::transaction_file::Mark;
 
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -50,22 +54,39 @@ pub struct Shape {
     pub drops: bool,
 }
 
+/// A transaction file on its way.
+#[derive(Debug)]
+struct Attempt {
+    outgoing: Outgoing,
+    base: Arc<Snapshot>,
+    /// When the proof was made (boot time) that `base` is the head.
+    proven: Duration,
+    /// An earlier request of it may have taken effect.
+    doubtful: Option<StoreError>,
+}
+
 /// A commit whose outcome is unknown.
 #[derive(Debug)]
 pub(super) struct Pending {
-    outgoing: Outgoing,
-    base: Arc<Snapshot>,
+    attempt: Attempt,
+    /// Why it is unknown, and since when (boot time).
     cause: StoreError,
+    failed_at: Duration,
 }
 
-/// How a conditional PUT ended.
+/// How sending a transaction file ended.
 #[derive(Debug)]
 enum Outcome {
-    Created,
+    /// It is the transaction after its base.
+    Committed(Arc<Snapshot>),
+    /// Another's is.
     Taken,
     Refused(StoreError),
     NotSent(StoreError),
+    /// It may be; sending it again will tell.
     Unknown(StoreError),
+    /// It may have been, and nothing in the store tells any more.
+    Untold(StoreError),
 }
 
 impl Database {
@@ -97,17 +118,18 @@ impl Database {
         if let Some(error) = lock(&self.diverged).clone() {
             return Err(error);
         }
-        self.settle()?;
-        if self.proof_expired() {
+        self.settle(self.options.timeout)?;
+        if self.is_too_old(self.proven_at()) {
             self.refresh(Duration::ZERO)?;
         }
+        let proven = self.proven_at();
         self.check_head(base)?;
         let (outgoing, pages) = self.encode(&self.draft(base, shape), pages, read)?;
         self.prepare_store(base, &outgoing)?;
-        let sent = self.env.boot_time();
-        match self.send(&outgoing) {
-            Outcome::Created => {
-                let next = self.created(base, &outgoing, sent)?;
+        let mut attempt = Attempt { outgoing, base: Arc::clone(base), proven, doubtful: None };
+        let txid = base.txid + 1;
+        match self.send(&mut attempt, self.options.timeout) {
+            Outcome::Committed(next) => {
                 if let Some(file) = next.tip() {
                     self.keep_pages(file, &pages);
                 }
@@ -116,16 +138,19 @@ impl Database {
             }
             Outcome::Taken => Err(self.lost(base)),
             Outcome::Refused(cause) => Err(Error::Store(cause)),
-            Outcome::NotSent(cause) => Err(Error::NotSent {
-                database: self.name().to_owned(),
-                txid: base.txid + 1,
-                cause,
-            }),
+            Outcome::NotSent(cause) => {
+                Err(Error::NotSent { database: self.name().to_owned(), txid, cause })
+            }
             Outcome::Unknown(cause) => {
                 Stats::count(&self.stats.unknown);
-                let error = self.unknown(base.txid + 1, &cause);
-                *lock(&self.pending) = Some(Pending { outgoing, base: Arc::clone(base), cause });
+                let error = self.unknown(txid, &cause);
+                let failed_at = self.env.boot_time();
+                *lock(&self.pending) = Some(Pending { attempt, cause, failed_at });
                 Err(error)
+            }
+            Outcome::Untold(cause) => {
+                Stats::count(&self.stats.unknown);
+                Err(self.unknown(txid, &cause))
             }
         }
     }
@@ -160,9 +185,7 @@ impl Database {
                 self.retention_ms.store(millis, Ordering::Relaxed);
                 Ok(())
             }
-            Err(error) if error.kind == ErrorKind::AlreadyExists => {
-                self.learn_retention(&self.list()?)
-            }
+            Err(error) if error.kind == ErrorKind::AlreadyExists => self.read_retention(),
             Err(error) => Err(error.into()),
         }
     }
@@ -225,29 +248,34 @@ fn pages_to_write(overlay: &Overlay, base_count: u32, page_count: u32) -> Vec<u3
 // The conditional PUT.
 
 impl Database {
-    /// Sends the file until the store has decided, or time is up.
-    fn send(&self, outgoing: &Outgoing) -> Outcome {
+    /// Sends the file until the store has decided, for as long as `patience` and at
+    /// least once.
+    fn send(&self, attempt: &mut Attempt, patience: Duration) -> Outcome {
+        let Attempt { outgoing, .. } = &*attempt;
         let key = self.layout.key(outgoing.name);
-        let deadline = self.env.boot_time() + self.options.timeout;
+        let timestamp_ms = outgoing.header.timestamp_ms;
+        let sent = self.env.boot_time();
+        let deadline = sent + patience;
         let mut pause = FIRST_PAUSE;
-        let mut doubtful: Option<StoreError> = None;
         loop {
-            let error = match self.store.create(&key, &outgoing.body, outgoing.header.timestamp_ms) {
-                Ok(()) => return Outcome::Created,
+            let error = match self.store.create(&key, &attempt.outgoing.body, timestamp_ms) {
+                Ok(()) => return self.created(attempt, sent),
                 Err(error) => error,
             };
             match error.kind {
-                ErrorKind::AlreadyExists => match self.mark_of(&key) {
-                    Ok(Some(mark)) if mark == outgoing.mark() => return Outcome::Created,
-                    Ok(Some(_)) => return Outcome::Taken,
-                    // "Exists" for a key that does not: the store was busy with it. Try again.
-                    Ok(None) => doubtful = Some(error.clone()),
-                    Err(Error::Store(cause)) => doubtful = Some(cause),
-                    Err(_) => doubtful = Some(error.clone()),
+                ErrorKind::AlreadyExists => match self.owner_of(&key) {
+                    Ok(Owner::Mark(mark)) if mark == attempt.outgoing.mark() => {
+                        return self.created(attempt, sent);
+                    }
+                    Ok(Owner::Mark(_)) => return self.taken(attempt, error),
+                    // "Exists" for a key that does not: the store was busy with it. And what
+                    // cannot be read may be ours. Try again.
+                    Ok(Owner::Nobody | Owner::Unreadable) => attempt.doubtful = Some(error.clone()),
+                    Err(cause) => attempt.doubtful = Some(cause),
                 },
-                ErrorKind::Ambiguous => doubtful = Some(error.clone()),
+                ErrorKind::Ambiguous => attempt.doubtful = Some(error.clone()),
                 ErrorKind::Denied | ErrorKind::Rejected | ErrorKind::Full | ErrorKind::NotFound => {
-                    return match doubtful {
+                    return match attempt.doubtful {
                         None => Outcome::Refused(error),
                         Some(_) => Outcome::Unknown(error),
                     };
@@ -255,8 +283,8 @@ impl Database {
                 ErrorKind::Unreachable | ErrorKind::Throttled => {}
             }
             if self.env.boot_time() + pause > deadline {
-                return match doubtful {
-                    Some(cause) => Outcome::Unknown(cause),
+                return match &attempt.doubtful {
+                    Some(cause) => Outcome::Unknown(cause.clone()),
                     None => Outcome::NotSent(error),
                 };
             }
@@ -273,61 +301,123 @@ impl Database {
     }
 
     /// The store has our file: the transaction is committed, unless its number had
-    /// been used, compacted and removed while we slept (storage rule 6).
-    fn created(
-        &self,
-        base: &Arc<Snapshot>,
-        outgoing: &Outgoing,
-        sent: Duration,
-    ) -> Result<Arc<Snapshot>> {
-        if self.proof_expired() && self.is_covered(outgoing.name.max)? {
-            self.store.delete(&[self.layout.key(outgoing.name)])?;
-            return Err(self.lost(base));
+    /// been used, merged and removed while we slept (storage rule 6).
+    fn created(&self, attempt: &Attempt, sent: Duration) -> Outcome {
+        let Attempt { outgoing, base, .. } = attempt;
+        if self.is_late(attempt) {
+            match self.is_in_history(attempt) {
+                Ok(Some(true)) => {}
+                Ok(Some(false)) => {
+                    // The files above stand for its number; a reader never meets it.
+                    let _ = self.store.delete(&[self.layout.key(outgoing.name)]);
+                    return match attempt.doubtful.clone() {
+                        None => Outcome::Taken,
+                        Some(cause) => Outcome::Untold(cause),
+                    };
+                }
+                Ok(None) => return Outcome::Untold(self.too_late(attempt)),
+                Err(Error::Store(cause)) => return Outcome::Unknown(cause),
+                Err(_) => return Outcome::Unknown(self.too_late(attempt)),
+            }
         }
-        let file = self.written_file(outgoing)?;
-        let next = Arc::new(base.apply(&file));
-        self.install(&next);
-        self.prove(sent);
-        Ok(next)
+        match self.written_file(outgoing) {
+            Ok(file) => {
+                let next = Arc::new(base.apply(&file));
+                self.advance(&next);
+                self.prove(sent);
+                Outcome::Committed(next)
+            }
+            Err(_) => Outcome::Unknown(self.too_late(attempt)),
+        }
     }
 
-    /// Whether a compacted file holds transaction `txid` or a later one.
-    fn is_covered(&self, txid: u64) -> Result<bool> {
+    /// Another's file has our number. Ours may have had it before, and been merged
+    /// and removed.
+    fn taken(&self, attempt: &Attempt, error: StoreError) -> Outcome {
+        match &attempt.doubtful {
+            Some(_) if self.is_late(attempt) => Outcome::Untold(error),
+            _ => Outcome::Taken,
+        }
+    }
+
+    /// True where the number that was free may not have been free any more.
+    fn is_late(&self, attempt: &Attempt) -> bool {
+        self.is_too_old(attempt.proven)
+    }
+
+    /// Whether our file, which is in the store, is part of the history: a file above
+    /// that holds its number must have been made after it. None where that cannot be told.
+    fn is_in_history(&self, attempt: &Attempt) -> Result<Option<bool>> {
+        let name = attempt.outgoing.name;
         let files = self.list()?;
-        Ok(files.names().iter().any(|file| file.level > 0 && file.max >= txid))
+        let above: Vec<i64> = files
+            .files
+            .iter()
+            .filter(|(file, _)| file.level > 0 && file.max >= name.max)
+            .map(|(_, listed)| listed.modified_ms)
+            .collect();
+        if above.is_empty() {
+            return Ok(Some(true));
+        }
+        let Some(ours) = files.files.get(&name).map(|listed| listed.modified_ms) else {
+            return Ok(None);
+        };
+        let earlier = above.iter().any(|&modified| modified < ours);
+        let later = above.iter().all(|&modified| modified > ours);
+        let age = self.env.boot_time().saturating_sub(attempt.proven);
+        Ok(match (earlier, later) {
+            (true, _) => Some(false),
+            (false, true) if age < SNAPSHOT_RETENTION => Some(true),
+            _ => None,
+        })
+    }
+
+    fn too_late(&self, attempt: &Attempt) -> StoreError {
+        StoreError {
+            kind: ErrorKind::Ambiguous,
+            operation: Operation::Create,
+            store: self.store.url().to_owned(),
+            key: self.layout.key(attempt.outgoing.name),
+            detail: "the answer came so late that the history had moved past it".to_owned(),
+        }
     }
 }
 
 // An unknown outcome.
 
 impl Database {
-    /// Settles a commit of this process whose outcome is unknown, by sending it again:
-    /// either it is in the store afterwards, or another transaction has its number.
+    /// Settles a commit of this process whose outcome is unknown, by sending it again
+    /// for as long as `patience`: either it is in the store afterwards, or another
+    /// transaction has its number.
     ///
     /// # Errors
     /// [`Error::Unknown`] as long as the store gives no answer.
-    pub fn settle(&self) -> Result<()> {
+    pub fn settle(&self, patience: Duration) -> Result<()> {
+        let called = self.env.boot_time();
         let mut pending = lock(&self.pending);
-        let Some(commit) = pending.as_ref() else { return Ok(()) };
-        let sent = self.env.boot_time();
-        match self.send(&commit.outgoing) {
-            Outcome::Created => {
-                self.created(&commit.base, &commit.outgoing, sent)?;
+        let Some(commit) = pending.as_mut() else { return Ok(()) };
+        let txid = commit.attempt.outgoing.name.max;
+        if commit.failed_at > called {
+            // Another thread has just tried, while this one waited.
+            return Err(self.unknown(txid, &commit.cause));
+        }
+        match self.send(&mut commit.attempt, patience) {
+            Outcome::Committed(_) => crate::log::warn(&format!(
+                "transaction {txid} of {} was committed after all",
+                self.name()
+            )),
+            Outcome::Taken => self.refresh(Duration::ZERO)?,
+            Outcome::Untold(cause) => {
+                self.refresh(Duration::ZERO)?;
                 crate::log::warn(&format!(
-                    "transaction {} of {} was committed after all",
-                    commit.outgoing.name.max,
+                    "whether transaction {txid} of {} was committed cannot be told any more; read the data ({cause})",
                     self.name()
                 ));
             }
-            Outcome::Taken => {
-                self.refresh(Duration::ZERO)?;
-            }
             Outcome::Refused(cause) | Outcome::NotSent(cause) | Outcome::Unknown(cause) => {
-                let error = self.unknown(commit.outgoing.name.max, &cause);
-                if let Some(commit) = pending.as_mut() {
-                    commit.cause = cause;
-                }
-                return Err(error);
+                commit.cause = cause;
+                commit.failed_at = self.env.boot_time();
+                return Err(self.unknown(txid, &commit.cause));
             }
         }
         *pending = None;
@@ -338,7 +428,7 @@ impl Database {
     #[must_use]
     pub fn unsettled(&self) -> Option<String> {
         lock(&self.pending).as_ref().map(|commit| {
-            format!("transaction {}: {}", commit.outgoing.name.max, commit.cause)
+            format!("transaction {}: {}", commit.attempt.outgoing.name.max, commit.cause)
         })
     }
 }

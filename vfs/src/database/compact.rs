@@ -11,6 +11,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::commit::{FIRST_PAUSE, Shape, Transaction};
 use super::load::Files;
 use super::outgoing::{Draft, Outgoing};
@@ -20,13 +22,13 @@ use crate::error::{Error, Result};
 use crate::layout::{FileName, SNAPSHOT_LEVEL};
 use crate::overlay::Overlay;
 use crate::snapshot::Snapshot;
-use crate::store::ErrorKind;
+use crate::store::{Body, ErrorKind, Part};
 use crate::transaction_file::{Mark, TransactionFile};
 
 /// Transactions in one file of levels 1, 2 and 3.
 const BLOCKS: [(u8, u64); 3] = [(1, 16), (2, 256), (3, 4096)];
 /// Snapshots, and what only they need, stay so long; the newest for ever.
-const SNAPSHOT_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+pub(super) const SNAPSHOT_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What compaction did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -47,15 +49,18 @@ impl Database {
     /// # Errors
     /// The store is out of reach or the database is empty.
     pub fn write_snapshot(&self) -> Result<Compacted> {
-        self.refresh(Duration::ZERO)?;
-        let head = self.head();
+        let head = self.begin_read(Duration::ZERO, false)?;
+        self.write_image(&head)
+    }
+
+    fn write_image(&self, snapshot: &Snapshot) -> Result<Compacted> {
         let mut compacted = Compacted::default();
-        let Some(tip) = head.tip() else {
+        let Some(tip) = snapshot.tip() else {
             return Err(Error::Refused(format!("{} is empty: there is nothing to write", self.name())));
         };
-        let name = FileName { level: SNAPSHOT_LEVEL, min: 1, max: head.txid };
-        let mark = head.mark().map(|mark| Mark { parent: 0, ..mark });
-        self.write_merged(&head, name, tip.header.node_id, mark, &mut compacted)?;
+        let name = FileName { level: SNAPSHOT_LEVEL, min: 1, max: snapshot.txid };
+        let mark = snapshot.mark().map(|mark| Mark { parent: 0, ..mark });
+        self.write_merged(snapshot, name, tip.header.node_id, mark, &mut compacted)?;
         Ok(compacted)
     }
 
@@ -120,7 +125,7 @@ impl Database {
     /// Reads a file from the store from end to end and checks it.
     fn read_back(&self, name: FileName) -> Result<Arc<TransactionFile>> {
         let key = self.layout.key(name);
-        let size = self.store.get(&key, crate::store::Part::Range(0..1))?.object_size;
+        let size = self.store.get(&key, Part::Range(0..1))?.object_size;
         let files = self.load_files(&[(name, size)])?;
         let file = files.into_iter().next().ok_or_else(|| self.history_error("no such file"))?;
         self.prove_content(&file).map_err(|error| match error {
@@ -140,7 +145,7 @@ impl Database {
     /// # Errors
     /// The store is out of reach or a file is damaged.
     pub fn compact(&self) -> Result<Compacted> {
-        self.refresh(Duration::ZERO)?;
+        self.begin_read(Duration::ZERO, false)?;
         let mut compacted = Compacted::default();
         for (level, block) in BLOCKS {
             let files = self.list()?;
@@ -181,25 +186,33 @@ impl Database {
 
 /// The runs of lower files that make up whole blocks of `level` and are not merged yet.
 /// A block ends at a multiple of `block`; the first may begin later, where another
-/// tool's files of the level end.
+/// tool's files of the level end. A block that lacks files, because a snapshot stands
+/// for them, is left as it is: cuts do not depend on what was removed when.
 fn blocks_to_merge(files: &Files, level: u8, block: u64) -> Vec<Vec<FileName>> {
     let names = files.names();
-    let mut start = names.iter().filter(|f| f.level == level).map(|f| f.max).max().unwrap_or(0) + 1;
+    let merged = names.iter().filter(|f| (level..SNAPSHOT_LEVEL).contains(&f.level));
+    let mut start = merged.map(|f| f.max).max().unwrap_or(0) + 1;
     let mut inputs: Vec<FileName> =
         names.iter().filter(|f| f.level == level - 1).copied().collect();
     inputs.sort();
     let mut blocks = Vec::new();
     loop {
         let end = start.next_multiple_of(block);
-        let run: Vec<FileName> =
-            inputs.iter().filter(|f| f.min >= start && f.max <= end).copied().collect();
-        let begins = run.first().is_some_and(|file| file.min == start);
-        let ends = run.last().is_some_and(|file| file.max == end);
-        let whole = run.windows(2).all(|pair| pair[0].max + 1 == pair[1].min);
-        if !(begins && ends && whole) {
-            return blocks;
+        let rest = &inputs[inputs.partition_point(|f| f.min < start)..];
+        let Some(next) = rest.first() else { return blocks };
+        if next.min > end {
+            start = (next.min - 1) / block * block + 1;
+            continue;
         }
-        blocks.push(run);
+        let run: Vec<FileName> = rest.iter().take_while(|f| f.max <= end).copied().collect();
+        let whole = next.min == start && run.windows(2).all(|pair| pair[0].max + 1 == pair[1].min);
+        let ends = run.last().is_some_and(|file| file.max == end);
+        if whole && !ends && run.len() == rest.len() {
+            return blocks; // It is still growing.
+        }
+        if whole && ends {
+            blocks.push(run);
+        }
         start = end + 1;
     }
 }
@@ -211,26 +224,20 @@ impl Database {
     /// newer ones replace, once the retention is over.
     fn remove_covered(&self) -> Result<u64> {
         let files = self.list()?;
-        let old = |modified_ms: i64, retention: Duration| {
-            files.now_ms - modified_ms >= retention.as_millis() as i64
+        let old = |name: FileName| {
+            let keep = if name.level > 0 { SNAPSHOT_RETENTION } else { self.retention() };
+            name.max < files.newest() && files.is_older(name, keep)
         };
-        let newest = files.names().iter().map(|file| file.max).max().unwrap_or(0);
+        let mut covering: Vec<FileName> = files.names();
+        covering.retain(|name| name.level > 0 && files.is_older(*name, self.retention()));
         let mut removable = Vec::new();
         let mut proven = HashSet::new();
-        for (name, _, modified) in &files.files {
-            if name.max == newest || !old(*modified, self.retention()) {
-                continue;
+        for name in files.names().into_iter().filter(|name| old(*name)) {
+            let Some(cover) = covering.iter().find(|cover| covers(**cover, name)) else { continue };
+            if proven.insert(*cover) {
+                self.read_back(*cover)?;
             }
-            let covering = files.files.iter().find(|(other, _, modified)| {
-                covers(*other, *name) && old(*modified, self.retention())
-            });
-            let keep_longer = name.level > 0 && !old(*modified, SNAPSHOT_RETENTION);
-            if let (Some((covering, ..)), false) = (covering, keep_longer) {
-                if proven.insert(*covering) {
-                    self.read_back(*covering)?;
-                }
-                removable.push(*name);
-            }
+            removable.push(name);
         }
         self.remove(&files, &removable)?;
         Ok(removable.len() as u64)
@@ -265,41 +272,99 @@ fn covers(other: FileName, name: FileName) -> bool {
 impl Database {
     /// Ends the database: its newest transaction becomes an empty database, and
     /// everything before it is removed. What is left, an empty image of the next
-    /// transaction, makes a stale writer that comes back lose its race.
+    /// transaction, makes a stale writer that comes back lose its race. Level-0 files
+    /// younger than the retention are emptied, not removed, because a writer may still
+    /// hold a proof that their number is free (storage rule 6); dropping again removes
+    /// them later. Returns how many files were removed or emptied.
     ///
     /// # Errors
-    /// The store is out of reach; another writer was first.
+    /// The store is out of reach; another writer was first; there is nothing to drop.
     pub fn drop_database(&self) -> Result<u64> {
-        self.refresh(Duration::ZERO)?;
-        let base = self.head();
-        let Some(page_size) = base.page_size().filter(|_| !is_dropped(&base)) else {
-            let store = self.store.url().to_owned();
-            return Err(Error::NoDatabase { database: self.name().to_owned(), store });
-        };
+        let head = self.begin_read(Duration::ZERO, false)?;
+        let (dropped, now) =
+            if is_dropped(&head) { (head, false) } else { (self.commit_end(&head)?, true) };
+        let removed = self.clear_away(&dropped)?;
+        if removed == 0 && !now {
+            return Err(self.no_database());
+        }
+        Ok(removed)
+    }
+
+    fn no_database(&self) -> Error {
+        let store = self.store.url().to_owned();
+        Error::NoDatabase { database: self.name().to_owned(), store }
+    }
+
+    /// Commits the transaction that ends the database.
+    fn commit_end(&self, base: &Arc<Snapshot>) -> Result<Arc<Snapshot>> {
+        let page_size = base.page_size().ok_or_else(|| self.no_database())?;
         let mut page = vec![0; page_size.get()];
-        self.read_page(&mut Arc::clone(&base), 1, &mut page, &mut ReadAhead::default())?;
+        self.read_page(&mut Arc::clone(base), 1, &mut page, &mut ReadAhead::default())?;
         let mut overlay = Overlay::new(&self.options.cache_dir);
         overlay.set_page_size(page_size);
         overlay.truncate(0, base.page_count);
         overlay.write(1, &empty_database(&page), base.page_count)?;
         let shape = Shape { page_size, page_count: 1, drops: true };
-        let transaction = Transaction { base: &base, overlay: &overlay, shape };
-        let dropped = self.commit(&transaction)?;
-        self.write_snapshot()?;
+        self.commit(&Transaction { base, overlay: &overlay, shape })
+    }
+
+    /// Removes what came before the transaction that ended the database, and nothing
+    /// that came after it: somebody may have begun anew meanwhile.
+    fn clear_away(&self, dropped: &Arc<Snapshot>) -> Result<u64> {
+        self.write_image(dropped)?;
+        let mark = self.layout.dropped_key(dropped.txid);
+        self.store.put(&mark, &Body::Memory(Bytes::new()))?;
         let files = self.list()?;
-        let kept: Vec<String> = [0, SNAPSHOT_LEVEL]
-            .iter()
-            .map(|&level| {
-                let min = if level == 0 { dropped.txid } else { 1 };
-                self.layout.key(FileName { level, min, max: dropped.txid })
-            })
-            .chain([self.layout.retention_key()])
-            .collect();
-        let mut keys: Vec<String> = files.names().iter().map(|name| self.layout.key(*name)).collect();
-        keys.extend(files.others);
-        keys.retain(|key| !kept.contains(key));
-        self.store.delete(&keys)?;
-        Ok(keys.len() as u64)
+        let mut keys = Vec::new();
+        let mut emptied = 0;
+        for (&name, listed) in &files.files {
+            let image = name.level == SNAPSHOT_LEVEL && name.max == dropped.txid;
+            let end = name.level == 0 && name.max == dropped.txid;
+            if name.max > dropped.txid || image || end {
+                continue;
+            }
+            if name.level > 0 || files.is_older(name, self.retention()) {
+                keys.push(self.layout.key(name));
+            } else {
+                emptied += u64::from(self.empty(dropped, name, listed.size)?);
+            }
+        }
+        if files.newest() <= dropped.txid {
+            let kept = [self.layout.retention_key(), mark];
+            keys.extend(files.others.iter().filter(|key| !kept.contains(key)).cloned());
+        }
+        if !keys.is_empty() {
+            self.store.delete(&keys)?;
+        }
+        Ok(keys.len() as u64 + emptied)
+    }
+
+    /// Replaces a level-0 file by one in which the database is empty; false where that
+    /// was done before.
+    fn empty(&self, dropped: &Arc<Snapshot>, name: FileName, size: u64) -> Result<bool> {
+        let (Some(tip), Some(mark)) = (dropped.tip(), dropped.mark()) else { return Ok(false) };
+        // The marks are a chain of their own that ends where the database ended.
+        let own = |txid: u64| match dropped.txid - txid {
+            1 => mark.parent,
+            distance => mark.own.wrapping_add(distance),
+        };
+        let draft = Draft {
+            name,
+            page_size: tip.header.page_size,
+            page_count: 1,
+            timestamp_ms: dropped.timestamp_ms,
+            node_id: tip.header.node_id,
+            mark: Some(Mark { own: own(name.max), parent: own(name.max - 1), dropped: true }),
+        };
+        let mut snapshot = Arc::clone(dropped);
+        let (outgoing, _) = self.encode(&draft, [1], &mut |pgno, page| {
+            self.read_page(&mut snapshot, pgno, page, &mut ReadAhead::default())
+        })?;
+        if outgoing.summary.size == size {
+            return Ok(false);
+        }
+        self.store.put(&self.layout.key(name), &outgoing.body)?;
+        Ok(true)
     }
 }
 

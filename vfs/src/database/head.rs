@@ -11,16 +11,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::load::FetchError;
-use super::{Database, Proof, lock};
+use super::{Database, Failure, lock};
 use crate::error::{Error, Result};
 use crate::layout::FileName;
 use crate::ltx;
 use crate::snapshot::Snapshot;
-use crate::store::{ErrorKind, Part};
+use crate::store::{ErrorKind, Part, StoreError};
 use crate::transaction_file::{Mark, TransactionFile};
 
 /// A listing may lag behind; it is asked for again so many times before a gap is believed.
 const LISTINGS: u32 = 3;
+/// After so many single transactions a listing finds the rest with fewer requests.
+const LONGEST_CHAIN: u32 = 32;
 /// BEGIN IMMEDIATE asks at SHARED and again at RESERVED; within this time once is enough.
 const JUST_ASKED: Duration = Duration::from_millis(100);
 
@@ -34,7 +36,7 @@ impl Database {
         if let Some(error) = lock(&self.diverged).clone() {
             return Err(error);
         }
-        let fresh = self.settle().and_then(|()| self.refresh(max_staleness));
+        let fresh = self.settle(Duration::ZERO).and_then(|()| self.refresh(max_staleness));
         match fresh {
             Ok(()) => Ok(self.head()),
             Err(Error::Store(error) | Error::Unknown { cause: error, .. })
@@ -55,13 +57,21 @@ impl Database {
         if self.proof_age(called) < max_age {
             return Ok(());
         }
-        let mut proof = lock(&self.proof);
-        // Another thread may have asked since: its answer serves if it asked after this call.
+        let mut asked = lock(&self.asked);
+        // Whoever asked while this thread waited has asked for it too, in vain or not.
         let proven = Duration::from_micros(self.proven_at.load(Ordering::Acquire));
         if proven > called || self.proof_age(called) < max_age {
             return Ok(());
         }
-        self.ask(&mut proof)
+        if let Some(Failure { began, error }) = &asked.failure
+            && *began > called
+        {
+            return Err(error.clone());
+        }
+        let began = self.env.boot_time();
+        let result = self.ask(began);
+        asked.failure = result.as_ref().err().map(|error| Failure { began, error: error.clone() });
+        result
     }
 
     /// Asks for news at the start of a write, unless the read transaction's own start
@@ -73,59 +83,75 @@ impl Database {
         self.refresh(max_staleness.max(JUST_ASKED))
     }
 
+    /// When the newest proof of the head was asked for.
+    pub(super) fn proven_at(&self) -> Duration {
+        Duration::from_micros(self.proven_at.load(Ordering::Acquire))
+    }
+
     fn proof_age(&self, now: Duration) -> Duration {
-        now.saturating_sub(Duration::from_micros(self.proven_at.load(Ordering::Acquire)))
+        now.saturating_sub(self.proven_at())
     }
 
     pub(super) fn prove(&self, request_sent: Duration) {
         self.proven_at.fetch_max(request_sent.as_micros() as u64, Ordering::AcqRel);
     }
 
-    /// True where the proof of the head is too old to trust a missing N+1.
-    pub(super) fn proof_expired(&self) -> bool {
-        self.proof_age(self.env.boot_time()) > self.retention() / 2
+    /// True where knowledge gained at `since` is too old to trust a missing N+1.
+    pub(super) fn is_too_old(&self, since: Duration) -> bool {
+        self.env.boot_time().saturating_sub(since) > self.retention() / 2
     }
 
-    /// Follows the chain of level-0 files to its end.
-    fn ask(&self, _proof: &mut Proof) -> Result<()> {
-        let expired = self.proof_expired();
-        let started = self.env.boot_time();
-        self.follow_chain()?;
-        if expired {
+    fn ask(&self, began: Duration) -> Result<()> {
+        if self.is_too_old(self.proven_at()) {
             self.follow_listing()?;
-            self.follow_chain()?;
         }
-        self.prove(started);
+        if self.follow_chain()? == LONGEST_CHAIN {
+            self.follow_listing()?;
+            while self.follow_chain()? == LONGEST_CHAIN {}
+        }
+        self.prove(began);
         Ok(())
     }
 
-    fn follow_chain(&self) -> Result<()> {
-        loop {
-            let head = self.head();
+    /// Follows the chain of level-0 files to its end, or so far that a listing is
+    /// cheaper; says how many steps that were. The head moves once, at the end: the
+    /// states between may be those of a database that was dropped since.
+    fn follow_chain(&self) -> Result<u32> {
+        let mut head = self.head();
+        let mut steps = 0;
+        while steps < LONGEST_CHAIN {
             let next = head.txid + 1;
             match self.fetch_file(FileName { level: 0, min: next, max: next }) {
-                Ok(file) => self.adopt(&head, &file)?,
-                Err(FetchError::Missing) => return Ok(()),
+                Ok(file) => head = Arc::new(self.continued(&head, &file)?),
+                Err(FetchError::Missing) => break,
                 Err(FetchError::Other(error)) => return Err(error),
             }
+            steps += 1;
         }
+        if steps > 0 {
+            self.advance(&head);
+        }
+        Ok(steps)
     }
 
-    /// Moves the head over one more transaction, if it continues our history.
-    fn adopt(&self, head: &Snapshot, file: &Arc<TransactionFile>) -> Result<()> {
+    /// The snapshot after one more transaction, if that continues our history.
+    fn continued(&self, head: &Snapshot, file: &Arc<TransactionFile>) -> Result<Snapshot> {
         self.check_continues(head, file).map_err(|error| match error {
             Error::Damaged { detail, .. } => {
                 self.diverge(format!("transaction {}: {detail}", file.name.min))
             }
             other => other,
         })?;
-        self.head.store(Arc::new(head.apply(file)));
-        Ok(())
+        if head.txid == 0 {
+            // Made since this process looked: so was the record of its retention.
+            self.read_retention()?;
+        }
+        Ok(head.apply(file))
     }
 
     /// Makes `next` the head unless another thread has moved it there or further.
-    pub(super) fn install(&self, next: &Arc<Snapshot>) {
-        let _proof = lock(&self.proof);
+    pub(super) fn advance(&self, next: &Arc<Snapshot>) {
+        let _moving = lock(&self.moving);
         if self.head.load().txid < next.txid {
             self.head.store(Arc::clone(next));
         }
@@ -143,9 +169,9 @@ impl Database {
             files = self.list()?;
             loaded = self.load(&files, None);
         }
-        self.head.store(Arc::new(loaded?));
+        self.advance(&Arc::new(loaded?));
         self.learn_retention(&files)?;
-        self.follow_chain()?;
+        while self.follow_chain()? == LONGEST_CHAIN {}
         self.prove(started);
         Ok(())
     }
@@ -155,7 +181,7 @@ impl Database {
     fn follow_listing(&self) -> Result<()> {
         let head = self.head();
         let files = self.list()?;
-        let newest = files.names().iter().map(|file| file.max).max().unwrap_or(0);
+        let newest = files.newest();
         if newest < head.txid {
             return if self.still_there(&head)? {
                 Ok(()) // The listing lags behind.
@@ -174,9 +200,10 @@ impl Database {
         if !same_database(&head, &loaded) {
             return Err(self.diverge("it was created anew".to_owned()));
         }
-        if loaded.txid > head.txid {
-            self.head.store(Arc::new(loaded));
+        if loaded.txid == head.txid && !same_transaction(&head, &loaded) {
+            return Err(self.diverge(format!("transaction {} is another", head.txid)));
         }
+        self.advance(&Arc::new(loaded));
         Ok(())
     }
 
@@ -191,15 +218,15 @@ impl Database {
         }
     }
 
-    /// The mark of the file under `key`; none if there is no such file.
-    pub(super) fn mark_of(&self, key: &str) -> Result<Option<Option<Mark>>> {
+    /// Whose the file under `key` is.
+    pub(super) fn owner_of(&self, key: &str) -> std::result::Result<Owner, StoreError> {
         match self.store.get(key, Part::Range(0..ltx::HEADER_SIZE as u64)) {
-            Ok(fetched) => {
-                let header = ltx::Header::decode(&fetched.bytes);
-                Ok(Some(header.ok().and_then(|header| Mark::decode(&header.reserved))))
-            }
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
+            Ok(fetched) => Ok(match ltx::Header::decode(&fetched.bytes) {
+                Ok(header) => Owner::Mark(Mark::decode(&header.reserved)),
+                Err(_) => Owner::Unreadable,
+            }),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(Owner::Nobody),
+            Err(error) => Err(error),
         }
     }
 
@@ -215,11 +242,11 @@ impl Database {
             Err(error @ (Error::Refused(_) | Error::History { .. })) => return Err(expired(error)),
             Err(error) => return Err(error),
         };
-        if again.mark().map(|mark| mark.own) != snapshot.mark().map(|mark| mark.own) {
+        if !same_transaction(&again, snapshot) {
             return Err(self.diverge(format!("transaction {} is another", snapshot.txid)));
         }
         let again = Arc::new(again);
-        let _proof = lock(&self.proof);
+        let _moving = lock(&self.moving);
         let head = self.head.load();
         if (head.txid, head.identity()) == (snapshot.txid, snapshot.identity()) {
             self.head.store(Arc::clone(&again));
@@ -228,9 +255,25 @@ impl Database {
     }
 }
 
+/// What stands under the key of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// No object.
+    Nobody,
+    /// A transaction file; without a mark it is Litestream's.
+    Mark(Option<Mark>),
+    /// Something else.
+    Unreadable,
+}
+
 /// A file that the listing showed was gone when it was read: compaction came between.
 fn is_missing(loaded: &Result<Snapshot>) -> bool {
     matches!(loaded, Err(Error::Store(error)) if error.kind == ErrorKind::NotFound)
+}
+
+/// Whether two snapshots with one number are the same; Litestream's files do not tell.
+fn same_transaction(one: &Snapshot, other: &Snapshot) -> bool {
+    one.mark().zip(other.mark()).is_none_or(|(one, other)| one.own == other.own)
 }
 
 /// Every file of ours carries the database's identity, drawn at its first transaction.

@@ -1,8 +1,9 @@
 //! From a listing to a snapshot: which files there are, what they say, what they add up to.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -16,10 +17,8 @@ use crate::snapshot::Snapshot;
 use crate::store::{ErrorKind, Fetched, Part, StoreError};
 use crate::transaction_file::{TransactionFile, page_hash};
 
-/// Files up to this size are read whole when their place in the plan is learnt.
-pub(super) const SMALL: u64 = 64 << 10;
-/// Files up to this size are read whole when a page of them is first needed, and
-/// so are checked by their own checksum; larger ones have a page-sums object.
+/// Files up to this size are read whole, and so are proven by their own checksum;
+/// larger ones have a page-sums object that proves their index and pages.
 pub(super) const WHOLE: u64 = 1 << 20;
 /// How much of a larger file's end is read for its page index.
 const TAIL: u64 = 32 << 10;
@@ -29,18 +28,39 @@ const BATCH: usize = 32;
 /// The transaction files of a database, with sizes and the store's word on their age.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Files {
-    pub(super) files: Vec<(FileName, u64, i64)>,
+    pub(super) files: BTreeMap<FileName, Listed>,
+    /// Keys of what is ours beside the transaction files.
     pub(super) others: Vec<String>,
+    /// The store's clock.
     pub(super) now_ms: i64,
+}
+
+/// What a listing says of a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Listed {
+    pub(super) size: u64,
+    pub(super) modified_ms: i64,
 }
 
 impl Files {
     pub(super) fn names(&self) -> Vec<FileName> {
-        self.files.iter().map(|(name, ..)| *name).collect()
+        self.files.keys().copied().collect()
     }
 
     pub(super) fn size(&self, name: FileName) -> u64 {
-        self.files.iter().find(|(other, ..)| *other == name).map_or(0, |(_, size, _)| *size)
+        self.files.get(&name).map_or(0, |file| file.size)
+    }
+
+    /// The newest transaction any file holds.
+    pub(super) fn newest(&self) -> u64 {
+        self.files.keys().map(|file| file.max).max().unwrap_or(0)
+    }
+
+    /// Whether a file has not been written for so long, by the store's clock.
+    pub(super) fn is_older(&self, name: FileName, age: Duration) -> bool {
+        self.files
+            .get(&name)
+            .is_some_and(|file| self.now_ms - file.modified_ms >= age.as_millis() as i64)
     }
 }
 
@@ -51,8 +71,13 @@ impl Database {
         let mut files = Files { now_ms: listing.now_ms, ..Files::default() };
         for object in listing.objects {
             match self.layout.parse(&object.key) {
-                Some(name) => files.files.push((name, object.size, object.modified_ms)),
-                None => files.others.push(object.key),
+                Some(name) => {
+                    let listed = Listed { size: object.size, modified_ms: object.modified_ms };
+                    files.files.insert(name, listed);
+                }
+                // Another database may lie below this one's name.
+                None if self.layout.is_own(&object.key) => files.others.push(object.key),
+                None => {}
             }
         }
         Ok(files)
@@ -97,13 +122,13 @@ impl Database {
         // A file that begins right after `before` names what it was built on; one
         // that overlaps, or that Litestream wrote, says nothing about it.
         let follows = file.name.min == before.txid + 1;
-        if let (true, Some(last), Some(mark)) = (follows, before.mark(), file.mark()) {
-            if mark.parent != last.own {
-                return Err(damaged(
-                    "it was committed on top of another history than that of the files before it"
-                        .to_owned(),
-                ));
-            }
+        if let (true, Some(last), Some(mark)) = (follows, before.mark(), file.mark())
+            && mark.parent != last.own
+        {
+            return Err(damaged(
+                "it was committed on top of another history than that of the files before it"
+                    .to_owned(),
+            ));
         }
         Ok(())
     }
@@ -117,7 +142,7 @@ impl Database {
             let mut requests = Vec::new();
             for (name, size) in batch {
                 let key = self.layout.key(*name);
-                if *size <= SMALL {
+                if *size <= WHOLE {
                     requests.push((key, Part::Whole));
                 } else {
                     requests.push((key.clone(), Part::Range(0..ltx::HEADER_SIZE as u64)));
@@ -128,7 +153,7 @@ impl Database {
             let mut parts = Vec::with_capacity(batch.len());
             for (name, size) in batch {
                 let first = answers.next().ok_or_else(|| self.history_error("no answer"))??;
-                let tail = if *size <= SMALL { None } else { answers.next().transpose()? };
+                let tail = if *size <= WHOLE { None } else { answers.next().transpose()? };
                 parts.push((*name, first, tail));
             }
             for (name, first, tail) in parts.into_iter().rev() {
@@ -201,10 +226,13 @@ impl Database {
             }
         };
         tail.check_header(&header).map_err(damaged)?;
-        self.known_file(name, size, header, tail.file_checksum, tail.index)
+        let file = self.known_file(name, size, header, tail.file_checksum, tail.index)?;
+        self.prove_index(&file)?;
+        Ok(file)
     }
 
-    /// The file with this checksum, as loaded before if a snapshot still has it.
+    /// The file with this checksum (which covers its header) and name, as loaded before
+    /// if a snapshot still has it.
     fn known_file(
         &self,
         name: FileName,
@@ -222,16 +250,17 @@ impl Database {
             return Err(Error::Damaged { key, detail });
         }
         let mut files = lock(&self.files);
-        if let Some(file) = files.get(&checksum).and_then(Weak::upgrade) {
-            if file.key == key && file.header == header {
-                return Ok(file);
-            }
+        if let Some(file) = files.get(&(checksum, name)).and_then(Weak::upgrade)
+            && file.header == header
+            && *file.index() == index[..]
+        {
+            return Ok(file);
         }
         let file = Arc::new(TransactionFile::new(key, name, size, header, checksum, index));
         if files.len() > 1024 {
             files.retain(|_, file| file.strong_count() > 0);
         }
-        files.insert(checksum, Arc::downgrade(&file));
+        files.insert((checksum, name), Arc::downgrade(&file));
         drop(files);
         self.cache(file.header.page_size).adopt(&file);
         Ok(file)
@@ -268,11 +297,20 @@ impl Database {
 
     /// Reads the recorded retention, if the listing shows one.
     pub(super) fn learn_retention(&self, files: &Files) -> Result<()> {
-        let key = self.layout.retention_key();
-        if !files.others.contains(&key) {
+        if !files.others.contains(&self.layout.retention_key()) {
             return Ok(());
         }
-        let fetched = self.store.get(&key, Part::Whole)?;
+        self.read_retention()
+    }
+
+    /// Reads the recorded retention, if there is one.
+    pub(super) fn read_retention(&self) -> Result<()> {
+        let key = self.layout.retention_key();
+        let fetched = match self.store.get(&key, Part::Whole) {
+            Ok(fetched) => fetched,
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         let text = String::from_utf8_lossy(&fetched.bytes);
         let millis = text.trim().strip_prefix("level0_ms=").and_then(|digits| digits.parse().ok());
         match millis {

@@ -7,7 +7,7 @@
 //! (plain database files in and out).
 //!
 //! All connections of a process that open one database share one [`Database`].
-//! Lock order: `pending`, then `proof`, then any other.
+//! Lock order: `pending`, `asked`, `moving`, then any other.
 
 mod commit;
 mod compact;
@@ -28,7 +28,7 @@ use arc_swap::ArcSwap;
 use crate::cache::Cache;
 use crate::env::Environment;
 use crate::error::{Error, Result};
-use crate::layout::Layout;
+use crate::layout::{FileName, Layout};
 use crate::ltx::PageSize;
 use crate::options::Options;
 use crate::snapshot::Snapshot;
@@ -58,20 +58,34 @@ pub struct Database {
     pub stats: Stats,
     cache: OnceLock<Cache>,
     head: ArcSwap<Snapshot>,
-    proof: Mutex<Proof>,
+    /// Held while the store is asked for news.
+    asked: Mutex<Asked>,
+    /// Held while the head moves; never across a request.
+    moving: Mutex<()>,
     /// Boot time in microseconds at which the newest proof's request was sent.
     proven_at: AtomicU64,
     writer: Mutex<Option<WriterId>>,
     pending: Mutex<Option<Pending>>,
     diverged: Mutex<Option<Error>>,
     retention_ms: AtomicU64,
-    /// Loaded files by checksum, so that snapshots made apart share what is known of them.
-    files: Mutex<HashMap<u64, Weak<TransactionFile>>>,
+    /// Loaded files by checksum and name (a snapshot of the first transaction has its
+    /// bytes), so that snapshots made apart share what is known of them.
+    files: Mutex<HashMap<(u64, FileName), Weak<TransactionFile>>>,
 }
 
-/// Held while the store is asked for news, and while the head moves.
+/// The last time the store was asked in vain.
 #[derive(Debug, Default)]
-struct Proof;
+struct Asked {
+    failure: Option<Failure>,
+}
+
+/// A failure, so that threads that waited for the same answer need not ask again.
+#[derive(Debug)]
+struct Failure {
+    /// Boot time.
+    began: Duration,
+    error: Error,
+}
 
 /// A file handle that may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,7 +116,8 @@ impl Database {
             stats: Stats::default(),
             cache: OnceLock::new(),
             head: ArcSwap::from_pointee(Snapshot::empty()),
-            proof: Mutex::new(Proof),
+            asked: Mutex::default(),
+            moving: Mutex::default(),
             proven_at: AtomicU64::new(0),
             writer: Mutex::new(None),
             pending: Mutex::new(None),

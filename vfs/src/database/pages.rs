@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Database;
 use super::load::WHOLE;
 use crate::error::{Error, Result};
-use crate::ltx::{self, PageSize};
+use crate::ltx;
 use crate::snapshot::{Location, Snapshot};
 use crate::store::{ErrorKind, Part, StoreError};
 use crate::sums;
@@ -43,7 +43,7 @@ impl ReadAhead {
 
 /// Why a page could not be read.
 #[derive(Debug)]
-pub enum PageError {
+pub(super) enum PageError {
     /// Its file is no longer in the store.
     Gone,
     /// Anything else.
@@ -162,19 +162,23 @@ impl Database {
         ahead: &mut ReadAhead,
     ) -> std::result::Result<(), PageError> {
         let file = &location.file;
-        if file.hash(location.position).is_none() {
+        let pgno = file.index()[location.position as usize].pgno;
+        let frames = frames(file, location.position, ahead.window(pgno));
+        // A cache from an earlier process knows the hashes of the pages that it has only.
+        if frames.clone().any(|position| file.hash(position).is_none()) {
             self.learn_hashes(file)?;
             let cache = self.cache(file.header.page_size);
             if cache.read(file, location.position, page) {
                 return Ok(());
             }
         }
-        let pgno = file.index()[location.position as usize].pgno;
-        let frames = frames(file, location.position, ahead.window(pgno));
         let first = file.index()[frames.start as usize];
         let last = file.index()[frames.end as usize - 1];
         let range = first.offset..last.offset + u64::from(last.size);
         let fetched = self.store.get(&file.key, Part::Range(range))?;
+        if fetched.object_size != file.size {
+            return Err(PageError::Gone); // Another object has its name now.
+        }
         for position in frames.clone() {
             let bytes = self.check_frame(file, position, first.offset, &fetched.bytes)?;
             if position == location.position {
@@ -210,6 +214,14 @@ impl Database {
         Ok(page)
     }
 
+    /// Proves the header and index of a large file, which were read apart from the rest.
+    pub(super) fn prove_index(&self, file: &Arc<TransactionFile>) -> Result<()> {
+        self.learn_hashes(file).map_err(|error| match error {
+            PageError::Gone => self.history_error(format!("{} was removed", file.key)),
+            PageError::Other(error) => error,
+        })
+    }
+
     /// Learns the hashes of all pages of a file: from the whole file if it is not
     /// large, else from its page sums, else by reading it through once.
     pub(super) fn learn_hashes(
@@ -225,7 +237,7 @@ impl Database {
         match self.store.get(&self.layout.sums_key(file.checksum), Part::Whole) {
             Ok(fetched) if sums::apply(&fetched.bytes, file) => return Ok(()),
             Ok(_) => crate::log::warn(&format!(
-                "the page sums of {} are damaged; reading the file through instead",
+                "the page sums of {} do not fit it; reading the file through instead",
                 file.key
             )),
             Err(error) if error.kind == ErrorKind::NotFound => {}
@@ -241,13 +253,14 @@ impl Database {
         };
         let mut reader = ObjectReader { database: self, file, offset: 0, buffer: Vec::new(), at: 0, failed: None };
         let mut hashes = Vec::with_capacity(file.index().len());
-        let outcome = hash_pages(&mut reader, file.header.page_size, &mut hashes);
+        let outcome = hash_pages(&mut reader, &mut hashes);
         if let Some(error) = reader.failed {
             return Err(error.into());
         }
-        let checksum = outcome.map_err(|error| damaged(error.to_string()))?;
-        if checksum != file.checksum || hashes.len() != file.index().len() {
-            return Err(damaged("its content does not have its checksum".to_owned()));
+        let (header, summary) = outcome.map_err(|error| damaged(error.to_string()))?;
+        let same = header == file.header && summary.index == file.index();
+        if !same || summary.file_checksum != file.checksum {
+            return Err(damaged("its header or index does not fit its content".to_owned()));
         }
         for (position, hash) in (0u32..).zip(hashes) {
             file.set_hash(position, hash);
@@ -270,21 +283,18 @@ fn frames(file: &TransactionFile, position: u32, window: u64) -> Range<u32> {
     position..end
 }
 
-/// The hashes of all pages in order, and the file's proven checksum.
+/// The hashes of all pages in order, and the file's proven header and index.
 fn hash_pages(
     reader: impl std::io::Read,
-    page_size: PageSize,
     hashes: &mut Vec<u64>,
-) -> std::result::Result<u64, ltx::StreamError> {
-    let mut decoder = ltx::Decoder::new(reader)?;
-    let mut page = vec![0; page_size.get()];
-    if decoder.header().page_size != page_size {
-        return Ok(0);
-    }
+) -> std::result::Result<(ltx::Header, ltx::Summary), ltx::StreamError> {
+    let mut decoder = ltx::Decoder::new(std::io::BufReader::new(reader))?;
+    let header = decoder.header().clone();
+    let mut page = vec![0; header.page_size.get()];
     while decoder.next_page(&mut page)?.is_some() {
         hashes.push(page_hash(&page));
     }
-    Ok(decoder.finish()?.file_checksum)
+    Ok((header, decoder.finish()?))
 }
 
 /// An object as a stream, in large parts.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::commit::Shape;
@@ -20,6 +20,8 @@ const PART: u64 = 8 << 20;
 #[derive(Debug)]
 pub struct PlainFile {
     file: File,
+    /// Where it lies, with what it looked like when it was opened; none for a copy.
+    source: Option<(PathBuf, Look)>,
     shown: String,
     page_size: PageSize,
     page_count: u32,
@@ -32,20 +34,17 @@ impl PlainFile {
     /// A sentence where it is no database or has unfinished work beside it.
     pub fn open(path: &Path) -> Result<Self> {
         let shown = path.display().to_string();
-        for (suffix, advice) in [
-            ("-journal", "it has a rollback journal: open and close it with SQLite first"),
-            ("-wal", "it has a WAL: run PRAGMA wal_checkpoint(TRUNCATE) on it first"),
-        ] {
-            let beside = std::path::PathBuf::from(format!("{shown}{suffix}"));
-            if std::fs::metadata(&beside).is_ok_and(|metadata| metadata.len() > 0) {
-                return Err(Error::Refused(format!("{shown} cannot be imported as it stands: {advice}")));
-            }
+        let failed = |e: std::io::Error| Error::local(format!("opening {shown}"), &e);
+        check_at_rest(&shown, "be imported as it stands")?;
+        if !path.is_file() {
+            return Err(Error::Refused(format!("{shown} cannot be imported: there is no such file")));
         }
-        let file = File::open(path).map_err(|e| Error::local(format!("opening {shown}"), &e))?;
-        Self::new(file, shown)
+        let file = File::open(path).map_err(failed)?;
+        let look = Look::at(&file).map_err(failed)?;
+        Self::new(file, Some((path.to_owned(), look)), shown)
     }
 
-    fn new(file: File, shown: String) -> Result<Self> {
+    fn new(file: File, source: Option<(PathBuf, Look)>, shown: String) -> Result<Self> {
         let no_database = |why: &str| Error::Refused(format!("{shown} cannot be imported: {why}"));
         let size = file.metadata().map_err(|e| Error::local(format!("reading {shown}"), &e))?.len();
         let mut header = [0; 100];
@@ -59,7 +58,7 @@ impl PlainFile {
             return Err(no_database("its size is not a multiple of its page size"));
         }
         let page_count = u32::try_from(page_count).map_err(|_| no_database("it is too large"))?;
-        Ok(Self { file, shown, page_size, page_count })
+        Ok(Self { file, source, shown, page_size, page_count })
     }
 
     fn read(&self, pgno: u32, page: &mut [u8]) -> Result<()> {
@@ -73,8 +72,57 @@ impl PlainFile {
             let counter: [u8; 4] = [page[24], page[25], page[26], page[27]];
             page[92..96].copy_from_slice(&counter);
         }
+        if pgno == self.page_count {
+            self.check_unchanged()?;
+        }
         Ok(())
     }
+
+    /// Nobody may have written while the pages were read: a writer leaves a journal
+    /// beside the file, or another change counter in it.
+    fn check_unchanged(&self) -> Result<()> {
+        let Some((_, before)) = &self.source else { return Ok(()) };
+        check_at_rest(&self.shown, "be imported while it is written to")?;
+        let failed = |e: std::io::Error| Error::local(format!("reading {}", self.shown), &e);
+        if Look::at(&self.file).map_err(failed)? != *before {
+            return Err(Error::Refused(format!(
+                "{} changed while it was imported; nothing was committed: try again when nobody writes to it",
+                self.shown
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// What changes when somebody writes to a database file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Look {
+    change_counter: [u8; 16],
+    len: u64,
+    modified: std::time::SystemTime,
+}
+
+impl Look {
+    fn at(file: &File) -> std::io::Result<Self> {
+        let metadata = file.metadata()?;
+        let mut change_counter = [0; 16];
+        let _ = file.read_at(&mut change_counter, 24)?;
+        Ok(Self { change_counter, len: metadata.len(), modified: metadata.modified()? })
+    }
+}
+
+/// Refuses a database file with unfinished work beside it.
+fn check_at_rest(path: &str, purpose: &str) -> Result<()> {
+    for (suffix, advice) in [
+        ("-journal", "it has a rollback journal: open and close it with SQLite first"),
+        ("-wal", "it has a WAL: run PRAGMA wal_checkpoint(TRUNCATE) on it first"),
+    ] {
+        let beside = PathBuf::from(format!("{path}{suffix}"));
+        if std::fs::metadata(&beside).is_ok_and(|metadata| metadata.len() > 0) {
+            return Err(Error::Refused(format!("{path} cannot {purpose}: {advice}")));
+        }
+    }
+    Ok(())
 }
 
 /// Whether these are the first bytes of a SQLite database.
@@ -141,13 +189,13 @@ impl Database {
     pub fn plain_object(&self, store: &dyn Store, key: &str) -> Result<PlainFile> {
         let mut copy = Spill::new(&self.options.cache_dir, 0);
         loop {
-            let part = store.get(key, Part::Range(copy.len()..copy.len() + PART))?;
+            let part = store.get(key, Part::Range(copy.size()..copy.size() + PART))?;
             copy.write_at(&part.bytes, part.offset)?;
-            if copy.len() >= part.object_size {
+            if copy.size() >= part.object_size {
                 break;
             }
         }
-        PlainFile::new(copy.into_file()?, format!("{key} in {}", store.url()))
+        PlainFile::new(copy.into_file()?, None, format!("{key} in {}", store.url()))
     }
 
     /// Writes the snapshot as a plain database file.
@@ -156,7 +204,8 @@ impl Database {
     /// The store is out of reach; the file cannot be written.
     pub fn export_to(&self, snapshot: &Arc<Snapshot>, path: &Path) -> Result<u32> {
         let shown = path.display().to_string();
-        let temporary = std::path::PathBuf::from(format!("{shown}.sqlbridge-export"));
+        check_at_rest(&shown, "be replaced")?;
+        let temporary = PathBuf::from(format!("{shown}.sqlbridge-export"));
         let failed = |e: std::io::Error| Error::local(format!("writing {shown}"), &e);
         let file = File::create(&temporary).map_err(failed)?;
         let pages = self.each_page(snapshot, &mut |offset, page| {
@@ -174,7 +223,7 @@ impl Database {
     pub fn export_body(&self, snapshot: &Arc<Snapshot>) -> Result<(Body, u32)> {
         let mut image = Spill::new(&self.options.cache_dir, 0);
         let pages = self.each_page(snapshot, &mut |offset, page| image.write_at(page, offset))?;
-        let len = image.len();
+        let len = image.size();
         Ok((Body::File { file: Arc::new(image.into_file()?), len }, pages))
     }
 

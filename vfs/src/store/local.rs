@@ -12,7 +12,7 @@
 //! * Every directory on the way to a file is fsynced once by every process that
 //!   writes below it, whoever made it: its maker may not have got that far.
 //!
-//! [`volume`] tells network file systems, which keep none of these promises.
+//! `volume` tells network file systems, which keep none of these promises.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -150,6 +150,7 @@ impl LocalStore {
                 (Stage::Preparing, kind) => kind,
                 (Stage::Publishing, ErrorKind::Rejected) => ErrorKind::Ambiguous,
                 (Stage::Publishing, kind) => kind,
+                (Stage::Published, ErrorKind::AlreadyExists) => ErrorKind::AlreadyExists,
                 (Stage::Published, _) => ErrorKind::Ambiguous,
             };
             self.error(operation, key, kind, e.to_string())
@@ -179,9 +180,16 @@ impl LocalStore {
             // Where this fails too, the sweep of a later process finds the file.
             let _ = fs::remove_file(&temp);
         }
-        named?;
-        *stage = Stage::Published;
-        sync_directory(parent)
+        let taken = named
+            .as_ref()
+            .is_err_and(|e| e.kind() == io::ErrorKind::AlreadyExists);
+        if named.is_ok() || taken {
+            // Where the name is taken too: it may be by an earlier attempt of the caller's
+            // whose sync failed, and the caller takes what it finds there for durable.
+            *stage = Stage::Published;
+            sync_directory(parent)?;
+        }
+        named
     }
 
     /// A new temporary file in `parent`, which is made where it is missing.

@@ -14,12 +14,12 @@
 //! | [`location`] | [`open`]: from a URL to a store |
 //! | [`options`] | the table of options and where their values come from |
 //! | [`local`] | a directory, with `std::fs` alone |
-//! | [`remote`] | S3, Azure, GCS |
-//! | [`retry`] | repeats what may be repeated |
-//! | [`probe`] | before the first write: does the store keep its promise? |
-//! | [`memory`] | a map in memory with faults on demand, for tests and simulation |
-//! | [`conformance`] | what every store must pass |
-//! | [`key`], [`meter`], [`status`] | what the stores share: key rules, counters, what an HTTP status means |
+//! | `remote` | S3, Azure, GCS |
+//! | `retry` | repeats what may be repeated |
+//! | `probe` | before the first write: does the store keep its promise? |
+//! | `memory` | a map in memory with faults on demand, for tests and simulation |
+//! | `conformance` | what every store must pass |
+//! | [`key`], `meter`, [`status`] | what the stores share: key rules, counters, what an HTTP status means |
 
 #[doc(hidden)]
 pub mod conformance;
@@ -42,6 +42,9 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
+
+/// The kinds of stores, as `sqlbridge_debug()` names them.
+pub const KINDS: [&str; 4] = ["s3", "azure", "gcs", "file"];
 
 /// How Litestream names transaction files in a kind of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

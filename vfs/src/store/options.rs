@@ -134,7 +134,7 @@ pub const OPTIONS: &[OptionDoc] = &[
         &["S3_ACCESS_KEY", "AWS_ACCESS_KEY_ID"],
         S3,
         "",
-        "Access key ID; without one: web identity, container role, ~/.aws/credentials, instance role.",
+        "Access key ID; without one: web identity, container role, s3_profile, instance role.",
     ),
     option(
         "s3_secret_key",
@@ -149,6 +149,20 @@ pub const OPTIONS: &[OptionDoc] = &[
         S3,
         "",
         "Session token that goes with temporary keys.",
+    ),
+    option(
+        "s3_profile",
+        &["AWS_PROFILE"],
+        S3,
+        "default",
+        "Profile of the shared credentials file whose keys are used where none are given.",
+    ),
+    option(
+        "s3_credentials_file",
+        &["AWS_SHARED_CREDENTIALS_FILE"],
+        S3,
+        "~/.aws/credentials",
+        "The shared credentials file, as written by 'aws configure'.",
     ),
     option(
         "s3_role_arn",

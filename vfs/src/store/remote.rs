@@ -43,13 +43,14 @@ mod upload;
 /// How many reads of one [`Store::get_many`] are under way at once.
 const READS_AT_ONCE: usize = 16;
 
-/// How many objects are deleted before the next are: one request's worth on S3.
-const DELETES_AT_ONCE: usize = 1000;
+/// How many objects are deleted before the next are: one request, on S3 and on Azure.
+const DELETES_AT_ONCE: usize = 250;
 
 /// A bucket, below a prefix.
 pub(super) struct RemoteStore {
     plan: Plan,
-    prefix: String,
+    /// Every key's beginning, without the slash that follows.
+    prefix: Path,
     meter: Arc<Meter>,
     env: Arc<dyn Environment>,
     client: PerProcess<Arc<dyn ObjectStore>>,
@@ -72,7 +73,7 @@ impl RemoteStore {
     ) -> Result<Self, OpenError> {
         let store = Self {
             plan: build::plan(kind, bucket, prefix, options)?,
-            prefix: prefix.to_owned(),
+            prefix: Path::parse(prefix).map_err(|why| OpenError(why.to_string()))?,
             meter: Arc::default(),
             env,
             client: PerProcess::new(),
@@ -129,7 +130,7 @@ impl RemoteStore {
 
     fn folder(&self, prefix: &str) -> Result<Path, StoreError> {
         if prefix.is_empty() {
-            return Ok(Path::parse(&self.prefix).unwrap_or_default());
+            return Ok(self.prefix.clone());
         }
         self.path(Operation::List, prefix.strip_suffix('/').unwrap_or(prefix))
     }
@@ -138,7 +139,7 @@ impl RemoteStore {
     fn key_of<'a>(&self, location: &'a Path) -> Option<&'a str> {
         location
             .as_ref()
-            .strip_prefix(self.prefix.as_str())?
+            .strip_prefix(self.prefix.as_ref())?
             .strip_prefix('/')
     }
 
@@ -314,10 +315,11 @@ impl Store for RemoteStore {
             .chunks(DELETES_AT_ONCE)
             .zip(paths.chunks(DELETES_AT_ONCE))
         {
-            let paths = stream::iter(paths.to_vec().into_iter().map(Ok)).boxed();
+            let paths: Vec<_> = paths.iter().cloned().map(Ok).collect();
             let first = keys.first().map_or("", String::as_str);
             self.ask(Operation::Delete, first, |client| async move {
-                let results = client.delete_stream(paths).collect::<Vec<_>>().await;
+                let results = client.delete_stream(stream::iter(paths).boxed());
+                let results = results.collect::<Vec<_>>().await;
                 let mut failed = results
                     .into_iter()
                     .map(|r| r.map(drop))

@@ -17,6 +17,13 @@ pub fn classify(operation: Operation, status: u16, code: &str) -> ErrorKind {
     match status {
         404 | 410 => ErrorKind::NotFound,
         401 | 403 => ErrorKind::Denied,
+        400 if matches!(
+            code,
+            "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired"
+        ) =>
+        {
+            ErrorKind::Denied
+        }
         412 | 304 if operation == Operation::Create => ErrorKind::AlreadyExists,
         409 if operation == Operation::Create && code == "BlobAlreadyExists" => {
             ErrorKind::AlreadyExists
@@ -55,6 +62,7 @@ mod tests {
             (Create, 501, "NotImplemented", Rejected),
             (Create, 408, "RequestTimeout", Ambiguous),
             (Create, 400, "BadDigest", Rejected),
+            (Create, 400, "ExpiredToken", Denied),
             (Create, 413, "EntityTooLarge", Rejected),
             (Create, 404, "NoSuchBucket", NotFound),
             (Create, 403, "SignatureDoesNotMatch", Denied),

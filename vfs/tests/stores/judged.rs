@@ -4,7 +4,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use sqlbridge_vfs::store::{ErrorKind, Part, Store};
+use bytes::Bytes;
+use sqlbridge_vfs::store::{Body, ErrorKind, Part, Store};
 
 use crate::scripted::{Action, Request, Scripted};
 use crate::{body, opened};
@@ -40,6 +41,8 @@ fn gcs(server: &Scripted, parameters: &[(&str, &str)]) -> Arc<dyn Store> {
 /// A service account that needs no token.
 const ACCOUNT: &str = r#"{"private_key": "", "private_key_id": "", "client_email": "",
     "disable_oauth": true}"#;
+
+const DELETED: &str = "<DeleteResult><Deleted><Key>k</Key></Deleted></DeleteResult>";
 
 #[test]
 fn a_create_is_judged_by_what_the_store_did() {
@@ -114,7 +117,7 @@ fn a_read_is_judged_by_what_came() {
         (Action::error(503, "SlowDown"), Throttled, 2),
         (Action::error(500, "InternalError"), Ambiguous, 2),
         (Action::Reset, Ambiguous, 2),
-        (Action::Hang, Ambiguous, 1),
+        (Action::Hang, Ambiguous, 2),
         (Action::Truncated("x".repeat(100), 40), Ambiguous, 2),
     ];
     for (action, kind, at_least) in table {
@@ -141,6 +144,17 @@ fn a_read_that_fails_for_a_moment_succeeds() {
     assert_eq!(store.get("k", Part::Whole).unwrap().bytes, "content");
     assert_eq!(server.requests().len(), 3);
     assert_eq!((store.counters().gets, store.counters().errors), (3, 2));
+}
+
+#[test]
+fn a_connection_that_the_server_closed_meanwhile_costs_nothing() {
+    let server = Scripted::start(|_, _| Action::LastAnswer);
+    let store = s3(&server);
+    for key in ["a", "b", "c"] {
+        store.create(key, &body("x"), 0).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(server.requests().len(), 3);
 }
 
 #[test]
@@ -173,7 +187,7 @@ fn nothing_is_sent_where_nobody_listens() {
 fn a_server_that_ignores_the_condition_is_found_before_the_first_write() {
     let server = Scripted::start(|_, request| match request.method.as_str() {
         "PUT" => Action::written(),
-        _ => Action::Answer(200, vec![], b"<DeleteResult></DeleteResult>".to_vec()),
+        _ => Action::Answer(200, vec![], DELETED.into()),
     });
     let url = server.url();
     let store = opened(
@@ -232,6 +246,69 @@ fn a_caller_may_itself_be_inside_a_runtime() {
     assert_eq!(read.unwrap().bytes, "content");
 }
 
+/// A server that takes uploads in parts, except for what `fails` picks.
+fn multipart(fails: impl Fn(&Request) -> bool + Send + Sync + 'static) -> Scripted {
+    let xml = |text: &str| Action::Answer(200, vec![("ETag", "\"e\"".into())], text.into());
+    Scripted::start(move |_, request| match request.method.as_str() {
+        _ if fails(request) => Action::Reset,
+        "POST" if request.target.contains("uploads") => xml(
+            "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>",
+        ),
+        "POST" => {
+            xml("<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>")
+        }
+        "PUT" => xml("<CopyPartResult><ETag>e</ETag></CopyPartResult>"),
+        _ => Action::status(204),
+    })
+}
+
+#[test]
+fn of_a_large_create_only_the_last_request_is_ambiguous() {
+    let staged = |r: &Request| r.target.contains("/app.db/sqlbridge/staging/");
+    let large = Body::Memory(Bytes::from(vec![1; 65 << 20]));
+    let create = |server: &Scripted| {
+        let created = s3(server).create("app.db/0000/x.ltx", &large, 0);
+        let requests = server.requests();
+        let condition = |r: &&Request| r.header("if-none-match") == Some("*");
+        let conditional: Vec<_> = requests.iter().filter(condition).collect();
+        assert!(conditional.len() <= 1 && conditional.iter().all(|r| r.method == "POST"));
+        let deleted = |r: &Request| {
+            let body = String::from_utf8_lossy(&r.body);
+            r.target.contains("?delete") && body.contains("/app.db/sqlbridge/staging/")
+        };
+        assert!(requests.iter().any(deleted), "what was staged is deleted");
+        created.map_err(|e| e.kind)
+    };
+    assert_eq!(create(&multipart(|_| false)), Ok(()));
+    let part = |r: &Request| r.target.contains("partNumber=3");
+    assert_eq!(create(&multipart(part)), Err(ErrorKind::Throttled));
+    let copy = |r: &Request| r.header("x-amz-copy-source").is_some();
+    assert_eq!(create(&multipart(copy)), Err(ErrorKind::Throttled));
+    let last =
+        move |r: &Request| r.method == "POST" && r.target.contains("uploadId=") && !staged(r);
+    assert_eq!(create(&multipart(last)), Err(ErrorKind::Ambiguous));
+}
+
+#[test]
+fn what_is_too_large_is_refused_before_anything_is_sent() {
+    let server = Scripted::start(|_, _| Action::written());
+    let file = Arc::new(std::fs::File::open("/dev/null").unwrap());
+    let huge = Body::File {
+        file,
+        len: (5 << 30) + 1,
+    };
+    let store = s3(&server);
+    for error in [
+        store.create("k", &huge, 0).unwrap_err(),
+        store.put("k", &huge).unwrap_err(),
+    ] {
+        assert_eq!(error.kind, ErrorKind::Rejected);
+        assert!(error.detail.contains("5368709121 bytes"), "{error}");
+    }
+    assert_eq!(store.max_object_size(), 5 << 30);
+    assert!(server.requests().is_empty());
+}
+
 #[test]
 fn a_listing_tells_the_stores_time() {
     const PAGE: &str = "<ListBucketResult><Name>data</Name><Prefix>prefix/</Prefix>\
@@ -248,6 +325,44 @@ fn a_listing_tells_the_stores_time() {
     let keys: Vec<_> = listing.objects.iter().map(|o| o.key.as_str()).collect();
     assert_eq!(keys, ["a", "b"]);
     assert_eq!(listing.now_ms - listing.objects[1].modified_ms, 323_000);
+}
+
+#[test]
+fn a_listing_of_azures_goes_on_to_its_last_page() {
+    let page = |names: &[&str], next: &str| {
+        let blob = |name: &&str| {
+            format!(
+                "<Blob><Name>prefix/{name}</Name><Properties>\
+                 <Last-Modified>Sat, 21 Nov 2026 02:05:23 GMT</Last-Modified>\
+                 <Etag>e</Etag><Content-Length>3</Content-Length>\
+                 <Content-Type>x</Content-Type></Properties></Blob>"
+            )
+        };
+        let blobs: String = names.iter().map(blob).collect();
+        let xml = format!(
+            "<EnumerationResults><Prefix>prefix/</Prefix><Blobs>{blobs}</Blobs>\
+             <NextMarker>{next}</NextMarker></EnumerationResults>"
+        );
+        Action::Answer(200, vec![], xml.into())
+    };
+    let (first, last) = (page(&["a", "b"], "more"), page(&["c"], ""));
+    let server = Scripted::start(move |_, request| {
+        let more = request.target.contains("marker=more");
+        if more { last.clone() } else { first.clone() }
+    });
+    let url = server.url();
+    let store = opened(
+        "az://data/prefix",
+        &[
+            ("azure_account", "me"),
+            ("azure_key", "aHVzaA=="),
+            ("azure_endpoint", &url),
+        ],
+    );
+    let objects = store.list("").unwrap().objects;
+    let keys: Vec<_> = objects.iter().map(|o| o.key.as_str()).collect();
+    assert_eq!(keys, ["a", "b", "c"]);
+    assert_eq!(store.counters().lists, 2);
 }
 
 #[test]

@@ -5,6 +5,13 @@
 //! | [`real`] | conformance against real servers, started by [`servers`] |
 //! | [`judged`] | what each misbehaviour is taken for, against a [`scripted`] server |
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "all of it is test code, helpers included, and waits in real time"
+)]
+
 mod judged;
 mod real;
 mod scripted;

@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+/// How much of a body is kept to be looked at.
+const MAX_KEPT: usize = 1024;
+
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -32,6 +35,8 @@ pub(crate) enum Action {
     Answer(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// Answers with an object, then closes the connection after so many bytes of it.
     Truncated(String, usize),
+    /// Answers as after a write, then closes the connection, unannounced.
+    LastAnswer,
     /// Closes the connection without a word.
     Reset,
     /// Never answers.
@@ -122,6 +127,11 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Request>>, script: &dyn Fn(usize, &R
                 }
                 false
             }
+            Action::LastAnswer => {
+                let etag = [("ETag", "\"e\"".to_owned())];
+                let _ = answer(&mut writer, 200, &etag, &[], 0);
+                false
+            }
             Action::Reset => false,
             Action::Hang => {
                 thread::sleep(Duration::from_secs(60));
@@ -165,6 +175,7 @@ fn receive(reader: &mut impl BufRead) -> Option<Request> {
         .map_or(0, |l| l.parse().unwrap());
     request.body = vec![0; length];
     reader.read_exact(&mut request.body).ok()?;
+    request.body.truncate(MAX_KEPT);
     Some(request)
 }
 

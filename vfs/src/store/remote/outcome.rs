@@ -82,6 +82,13 @@ pub(super) fn undone((kind, detail): Judgement) -> Judgement {
 fn judge_exchange(target: &Target, operation: Operation, exchange: &Exchange) -> Judgement {
     let host = &exchange.host;
     match &exchange.met {
+        // Waiting does not mend it.
+        Met::Unsent(why) if why.contains("certificate") => {
+            let detail = format!(
+                "{host} cannot be trusted: {why}; SSL_CERT_FILE can name a file of further authorities"
+            );
+            (ErrorKind::Rejected, detail)
+        }
         Met::Unsent(why) => (
             ErrorKind::Unreachable,
             format!("{host} cannot be reached: {why}"),
@@ -323,6 +330,19 @@ mod tests {
             copy(vec![exchange(true, true, Met::Success)]),
             ErrorKind::Ambiguous
         );
+    }
+
+    #[test]
+    fn a_host_that_cannot_be_trusted_is_not_asked_again() {
+        let unsent = |why: &str| exchange(true, false, Met::Unsent(why.to_owned()));
+        let untrusted = judged(
+            Operation::Get,
+            vec![unsent("invalid peer certificate: UnknownIssuer")],
+        );
+        assert_eq!(untrusted.0, ErrorKind::Rejected);
+        assert!(untrusted.1.contains("SSL_CERT_FILE"), "{}", untrusted.1);
+        let refused = judged(Operation::Get, vec![unsent("connection refused")]);
+        assert_eq!(refused.0, ErrorKind::Unreachable);
     }
 
     #[test]

@@ -17,16 +17,14 @@ pub(super) struct Keys {
     pub(super) session_token: Option<String>,
 }
 
-/// The keys of the profile that `AWS_PROFILE` names (else `default`); none where
-/// there is no such file or no such profile and none was asked for.
+/// The keys of the profile asked for (else `default`); none where there is no such
+/// file or no such profile and none was asked for.
 pub(super) fn read(options: &Options) -> Result<Option<Keys>, OpenError> {
-    let asked_for = options.variable("AWS_PROFILE");
-    let path = match options.variable("AWS_SHARED_CREDENTIALS_FILE") {
-        Some(path) => PathBuf::from(path),
-        None => match options.variable("HOME") {
-            Some(home) => PathBuf::from(home).join(".aws/credentials"),
-            None => return Ok(None),
-        },
+    let asked_for = options.get("s3_profile");
+    let own_file = || Some(PathBuf::from(options.variable("HOME")?).join(".aws/credentials"));
+    let given = options.get("s3_credentials_file").map(PathBuf::from);
+    let Some(path) = given.or_else(own_file) else {
+        return Ok(None);
     };
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
@@ -40,7 +38,7 @@ pub(super) fn read(options: &Options) -> Result<Option<Keys>, OpenError> {
         (None, true) => {
             let path = path.display();
             Err(OpenError(format!(
-                "{path} has no keys for the profile '{name}' of AWS_PROFILE"
+                "{path} has no keys for the profile '{name}'"
             )))
         }
         (keys, _) => Ok(keys),
@@ -124,7 +122,7 @@ aws_access_key_id =
         assert_eq!(found.unwrap().access_key, "AK2");
         assert!(read(&options("", file.clone())).unwrap().is_some());
         let error = read(&options("absent", file)).err().unwrap();
-        assert!(error.0.contains("'absent' of AWS_PROFILE"), "{error}");
+        assert!(error.0.contains("the profile 'absent'"), "{error}");
         fs::remove_file(&path).unwrap();
         assert!(
             read(&options("", "/nowhere/x".to_owned()))

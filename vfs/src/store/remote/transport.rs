@@ -22,10 +22,18 @@ use object_store::client::{
     HttpResponse, HttpResponseBody, HttpService,
 };
 
+use tokio::time::timeout;
+
 use super::bridge::PerProcess;
 use crate::store::Operation;
 use crate::store::meter::Meter;
 
+/// Up to this size a request counts as small: its answer begins within a third of the
+/// time-out or is taken for lost, so that there is time for another attempt.
+const SMALL_REQUEST: usize = 1 << 20;
+/// For requests at which the store itself has much to do: copies, the completion of
+/// uploads, deletions of many objects.
+const LONG_WORK: Duration = Duration::from_secs(120);
 /// How much of an error's body is looked at.
 const MAX_ERROR_BODY: usize = 64 << 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,6 +41,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const METADATA_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longer than a burst of commits, shorter than what firewalls forget.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+const LATE: &str = "did not answer in time";
 
 tokio::task_local! {
     /// The operation that this task works for.
@@ -148,7 +158,7 @@ impl HttpConnector for Connector {
         };
         let mut builder = reqwest::Client::builder()
             .tls_backend_preconfigured((*tls).clone())
-            .connect_timeout(connect.min(self.timeout))
+            .connect_timeout(connect.min(self.timeout / 4))
             .timeout(self.timeout)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .tcp_nodelay(true)
@@ -166,6 +176,7 @@ impl HttpConnector for Connector {
             number,
             clients,
             meter,
+            timeout: self.timeout,
         }))
     }
 }
@@ -192,11 +203,24 @@ struct Service {
     number: usize,
     clients: Arc<AtomicUsize>,
     meter: Arc<Meter>,
+    timeout: Duration,
 }
 
 impl Service {
     fn is_data(&self) -> bool {
         self.number == self.clients.load(Ordering::Relaxed)
+    }
+
+    /// How long the answer may take to begin.
+    fn patience(&self, parts: &http::request::Parts, len: usize) -> Duration {
+        let copies = |name: &http::HeaderName| name.as_str().ends_with("-copy-source");
+        if parts.method == http::Method::POST || parts.headers.keys().any(copies) {
+            LONG_WORK.max(self.timeout)
+        } else if len <= SMALL_REQUEST {
+            self.timeout / 3
+        } else {
+            self.timeout
+        }
     }
 
     fn count(&self, bytes: usize) {
@@ -210,6 +234,7 @@ impl HttpService for Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let data = self.is_data();
         let (parts, body) = request.into_parts();
+        let patience = self.patience(&parts, body.content_length());
         if data {
             self.count(body.content_length());
         }
@@ -237,13 +262,17 @@ impl HttpService for Service {
             Some(bytes) => bytes.clone().into(),
             None => reqwest::Body::wrap(body),
         });
-        let answer = self.client.execute(request).await;
-        let result = match answer {
-            Ok(response) => {
+        *request.timeout_mut() = Some(patience.max(self.timeout));
+        let result = match timeout(patience, self.client.execute(request)).await {
+            Ok(Ok(response)) => {
                 let meter = data.then(|| Arc::clone(&self.meter));
                 receive(response.into(), meter, &mut exchange).await
             }
-            Err(e) => Err(failed(e, &mut exchange.met)),
+            Ok(Err(e)) => Err(failed(e, &mut exchange.met)),
+            Err(late) => {
+                exchange.met = Met::NoAnswer(LATE.to_owned());
+                Err(HttpError::new(HttpErrorKind::Timeout, late))
+            }
         };
         let _ = TRACE.try_with(|trace| trace.record(exchange));
         result
@@ -263,7 +292,7 @@ fn failed(error: reqwest::Error, met: &mut Met) -> HttpError {
         });
         HttpErrorKind::Connect
     } else if error.is_timeout() {
-        *met = Met::NoAnswer("did not answer in time".to_owned());
+        *met = Met::NoAnswer(LATE.to_owned());
         HttpErrorKind::Timeout
     } else {
         *met = Met::NoAnswer(format!("broke the connection ({detail})"));

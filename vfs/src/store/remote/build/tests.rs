@@ -43,6 +43,8 @@ fn every_option_reaches_its_store() {
         "allow_http",
         "s3_endpoint",
         "s3_path_style",
+        "s3_profile",
+        "s3_credentials_file",
         "azure_emulator",
     ]);
     known.extend(S3_KEYS.iter().map(|(n, _)| (*n).to_owned()));
