@@ -8,7 +8,7 @@
 //! and settled by the same conditional PUT before this process begins another
 //! transaction (storage rule 7). An answer that comes after half the retention says
 //! nothing by itself, because the number may have been used, merged and removed
-//! meanwhile: then the levels tell (storage rule 6).
+//! meanwhile: then other files tell (storage rule 6).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -59,9 +59,9 @@ pub struct Shape {
 struct Attempt {
     outgoing: Outgoing,
     base: Arc<Snapshot>,
-    /// When the proof was made (boot time) that `base` is the head.
+    /// Boot time at which `base` was known to be the head.
     proven: Duration,
-    /// An earlier request of it may have taken effect.
+    /// Why an earlier request of it may have taken effect, if one may.
     doubtful: Option<StoreError>,
 }
 
@@ -248,12 +248,10 @@ fn pages_to_write(overlay: &Overlay, base_count: u32, page_count: u32) -> Vec<u3
 // The conditional PUT.
 
 impl Database {
-    /// Sends the file until the store has decided, for as long as `patience` and at
-    /// least once.
+    /// Sends the file until the store has decided, or time is up.
     fn send(&self, attempt: &mut Attempt, patience: Duration) -> Outcome {
-        let Attempt { outgoing, .. } = &*attempt;
-        let key = self.layout.key(outgoing.name);
-        let timestamp_ms = outgoing.header.timestamp_ms;
+        let key = self.layout.key(attempt.outgoing.name);
+        let timestamp_ms = attempt.outgoing.header.timestamp_ms;
         let sent = self.env.boot_time();
         let deadline = sent + patience;
         let mut pause = FIRST_PAUSE;
@@ -301,54 +299,56 @@ impl Database {
     }
 
     /// The store has our file: the transaction is committed, unless its number had
-    /// been used, merged and removed while we slept (storage rule 6).
+    /// been used, merged and removed since `base` was known to be the head (storage
+    /// rule 6). Then our file is a stray, and is removed.
     fn created(&self, attempt: &Attempt, sent: Duration) -> Outcome {
         let Attempt { outgoing, base, .. } = attempt;
-        if self.is_late(attempt) {
+        if self.is_too_old(attempt.proven) {
             match self.is_in_history(attempt) {
                 Ok(Some(true)) => {}
                 Ok(Some(false)) => {
-                    // The files above stand for its number; a reader never meets it.
+                    // Where this fails, the files above still stand for its number.
                     let _ = self.store.delete(&[self.layout.key(outgoing.name)]);
-                    return match attempt.doubtful.clone() {
+                    return match &attempt.doubtful {
                         None => Outcome::Taken,
-                        Some(cause) => Outcome::Untold(cause),
+                        Some(cause) => Outcome::Untold(cause.clone()),
                     };
                 }
                 Ok(None) => return Outcome::Untold(self.too_late(attempt)),
-                Err(Error::Store(cause)) => return Outcome::Unknown(cause),
-                Err(_) => return Outcome::Unknown(self.too_late(attempt)),
+                Err(cause) => return Outcome::Unknown(cause),
             }
         }
-        match self.written_file(outgoing) {
-            Ok(file) => {
-                let next = Arc::new(base.apply(&file));
-                self.advance(&next);
-                self.prove(sent);
-                Outcome::Committed(next)
-            }
-            Err(_) => Outcome::Unknown(self.too_late(attempt)),
-        }
+        let Ok(file) = self.written_file(outgoing) else {
+            return Outcome::Unknown(self.too_late(attempt));
+        };
+        let next = Arc::new(base.apply(&file));
+        self.advance(&next);
+        self.prove(sent);
+        Outcome::Committed(next)
     }
 
-    /// Another's file has our number. Ours may have had it before, and been merged
-    /// and removed.
+    /// Another's file has our number. If much time has passed, ours may have had it
+    /// before, and been merged and removed.
     fn taken(&self, attempt: &Attempt, error: StoreError) -> Outcome {
         match &attempt.doubtful {
-            Some(_) if self.is_late(attempt) => Outcome::Untold(error),
+            Some(_) if self.is_too_old(attempt.proven) => Outcome::Untold(error),
             _ => Outcome::Taken,
         }
     }
 
-    /// True where the number that was free may not have been free any more.
-    fn is_late(&self, attempt: &Attempt) -> bool {
-        self.is_too_old(attempt.proven)
-    }
-
-    /// Whether our file, which is in the store, is part of the history: a file above
-    /// that holds its number must have been made after it. None where that cannot be told.
-    fn is_in_history(&self, attempt: &Attempt) -> Result<Option<bool>> {
-        let name = attempt.outgoing.name;
+    /// Whether our file, which is in the store, is part of the history; none where that
+    /// cannot be told. The next transaction says what it was built on; where that is
+    /// gone, a file above that holds our number must have been made after ours.
+    fn is_in_history(
+        &self,
+        attempt: &Attempt,
+    ) -> std::result::Result<Option<bool>, StoreError> {
+        let Attempt { outgoing, .. } = attempt;
+        let name = outgoing.name;
+        let next = self.owner_of(&self.layout.commit_key(name.max + 1))?;
+        if let (Owner::Mark(Some(next)), Some(ours)) = (next, outgoing.mark()) {
+            return Ok(Some(next.parent == ours.own));
+        }
         let files = self.list()?;
         let above: Vec<i64> = files
             .files
@@ -362,13 +362,13 @@ impl Database {
         let Some(ours) = files.files.get(&name).map(|listed| listed.modified_ms) else {
             return Ok(None);
         };
-        let earlier = above.iter().any(|&modified| modified < ours);
-        let later = above.iter().all(|&modified| modified > ours);
         let age = self.env.boot_time().saturating_sub(attempt.proven);
-        Ok(match (earlier, later) {
-            (true, _) => Some(false),
-            (false, true) if age < SNAPSHOT_RETENTION => Some(true),
-            _ => None,
+        Ok(if above.iter().any(|modified| *modified < ours) {
+            Some(false)
+        } else if above.iter().all(|modified| *modified > ours) && age < SNAPSHOT_RETENTION {
+            Some(true)
+        } else {
+            None
         })
     }
 
@@ -401,27 +401,35 @@ impl Database {
             // Another thread has just tried, while this one waited.
             return Err(self.unknown(txid, &commit.cause));
         }
-        match self.send(&mut commit.attempt, patience) {
-            Outcome::Committed(_) => crate::log::warn(&format!(
-                "transaction {txid} of {} was committed after all",
-                self.name()
-            )),
-            Outcome::Taken => self.refresh(Duration::ZERO)?,
-            Outcome::Untold(cause) => {
-                self.refresh(Duration::ZERO)?;
-                crate::log::warn(&format!(
-                    "whether transaction {txid} of {} was committed cannot be told any more; read the data ({cause})",
-                    self.name()
-                ));
-            }
+        let outcome = match self.settled(&mut commit.attempt, patience) {
+            Outcome::Committed(_) => "committed after all",
+            Outcome::Taken => "not committed",
+            Outcome::Untold(_) => "committed or not: that cannot be told any more, read the data",
             Outcome::Refused(cause) | Outcome::NotSent(cause) | Outcome::Unknown(cause) => {
-                commit.cause = cause;
                 commit.failed_at = self.env.boot_time();
+                commit.cause = cause;
                 return Err(self.unknown(txid, &commit.cause));
             }
-        }
+        };
+        crate::log::warn(&format!("transaction {txid} of {} was {outcome}", self.name()));
         *pending = None;
         Ok(())
+    }
+
+    /// What became of a pending commit.
+    fn settled(&self, attempt: &mut Attempt, patience: Duration) -> Outcome {
+        if self.head().txid == attempt.base.txid {
+            return self.send(attempt, patience);
+        }
+        // The history has gone on: its number is decided, sending it could only harm.
+        match self.owner_of(&self.layout.key(attempt.outgoing.name)) {
+            Ok(Owner::Mark(mark)) if mark == attempt.outgoing.mark() => {
+                self.created(attempt, attempt.proven)
+            }
+            Ok(Owner::Mark(_)) => self.taken(attempt, self.too_late(attempt)),
+            Ok(Owner::Nobody | Owner::Unreadable) => Outcome::Untold(self.too_late(attempt)),
+            Err(cause) => Outcome::Unknown(cause),
+        }
     }
 
     /// What keeps a commit of this process from being settled, if one is open.

@@ -20,6 +20,7 @@ use super::pages::{PageError, ReadAhead};
 use super::Database;
 use crate::error::{Error, Result};
 use crate::layout::{FileName, SNAPSHOT_LEVEL};
+use crate::ltx;
 use crate::overlay::Overlay;
 use crate::snapshot::Snapshot;
 use crate::store::{Body, ErrorKind, Part};
@@ -49,18 +50,15 @@ impl Database {
     /// # Errors
     /// The store is out of reach or the database is empty.
     pub fn write_snapshot(&self) -> Result<Compacted> {
-        let head = self.begin_read(Duration::ZERO, false)?;
-        self.write_image(&head)
-    }
-
-    fn write_image(&self, snapshot: &Snapshot) -> Result<Compacted> {
+        self.begin_read(Duration::ZERO, false)?;
+        let head = self.head();
         let mut compacted = Compacted::default();
-        let Some(tip) = snapshot.tip() else {
+        let Some(tip) = head.tip() else {
             return Err(Error::Refused(format!("{} is empty: there is nothing to write", self.name())));
         };
-        let name = FileName { level: SNAPSHOT_LEVEL, min: 1, max: snapshot.txid };
-        let mark = snapshot.mark().map(|mark| Mark { parent: 0, ..mark });
-        self.write_merged(snapshot, name, tip.header.node_id, mark, &mut compacted)?;
+        let name = FileName { level: SNAPSHOT_LEVEL, min: 1, max: head.txid };
+        let mark = head.mark().map(|mark| Mark { parent: 0, ..mark });
+        self.write_merged(&head, name, tip.header.node_id, mark, &mut compacted)?;
         Ok(compacted)
     }
 
@@ -271,20 +269,21 @@ fn covers(other: FileName, name: FileName) -> bool {
 
 impl Database {
     /// Ends the database: its newest transaction becomes an empty database, and
-    /// everything before it is removed. What is left, an empty image of the next
-    /// transaction, makes a stale writer that comes back lose its race. Level-0 files
-    /// younger than the retention are emptied, not removed, because a writer may still
-    /// hold a proof that their number is free (storage rule 6); dropping again removes
-    /// them later. Returns how many files were removed or emptied.
+    /// everything before it is removed. What is left makes a stale writer that comes
+    /// back lose its race: the empty image, and, for as long as the retention, the
+    /// emptied level-0 files. Compaction removes those later. One that was cut short can
+    /// be repeated.
     ///
     /// # Errors
     /// The store is out of reach; another writer was first; there is nothing to drop.
     pub fn drop_database(&self) -> Result<u64> {
-        let head = self.begin_read(Duration::ZERO, false)?;
-        let (dropped, now) =
-            if is_dropped(&head) { (head, false) } else { (self.commit_end(&head)?, true) };
+        self.begin_read(Duration::ZERO, false)?;
+        let head = self.head();
+        let ended_before = is_dropped(&head);
+        let dropped = if ended_before { head } else { self.commit_end(&head)? };
+        self.write_snapshot()?;
         let removed = self.clear_away(&dropped)?;
-        if removed == 0 && !now {
+        if ended_before && removed == 0 {
             return Err(self.no_database());
         }
         Ok(removed)
@@ -308,30 +307,24 @@ impl Database {
         self.commit(&Transaction { base, overlay: &overlay, shape })
     }
 
-    /// Removes what came before the transaction that ended the database, and nothing
-    /// that came after it: somebody may have begun anew meanwhile.
-    fn clear_away(&self, dropped: &Arc<Snapshot>) -> Result<u64> {
-        self.write_image(dropped)?;
+    /// Removes or empties what came before the transaction that ended the database, and
+    /// nothing that came after it: somebody may have begun anew meanwhile.
+    fn clear_away(&self, dropped: &Snapshot) -> Result<u64> {
         let mark = self.layout.dropped_key(dropped.txid);
         self.store.put(&mark, &Body::Memory(Bytes::new()))?;
         let files = self.list()?;
         let mut keys = Vec::new();
-        let mut emptied = 0;
-        for (&name, listed) in &files.files {
-            let image = name.level == SNAPSHOT_LEVEL && name.max == dropped.txid;
-            let end = name.level == 0 && name.max == dropped.txid;
-            if name.max > dropped.txid || image || end {
-                continue;
-            }
-            if name.level > 0 || files.is_older(name, self.retention()) {
-                keys.push(self.layout.key(name));
-            } else {
-                emptied += u64::from(self.empty(dropped, name, listed.size)?);
-            }
-        }
-        if files.newest() <= dropped.txid {
+        if files.newest() == dropped.txid {
             let kept = [self.layout.retention_key(), mark];
             keys.extend(files.others.iter().filter(|key| !kept.contains(key)).cloned());
+        }
+        let mut emptied = 0;
+        for name in files.names().into_iter().filter(|name| name.max < dropped.txid) {
+            if name.level == 0 && !files.is_older(name, self.retention()) {
+                emptied += u64::from(self.empty_file(name, files.size(name))?);
+            } else {
+                keys.push(self.layout.key(name));
+            }
         }
         if !keys.is_empty() {
             self.store.delete(&keys)?;
@@ -339,31 +332,31 @@ impl Database {
         Ok(keys.len() as u64 + emptied)
     }
 
-    /// Replaces a level-0 file by one in which the database is empty; false where that
-    /// was done before.
-    fn empty(&self, dropped: &Arc<Snapshot>, name: FileName, size: u64) -> Result<bool> {
-        let (Some(tip), Some(mark)) = (dropped.tip(), dropped.mark()) else { return Ok(false) };
-        // The marks are a chain of their own that ends where the database ended.
-        let own = |txid: u64| match dropped.txid - txid {
-            1 => mark.parent,
-            distance => mark.own.wrapping_add(distance),
-        };
+    /// Replaces a level-0 file by one of the same name without pages, which keeps the
+    /// number taken; false where that was done before.
+    fn empty_file(&self, name: FileName, size: u64) -> Result<bool> {
+        let key = self.layout.key(name);
+        let fetched = self.store.get(&key, Part::Range(0..ltx::HEADER_SIZE as u64))?;
+        let header = ltx::Header::decode(&fetched.bytes)
+            .map_err(|error| Error::Damaged { key: key.clone(), detail: error.to_string() })?;
         let draft = Draft {
             name,
-            page_size: tip.header.page_size,
+            page_size: header.page_size,
             page_count: 1,
-            timestamp_ms: dropped.timestamp_ms,
-            node_id: tip.header.node_id,
-            mark: Some(Mark { own: own(name.max), parent: own(name.max - 1), dropped: true }),
+            timestamp_ms: header.timestamp_ms,
+            node_id: header.node_id,
+            mark: Mark::decode(&header.reserved),
         };
-        let mut snapshot = Arc::clone(dropped);
-        let (outgoing, _) = self.encode(&draft, [1], &mut |pgno, page| {
-            self.read_page(&mut snapshot, pgno, page, &mut ReadAhead::default())
+        // The first transaction must hold its page, or it would be no image.
+        let pages = if name.min == 1 { vec![1] } else { Vec::new() };
+        let (outgoing, _) = self.encode(&draft, pages, &mut |_, page| {
+            page.fill(0);
+            Ok(())
         })?;
         if outgoing.summary.size == size {
             return Ok(false);
         }
-        self.store.put(&self.layout.key(name), &outgoing.body)?;
+        self.store.put(&key, &outgoing.body)?;
         Ok(true)
     }
 }

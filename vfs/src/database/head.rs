@@ -105,9 +105,8 @@ impl Database {
         if self.is_too_old(self.proven_at()) {
             self.follow_listing()?;
         }
-        if self.follow_chain()? == LONGEST_CHAIN {
+        while self.follow_chain()? == LONGEST_CHAIN {
             self.follow_listing()?;
-            while self.follow_chain()? == LONGEST_CHAIN {}
         }
         self.prove(began);
         Ok(())
@@ -129,6 +128,10 @@ impl Database {
             steps += 1;
         }
         if steps > 0 {
+            if self.head().txid == 0 {
+                // Made since this process looked: so was the record of its retention.
+                self.read_retention()?;
+            }
             self.advance(&head);
         }
         Ok(steps)
@@ -142,10 +145,6 @@ impl Database {
             }
             other => other,
         })?;
-        if head.txid == 0 {
-            // Made since this process looked: so was the record of its retention.
-            self.read_retention()?;
-        }
         Ok(head.apply(file))
     }
 

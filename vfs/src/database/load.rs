@@ -66,7 +66,7 @@ impl Files {
 
 impl Database {
     /// Lists the database's files.
-    pub(super) fn list(&self) -> Result<Files> {
+    pub(super) fn list(&self) -> std::result::Result<Files, StoreError> {
         let listing = self.store.list(&self.layout.root())?;
         let mut files = Files { now_ms: listing.now_ms, ..Files::default() };
         for object in listing.objects {
@@ -231,8 +231,7 @@ impl Database {
         Ok(file)
     }
 
-    /// The file with this checksum (which covers its header) and name, as loaded before
-    /// if a snapshot still has it.
+    /// The file with this checksum, as loaded before if a snapshot still has it.
     fn known_file(
         &self,
         name: FileName,

@@ -344,7 +344,8 @@ fn a_history_of_the_same_length_but_another_content_is_seen() {
     insert(&c.open("x.db", OPTIONS).unwrap(), 2);
     b.sleep(RETENTION);
     let result = stale.execute_batch("INSERT INTO t VALUES(9)");
-    assert_eq!(code(&result) & 0xFF, 8, "read-only: {}", host::sentence(&b));
+    assert_ne!(code(&result), 0);
+    assert!(host::sentence(&b).contains("was replaced in the store"), "{}", host::sentence(&b));
     checker::check(&world.bucket.objects(), "x.db");
 }
 
