@@ -22,10 +22,12 @@ const UNWANTED: [&str; 4] = [
 /// The whole text.
 pub(crate) fn report() -> String {
     let options = host::compile_options();
-    let lines = [
+    let lines = vec![
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("commit", env!("SQLBRIDGE_COMMIT").to_owned()),
         ("capabilities", list(&capabilities())),
+        #[cfg(feature = "storage")]
+        ("stores", list(&sqlbridge_vfs::store::KINDS)),
         ("sqlite", host::version()),
         ("sqlite_source_id", host::source_id()),
         ("sqlite_threadsafe", thread_safety(&options)),
@@ -33,7 +35,9 @@ pub(crate) fn report() -> String {
         ("sqlite_lacks_functions", list(&host::missing_functions())),
     ];
     lines
+        .into_iter()
         .map(|(key, value)| format!("{key}: {value}"))
+        .collect::<Vec<_>>()
         .join("\n")
 }
 

@@ -127,6 +127,17 @@ impl BlobFile {
         }
     }
 
+    /// The same, but as fresh as a transaction that began now would be.
+    ///
+    /// # Errors
+    /// The store is out of reach.
+    pub fn current(&self) -> Result<Arc<Snapshot>> {
+        if self.pinned.is_some() || self.fixed.is_some() {
+            return self.snapshot();
+        }
+        self.database()?.begin_read(self.options.max_staleness, self.options.offline_reads)
+    }
+
     /// True where the handle shows the past.
     #[must_use]
     pub fn is_fixed(&self) -> bool {
@@ -274,11 +285,11 @@ impl BlobFile {
     /// Reads that are no whole page: the header at open, the probe, a backup's chunks.
     fn read_parts(&mut self, buffer: &mut [u8], offset: u64, page_size: PageSize) -> Result<()> {
         let size = page_size.get();
-        if let (true, Some(kept)) = (self.overlay.is_empty(), self.snapshot()?.page_one()) {
-            if let Some(bytes) = kept.get(offset as usize..offset as usize + buffer.len()) {
-                buffer.copy_from_slice(bytes);
-                return Ok(());
-            }
+        if let (true, Some(kept)) = (self.overlay.is_empty(), self.snapshot()?.page_one())
+            && let Some(bytes) = kept.get(offset as usize..offset as usize + buffer.len())
+        {
+            buffer.copy_from_slice(bytes);
+            return Ok(());
         }
         let mut page = vec![0; size];
         let mut done = 0;
@@ -561,10 +572,12 @@ impl BlobFile {
 impl File for BlobFile {
     fn read(&mut self, buffer: &mut [u8], offset: u64) -> std::result::Result<usize, Code> {
         let result = self.read_bytes(buffer, offset);
-        if offset == PROBE.start as u64 && buffer.len() == PROBE.len() && result.is_ok() {
-            if let Ok(snapshot) = self.snapshot() {
-                self.probe(&snapshot, buffer);
-            }
+        let is_probe = offset == PROBE.start as u64 && buffer.len() == PROBE.len();
+        if is_probe
+            && result.is_ok()
+            && let Ok(snapshot) = self.snapshot()
+        {
+            self.probe(&snapshot, buffer);
         }
         self.answer_io(result)
     }

@@ -90,6 +90,12 @@ impl Layout {
         format!("{}/sqlbridge/sums/{file_checksum:016x}", self.name)
     }
 
+    /// Key that says that transaction `txid` dropped the database, for listings.
+    #[must_use]
+    pub fn dropped_key(&self, txid: u64) -> String {
+        format!("{}/sqlbridge/dropped/{txid:016x}", self.name)
+    }
+
     /// Whether a key is this database's own, but no transaction file.
     #[must_use]
     pub fn is_own(&self, key: &str) -> bool {
@@ -113,14 +119,21 @@ impl Layout {
     }
 }
 
-/// The database that a key of a transaction file belongs to.
+/// The database that a key of a transaction file belongs to, and which file it is.
 #[must_use]
-pub fn database_of(style: KeyStyle, key: &str) -> Option<&str> {
+pub fn database_of(style: KeyStyle, key: &str) -> Option<(&str, FileName)> {
     let mut name = key.rsplit_once('/')?.0.rsplit_once('/')?.0;
     if style == KeyStyle::Decimal {
         name = name.strip_suffix("/ltx")?;
     }
-    Layout::new(style, name).parse(key).map(|_| name)
+    Layout::new(style, name).parse(key).map(|file| (name, file))
+}
+
+/// The database that a key of [`Layout::dropped_key`] belongs to, and the transaction.
+#[must_use]
+pub fn dropped_of(key: &str) -> Option<(&str, u64)> {
+    let (name, txid) = key.split_once("/sqlbridge/dropped/")?;
+    Some((name, u64::from_str_radix(txid, 16).ok()?))
 }
 
 /// Whether `name` can be a database's name, else what is wrong with it.

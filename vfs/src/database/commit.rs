@@ -387,8 +387,8 @@ impl Database {
 
 impl Database {
     /// Settles a commit of this process whose outcome is unknown, by sending it again
-    /// for as long as `patience` (at least once): either it is in the store afterwards,
-    /// or another transaction has its number.
+    /// for as long as `patience`: either it is in the store afterwards, or another
+    /// transaction has its number.
     ///
     /// # Errors
     /// [`Error::Unknown`] as long as the store gives no answer.

@@ -11,6 +11,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::commit::{FIRST_PAUSE, Shape, Transaction};
 use super::load::Files;
 use super::outgoing::{Draft, Outgoing};
@@ -21,7 +23,7 @@ use crate::layout::{FileName, SNAPSHOT_LEVEL};
 use crate::ltx;
 use crate::overlay::Overlay;
 use crate::snapshot::Snapshot;
-use crate::store::{ErrorKind, Part};
+use crate::store::{Body, ErrorKind, Part};
 use crate::transaction_file::{Mark, TransactionFile};
 
 /// Transactions in one file of levels 1, 2 and 3.
@@ -311,11 +313,17 @@ impl Database {
         self.commit(&Transaction { base, overlay: &overlay, shape })
     }
 
-    /// Removes or empties what came before the transaction that ended the database.
+    /// Removes or empties what came before the transaction that ended the database, and
+    /// nothing that came after it: somebody may have begun anew meanwhile.
     fn clear_away(&self, dropped: &Snapshot) -> Result<u64> {
+        let mark = self.layout.dropped_key(dropped.txid);
+        self.store.put(&mark, &Body::Memory(Bytes::new()))?;
         let files = self.list()?;
-        let mut keys = files.others.clone();
-        keys.retain(|key| *key != self.layout.retention_key());
+        let mut keys = Vec::new();
+        if files.newest() == dropped.txid {
+            let kept = [self.layout.retention_key(), mark];
+            keys.extend(files.others.iter().filter(|key| !kept.contains(key)).cloned());
+        }
         let mut emptied = 0;
         for name in files.names().into_iter().filter(|name| name.max < dropped.txid) {
             if name.level == 0 && !files.is_older(name, self.retention()) {

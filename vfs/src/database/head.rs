@@ -63,10 +63,10 @@ impl Database {
         if proven > called || self.proof_age(called) < max_age {
             return Ok(());
         }
-        if let Some(Failure { began, error }) = &asked.failure {
-            if *began > called {
-                return Err(error.clone());
-            }
+        if let Some(Failure { began, error }) = &asked.failure
+            && *began > called
+        {
+            return Err(error.clone());
         }
         let began = self.env.boot_time();
         let result = self.ask(began);

@@ -122,13 +122,13 @@ impl Database {
         // A file that begins right after `before` names what it was built on; one
         // that overlaps, or that Litestream wrote, says nothing about it.
         let follows = file.name.min == before.txid + 1;
-        if let (true, Some(last), Some(mark)) = (follows, before.mark(), file.mark()) {
-            if mark.parent != last.own {
-                return Err(damaged(
-                    "it was committed on top of another history than that of the files before it"
-                        .to_owned(),
-                ));
-            }
+        if let (true, Some(last), Some(mark)) = (follows, before.mark(), file.mark())
+            && mark.parent != last.own
+        {
+            return Err(damaged(
+                "it was committed on top of another history than that of the files before it"
+                    .to_owned(),
+            ));
         }
         Ok(())
     }
@@ -249,10 +249,11 @@ impl Database {
             return Err(Error::Damaged { key, detail });
         }
         let mut files = lock(&self.files);
-        if let Some(file) = files.get(&(checksum, name)).and_then(Weak::upgrade) {
-            if file.header == header && *file.index() == index[..] {
-                return Ok(file);
-            }
+        if let Some(file) = files.get(&(checksum, name)).and_then(Weak::upgrade)
+            && file.header == header
+            && *file.index() == index[..]
+        {
+            return Ok(file);
         }
         let file = Arc::new(TransactionFile::new(key, name, size, header, checksum, index));
         if files.len() > 1024 {

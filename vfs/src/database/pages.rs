@@ -43,7 +43,7 @@ impl ReadAhead {
 
 /// Why a page could not be read.
 #[derive(Debug)]
-pub enum PageError {
+pub(super) enum PageError {
     /// Its file is no longer in the store.
     Gone,
     /// Anything else.

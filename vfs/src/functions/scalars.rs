@@ -88,7 +88,7 @@ fn export(connection: &Connection<'_>, arguments: &Arguments<'_>) -> Answer {
     let schema = required(arguments, 0, "the schema")?;
     let url = required(arguments, 1, "the URL")?;
     let (database, snapshot, writing) = with_blob(connection, schema, |file| {
-        Ok((file.database()?.clone(), file.snapshot()?, file.is_writing()))
+        Ok((file.database()?.clone(), file.current()?, file.is_writing()))
     })?;
     if writing {
         return Err(FunctionError::new(

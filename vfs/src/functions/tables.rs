@@ -8,6 +8,8 @@ use sqlite_abi::{Column, Connection, FunctionError, Rows, TableFunction, Value};
 use super::database;
 use crate::database::Version;
 use crate::engine::Engine;
+use crate::layout;
+use crate::store::{KeyStyle, Object};
 use crate::error::Error;
 use crate::time::format_rfc3339;
 use crate::vfs::Target;
@@ -179,17 +181,37 @@ impl TableFunction for List {
         let target = Target::in_store_url(url, query, "any")?;
         let store = Engine::current().store(&target)?;
         let listing = store.list("").map_err(Error::from)?;
-        let mut databases: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-        for object in listing.objects {
-            if let Some(name) = crate::layout::database_of(store.key_style(), &object.key) {
-                let entry = databases.entry(name.to_owned()).or_default();
-                entry.0 += 1;
-                entry.1 += object.size;
-            }
-        }
-        let list = databases
-            .into_iter()
-            .map(|(name, (files, bytes))| vec![Value::from(name), integer(files), integer(bytes)]);
+        let list = databases(store.key_style(), &listing.objects).into_iter().map(|(name, sum)| {
+            vec![Value::from(name), integer(sum.files), integer(sum.bytes)]
+        });
         Ok(rows(list.collect()))
     }
+}
+
+/// What a store holds of a database.
+#[derive(Default)]
+struct Sum {
+    files: u64,
+    bytes: u64,
+    newest: u64,
+    dropped: u64,
+}
+
+/// The databases among the objects of a store, without those whose newest transaction
+/// dropped them.
+fn databases(style: KeyStyle, objects: &[Object]) -> BTreeMap<&str, Sum> {
+    let mut databases: BTreeMap<&str, Sum> = BTreeMap::new();
+    for object in objects {
+        if let Some((name, file)) = layout::database_of(style, &object.key) {
+            let sum = databases.entry(name).or_default();
+            sum.files += 1;
+            sum.bytes += object.size;
+            sum.newest = sum.newest.max(file.max);
+        } else if let Some((name, txid)) = layout::dropped_of(&object.key) {
+            let sum = databases.entry(name).or_default();
+            sum.dropped = sum.dropped.max(txid);
+        }
+    }
+    databases.retain(|name, sum| sum.newest > sum.dropped && layout::check_name(name).is_ok());
+    databases
 }

@@ -43,6 +43,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+/// The kinds of stores, as `sqlbridge_debug()` names them.
+pub const KINDS: [&str; 4] = ["s3", "azure", "gcs", "file"];
+
 /// How Litestream names transaction files in a kind of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyStyle {

@@ -43,8 +43,8 @@ mod upload;
 /// How many reads of one [`Store::get_many`] are under way at once.
 const READS_AT_ONCE: usize = 16;
 
-/// How many objects are deleted before the next are: one request's worth on S3.
-const DELETES_AT_ONCE: usize = 1000;
+/// How many objects are deleted before the next are: one request, on S3 and on Azure.
+const DELETES_AT_ONCE: usize = 250;
 
 /// A bucket, below a prefix.
 pub(super) struct RemoteStore {

@@ -328,6 +328,44 @@ fn a_listing_tells_the_stores_time() {
 }
 
 #[test]
+fn a_listing_of_azures_goes_on_to_its_last_page() {
+    let page = |names: &[&str], next: &str| {
+        let blob = |name: &&str| {
+            format!(
+                "<Blob><Name>prefix/{name}</Name><Properties>\
+                 <Last-Modified>Sat, 21 Nov 2026 02:05:23 GMT</Last-Modified>\
+                 <Etag>e</Etag><Content-Length>3</Content-Length>\
+                 <Content-Type>x</Content-Type></Properties></Blob>"
+            )
+        };
+        let blobs: String = names.iter().map(blob).collect();
+        let xml = format!(
+            "<EnumerationResults><Prefix>prefix/</Prefix><Blobs>{blobs}</Blobs>\
+             <NextMarker>{next}</NextMarker></EnumerationResults>"
+        );
+        Action::Answer(200, vec![], xml.into())
+    };
+    let (first, last) = (page(&["a", "b"], "more"), page(&["c"], ""));
+    let server = Scripted::start(move |_, request| {
+        let more = request.target.contains("marker=more");
+        if more { last.clone() } else { first.clone() }
+    });
+    let url = server.url();
+    let store = opened(
+        "az://data/prefix",
+        &[
+            ("azure_account", "me"),
+            ("azure_key", "aHVzaA=="),
+            ("azure_endpoint", &url),
+        ],
+    );
+    let objects = store.list("").unwrap().objects;
+    let keys: Vec<_> = objects.iter().map(|o| o.key.as_str()).collect();
+    assert_eq!(keys, ["a", "b", "c"]);
+    assert_eq!(store.counters().lists, 2);
+}
+
+#[test]
 fn gcs_creates_only_at_generation_zero() {
     let server = Scripted::start(|number, _| match number {
         0 => Action::written(),
