@@ -315,7 +315,7 @@ impl Database {
 
     /// Removes or empties what came before the transaction that ended the database, and
     /// nothing that came after it: somebody may have begun anew meanwhile.
-    fn clear_away(&self, dropped: &Snapshot) -> Result<u64> {
+    fn clear_away(&self, dropped: &Arc<Snapshot>) -> Result<u64> {
         let mark = self.layout.dropped_key(dropped.txid);
         self.store.put(&mark, &Body::Memory(Bytes::new()))?;
         let files = self.list()?;
@@ -324,10 +324,12 @@ impl Database {
             let kept = [self.layout.retention_key(), mark];
             keys.extend(files.others.iter().filter(|key| !kept.contains(key)).cloned());
         }
+        let mut page = vec![0; dropped.page_size().map_or(0, ltx::PageSize::get)];
+        self.read_page(&mut Arc::clone(dropped), 1, &mut page, &mut ReadAhead::default())?;
         let mut emptied = 0;
         for name in files.names().into_iter().filter(|name| name.max < dropped.txid) {
             if name.level == 0 && !files.is_older(name, self.retention()) {
-                emptied += u64::from(self.empty_file(name, files.size(name))?);
+                emptied += u64::from(self.empty_file(name, files.size(name), &page)?);
             } else {
                 keys.push(self.layout.key(name));
             }
@@ -338,9 +340,9 @@ impl Database {
         Ok(keys.len() as u64 + emptied)
     }
 
-    /// Replaces a level-0 file by one of the same name without pages, which keeps the
-    /// number taken; false where that was done before.
-    fn empty_file(&self, name: FileName, size: u64) -> Result<bool> {
+    /// Replaces a level-0 file by one of the same name that leaves an empty database,
+    /// with this `page`, and keeps the number taken; false where that was done before.
+    fn empty_file(&self, name: FileName, size: u64, page: &[u8]) -> Result<bool> {
         let key = self.layout.key(name);
         let fetched = self.store.get(&key, Part::Range(0..ltx::HEADER_SIZE as u64))?;
         let header = ltx::Header::decode(&fetched.bytes)
@@ -353,10 +355,8 @@ impl Database {
             node_id: header.node_id,
             mark: Mark::decode(&header.reserved),
         };
-        // The first transaction must hold its page, or it would be no image.
-        let pages = if name.min == 1 { vec![1] } else { Vec::new() };
-        let (outgoing, _) = self.encode(&draft, pages, &mut |_, page| {
-            page.fill(0);
+        let (outgoing, _) = self.encode(&draft, [1], &mut |_, target| {
+            target.copy_from_slice(page);
             Ok(())
         })?;
         if outgoing.summary.size == size {

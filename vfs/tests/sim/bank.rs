@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sqlbridge_vfs::store::Operation;
+use sqlbridge_vfs::store::{KeyStyle, Operation};
 use sqlbridge_vfs::store::memory::Fault;
 
 use crate::checker;
@@ -148,6 +148,9 @@ impl Teller<'_> {
         self.lives += 1;
         // The same cache half of the time: what a torn cache holds must not matter.
         let cache = if self.rng.one_in(2) { self.number.to_string() } else { format!("{}-{}", self.number, self.lives) };
+        if self.rng.one_in(2) {
+            damage(&mut self.rng, &self.machine.cache);
+        }
         let name = format!("{}#{}", self.number, self.lives);
         self.machine = self.world.host_with_cache(&name, &cache);
     }
@@ -188,6 +191,7 @@ impl Teller<'_> {
             None => match self.rng.below(20) {
                 0..=8 => self.begin(which),
                 9..=13 => self.read(which),
+                14 if self.rng.one_in(2) => self.look_back(which),
                 14 => {
                     self.say(|| "closes".to_owned());
                     self.sessions.swap_remove(which);
@@ -217,7 +221,8 @@ impl Teller<'_> {
         format!(
             "UPDATE account SET balance = balance - {amount} WHERE id = {from};
              UPDATE account SET balance = balance + {amount} WHERE id = {to};
-             INSERT INTO transfer VALUES({id}, {amount}, randomblob({pad}));"
+             INSERT INTO transfer VALUES({id}, {amount}, {});",
+            self.rng.blob(pad)
         )
     }
 
@@ -276,7 +281,7 @@ impl Teller<'_> {
     fn autocommit(&mut self, which: usize) {
         let id = self.new_id();
         // One statement, one autocommit transaction: the trigger moves the money.
-        let sql = format!("INSERT INTO transfer VALUES({id}, 7, randomblob(50))");
+        let sql = format!("INSERT INTO transfer VALUES({id}, 7, {})", self.rng.blob(50));
         let code = code(&self.sessions[which].db.execute_batch(&sql));
         self.say(|| format!("autocommit {id}: {code}"));
         let mut ledger = self.ledger.lock().unwrap();
@@ -357,6 +362,21 @@ impl Teller<'_> {
         }
     }
 
+    /// The sum holds at any point of the history that can be opened.
+    fn look_back(&mut self, which: usize) {
+        let offset = self.rng.below(40);
+        let versions = format!("SELECT txid FROM blob_versions LIMIT 1 OFFSET {offset}");
+        let Ok(txid) = int(&self.sessions[which].db, &versions) else { return };
+        let sum = self
+            .machine
+            .open("bank.db", &format!("{}&txid={txid}", self.plan.options))
+            .and_then(|db| int(&db, "SELECT sum(balance) FROM account"));
+        self.say(|| format!("at {txid}: {sum:?}"));
+        if let Ok(sum) = sum {
+            assert_eq!(sum, ACCOUNTS as i64 * EACH, "the sum at transaction {txid}");
+        }
+    }
+
     fn maintain(&mut self, which: usize) {
         let call = self.rng.pick(&["blob_compact()", "blob_compact()", "blob_snapshot()", "blob_sync()"]);
         let result = text(&self.sessions[which].db, &format!("SELECT '' || {call}"));
@@ -377,9 +397,34 @@ impl Teller<'_> {
     }
 }
 
+/// Flips bytes in the files of a cache, cuts some and removes others.
+fn damage(rng: &mut Rng, cache: &std::path::Path) {
+    let directories = std::fs::read_dir(cache).into_iter().flatten().flatten();
+    let mut files: Vec<_> = directories
+        .flat_map(|directory| std::fs::read_dir(directory.path()).into_iter().flatten().flatten())
+        .map(|file| file.path())
+        .collect();
+    files.sort();
+    for file in files {
+        let mut bytes = std::fs::read(&file).unwrap();
+        match rng.below(4) {
+            0 => std::fs::remove_file(&file).unwrap(),
+            1 => std::fs::write(&file, &bytes[..rng.below(bytes.len() as u64 + 1) as usize]).unwrap(),
+            _ => {
+                for _ in 0..(bytes.len() / 500).min(50) {
+                    let at = rng.below(bytes.len() as u64) as usize;
+                    bytes[at] ^= rng.below(255) as u8 + 1;
+                }
+                std::fs::write(&file, &bytes).unwrap();
+            }
+        }
+    }
+}
+
 fn run(seed: u64) -> String {
     let plan = Plan::of(seed);
-    let world = World::new(seed);
+    let style = if seed % 2 == 0 { KeyStyle::Hex } else { KeyStyle::Decimal };
+    let world = World::with_style(seed, style);
     let first = world.host("first");
     let db = first.open("bank.db", &plan.options).unwrap();
     db.execute_batch(&format!(
