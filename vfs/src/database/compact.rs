@@ -58,14 +58,19 @@ impl Database {
         };
         let name = FileName { level: SNAPSHOT_LEVEL, min: 1, max: head.txid };
         let mark = head.mark().map(|mark| Mark { parent: 0, ..mark });
-        self.write_merged(&head, name, tip.header.node_id, mark, &mut compacted)?;
+        // The files that this process knows may have been removed since: then others hold the same.
+        let mut source = Arc::clone(&head);
+        let mut ahead = ReadAhead::default();
+        let read = &mut |pgno, page: &mut [u8]| self.read_page(&mut source, pgno, page, &mut ahead);
+        self.write_merged(&head, read, name, tip.header.node_id, mark, &mut compacted)?;
         Ok(compacted)
     }
 
-    /// Creates a file with the pages that `merged` has, and reads it back.
+    /// Creates a file with the pages that `merged` has, as `read` gives them, and reads it back.
     fn write_merged(
         &self,
         merged: &Snapshot,
+        read: &mut dyn FnMut(u32, &mut [u8]) -> Result<()>,
         name: FileName,
         node_id: u64,
         mark: Option<Mark>,
@@ -80,12 +85,8 @@ impl Database {
             node_id,
             mark,
         };
-        let mut ahead = ReadAhead::default();
         let pages = (1..=merged.page_count).filter(|&pgno| merged.locate(pgno).is_some());
-        let (outgoing, _) = self.encode(&draft, pages, &mut |pgno, page| {
-            let found = merged.locate(pgno).map(|location| self.page_at(location, page, &mut ahead));
-            found.unwrap_or_else(|| Err(self.history_error(format!("page {pgno} is missing"))))
-        })?;
+        let (outgoing, _) = self.encode(&draft, pages, read)?;
         self.put_sums(&outgoing)?;
         match self.create_with_retries(&outgoing) {
             Ok(()) => {
@@ -127,7 +128,7 @@ impl Database {
         let files = self.load_files(&[(name, size)])?;
         let file = files.into_iter().next().ok_or_else(|| self.history_error("no such file"))?;
         self.prove_content(&file).map_err(|error| match error {
-            PageError::Gone => self.history_error(format!("{key} was removed")),
+            PageError::Gone => self.removed_meanwhile(&key),
             PageError::Other(error) => error,
         })?;
         Ok(file)
@@ -178,7 +179,12 @@ impl Database {
         let parent = loaded.first().and_then(|file| file.mark()).map_or(0, |mark| mark.parent);
         let mark = merged.mark().filter(|_| all_marked).map(|mark| Mark { parent, ..mark });
         let node_id = merged.tip().map_or(0, |tip| tip.header.node_id);
-        self.write_merged(&merged, name, node_id, mark, compacted)
+        let mut ahead = ReadAhead::default();
+        let read = &mut |pgno, page: &mut [u8]| {
+            let found = merged.locate(pgno).map(|location| self.page_at(location, page, &mut ahead));
+            found.unwrap_or_else(|| Err(self.history_error(format!("page {pgno} is missing"))))
+        };
+        self.write_merged(&merged, read, name, node_id, mark, compacted)
     }
 }
 

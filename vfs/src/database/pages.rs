@@ -128,9 +128,17 @@ impl Database {
             return Ok(());
         }
         self.fetch(location, page, ahead).map_err(|error| match error {
-            PageError::Gone => self.history_error(format!("{} was removed", location.file.key)),
+            PageError::Gone => self.removed_meanwhile(&location.file.key),
             PageError::Other(error) => error,
         })
+    }
+
+    /// Compaction met another host's.
+    pub(super) fn removed_meanwhile(&self, key: &str) -> Error {
+        Error::Refused(format!(
+            "{key} was removed while it was read: another host compacts {} too; nothing is lost, try again",
+            self.name()
+        ))
     }
 
     /// Reads a file from end to end and holds it against its checksum, whatever is

@@ -453,6 +453,22 @@ fn compaction_goes_on_after_a_snapshot_replaced_half_a_block() {
     checker::check(&world.bucket.objects(), "x.db");
 }
 
+#[test]
+fn a_host_whose_files_were_trimmed_can_still_write_a_snapshot() {
+    let world = World::new(1);
+    let (a, b) = (world.host("a"), world.host("b"));
+    let db = create(&a);
+    // B has followed every transaction, and keeps few pages.
+    let other = b.open("x.db", &format!("{OPTIONS}&cache_size=4KB")).unwrap();
+    for _ in 0..40 {
+        db.execute_batch("INSERT INTO t VALUES(randomblob(5000))").unwrap();
+        count(&other);
+    }
+    trim(&a, &db);
+    other.execute_batch("SELECT blob_snapshot()").unwrap();
+    checker::check(&world.bucket.objects(), "x.db");
+}
+
 // Opening.
 
 #[test]
