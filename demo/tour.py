@@ -122,7 +122,7 @@ def tour() -> None:
     must(rows == source.execute(best).fetchall(), "the same query on the plain file gives something else")
     say("the plain file gives the same")
 
-    step("Two processes race for the last of a product")
+    step("Two processes race for the same row")
     before = db.execute("SELECT txid FROM blob_versions('main') ORDER BY txid DESC").fetchone()[0]
     stock = db.execute("SELECT stock FROM product WHERE id = 1").fetchone()[0]
     time.sleep(0.05)
@@ -149,7 +149,7 @@ def tour() -> None:
         process = writer(f"INSERT INTO event(at, kind, detail) VALUES('now', 'kill', 'attempt {n}')")
         process.stdout.readline()
         go(process)
-        time.sleep(n * 0.0004)
+        time.sleep(n * 0.002)
         os.kill(process.pid, signal.SIGKILL)
         said = process.stdout.read()
         process.wait()

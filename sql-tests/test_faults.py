@@ -100,57 +100,76 @@ def prepare(store, host) -> None:
 
 
 def rows_on_a_fresh_host(store, host) -> set:
-    other = host(store.uri("f.db"))
+    other = host()
+    try:
+        return rows_seen_by(other, store)
+    finally:
+        other.kill()
+
+
+def rows_seen_by(other, store) -> set:
+    """By a host that has not opened this database before."""
+    other.open(store.uri("f.db"))
     rows = [i for (i,) in other.run("SELECT id FROM t")]
     assert len(rows) == len(set(rows)), f"a row twice: {rows}"
     assert other.run("PRAGMA integrity_check") == [("ok",)]
-    other.kill()
+    other.close()
     return set(rows)
 
 
+class Trials:
+    """The workload again and again, each time on a copy of the same prepared database.
+
+    Without the probe (`single_writer`), whose requests have a test of their own."""
+
+    def __init__(self, store, new_store, gate, host, monkeypatch, tmp_path):
+        self.new_store, self.gate, self.monkeypatch, self.tmp_path = new_store, gate, monkeypatch, tmp_path
+        self.original = store
+        prepare(store, host)
+        self.judge = host()
+
+    def run(self, rule: dict | None, timeout: str) -> tuple:
+        """Gives the journal and how many requests there were."""
+        store = self.new_store("s3gate")
+        bucket = self.gate.data / "bucket"
+        shutil.copytree(bucket / self.original.prefix, bucket / store.prefix)
+        cache = Path(tempfile.mkdtemp(dir=self.tmp_path))
+        self.monkeypatch.setenv("SQLBRIDGE_CACHE_DIR", str(cache))
+        self.gate.reset()
+        self.gate.faults(*([rule] if rule else []))
+        journal = workload(store.uri("f.db", timeout=timeout, single_writer=1))
+        requests = len(self.gate.requests())
+        self.gate.reset()
+        journal.holds(rows_seen_by(self.judge, store))
+        return journal, requests
+
+
+@pytest.fixture
+def trials(store, new_store, faulty, host, monkeypatch, tmp_path):
+    return Trials(store, new_store, faulty, host, monkeypatch, tmp_path)
+
+
 @pytest.mark.stores("s3gate")
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("action", list(ACTIONS))
-def test_every_request_of_a_workload_fails_once(new_store, store, faulty, host, action, monkeypatch, tmp_path):
-    prepare(store, host)
-    faulty.reset()
-    assert workload(store.uri("f.db", timeout="1s")).done == {1, 2, 3}
-    requests = len(faulty.requests())
-    assert requests >= 5
+def test_every_request_of_a_workload_fails_once(trials, action):
+    journal, requests = trials.run(None, "1s")
+    assert journal.done == {1, 2, 3} and requests >= 5
     for nth in range(1, requests + 1):
-        faulty.reset()
-        fresh = new_store("s3gate")
-        prepare(fresh, host)
-        monkeypatch.setenv("SQLBRIDGE_CACHE_DIR", str(tmp_path / f"cache{nth}"))
-        (tmp_path / f"cache{nth}").mkdir()
-        faulty.faults({**rule_for(action), "nth": nth, "times": 1})
-        journal = workload(fresh.uri("f.db", timeout="1s"))
-        faulty.reset()
-        journal.holds(rows_on_a_fresh_host(fresh, host))
+        journal, _ = trials.run({**rule_for(action), "nth": nth, "times": 1}, "1s")
         for what, _, text in journal.errors:
             assert "://" in text or "ltx" in text or "f.db" in text, f"request {nth}, {what}: says not where: {text}"
 
 
 @pytest.mark.stores("s3gate")
-@pytest.mark.timeout(400)
-@pytest.mark.parametrize("action", ["drop_before", "drop_after", "hang_after", "status 503", "status 500", "status_after 500"])
-def test_every_request_from_the_nth_on_fails(new_store, store, faulty, host, action, monkeypatch, tmp_path):
-    prepare(store, host)
-    faulty.reset()
-    workload(store.uri("f.db", timeout="1s"))
-    requests = len(faulty.requests())
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("action", ["drop_before", "drop_after", "hang_after", "status 503", "status_after 500"])
+def test_every_request_from_the_nth_on_fails(trials, action):
+    _, requests = trials.run(None, "1s")
     failed = 0
     for nth in range(1, requests + 1, 2):
-        faulty.reset()
-        fresh = new_store("s3gate")
-        prepare(fresh, host)
-        monkeypatch.setenv("SQLBRIDGE_CACHE_DIR", str(tmp_path / f"cache{nth}"))
-        (tmp_path / f"cache{nth}").mkdir()
-        faulty.faults({**rule_for(action), "nth": nth})
-        journal = workload(fresh.uri("f.db", timeout="700ms"))
-        faulty.reset()
+        journal, _ = trials.run({**rule_for(action), "nth": nth}, "500ms")
         failed += bool(journal.errors)
-        journal.holds(rows_on_a_fresh_host(fresh, host))
     assert failed > 0
 
 

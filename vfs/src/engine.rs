@@ -30,6 +30,9 @@ pub struct Engine {
     open_store: Box<OpenStore>,
     stores: Mutex<HashMap<String, Arc<dyn Store>>>,
     databases: Mutex<HashMap<String, Weak<Database>>>,
+    /// Databases with a COMMIT of unknown outcome. They outlive their connections, so
+    /// that the next one settles it.
+    unsettled: Mutex<Vec<Arc<Database>>>,
     reserved: Mutex<HashMap<ConnectionId, WriterId>>,
     errors: Mutex<HashMap<ConnectionId, (u64, String)>>,
     next_error: AtomicU64,
@@ -81,6 +84,7 @@ impl Engine {
             open_store,
             stores: Mutex::default(),
             databases: Mutex::default(),
+            unsettled: Mutex::default(),
             reserved: Mutex::default(),
             errors: Mutex::default(),
             next_error: AtomicU64::new(0),
@@ -148,6 +152,13 @@ impl Engine {
             databases.insert(key.clone(), Arc::downgrade(&opened));
             opened
         }))
+    }
+
+    /// Keeps a database that has a COMMIT of unknown outcome until it is settled.
+    pub fn keep_unsettled(&self, database: &Arc<Database>) {
+        let mut unsettled = lock(&self.unsettled);
+        unsettled.retain(|kept| kept.unsettled().is_some() && !Arc::ptr_eq(kept, database));
+        unsettled.push(Arc::clone(database));
     }
 
     /// Lets a connection write to one blob database in a transaction (storage rule 4).

@@ -70,6 +70,9 @@ pub struct BlobFile {
     pinned: Option<Arc<Snapshot>>,
     overlay: Overlay,
     phase: Phase,
+    /// What the store has acknowledged; pinned when SQLite has finished the commit, so
+    /// that readers which survive a rollback in between go on with what they began.
+    committed: Option<Arc<Snapshot>>,
     seen: Seen,
     ahead: ReadAhead,
 }
@@ -98,6 +101,7 @@ impl BlobFile {
             pinned: None,
             overlay,
             phase: Phase::Open,
+            committed: None,
             seen: Seen::default(),
             ahead: ReadAhead::default(),
         }
@@ -171,7 +175,7 @@ impl Drop for BlobFile {
         if !self.engine.is_ours() {
             // A child process closes what its parent opened: leak it, its locks may be held.
             std::mem::forget(self.database.take());
-            std::mem::forget((self.pinned.take(), self.fixed.take()));
+            std::mem::forget((self.pinned.take(), self.fixed.take(), self.committed.take()));
             return;
         }
         self.end_write();
@@ -240,6 +244,7 @@ impl BlobFile {
             self.pinned = None;
         }
         self.phase = Phase::Open;
+        self.committed = None;
         self.level = level;
     }
 }
@@ -280,11 +285,11 @@ impl BlobFile {
     /// Reads that are no whole page: the header at open, the probe, a backup's chunks.
     fn read_parts(&mut self, buffer: &mut [u8], offset: u64, page_size: PageSize) -> Result<()> {
         let size = page_size.get();
-        if let (true, Some(kept)) = (self.overlay.is_empty(), self.snapshot()?.page_one()) {
-            if let Some(bytes) = kept.get(offset as usize..offset as usize + buffer.len()) {
-                buffer.copy_from_slice(bytes);
-                return Ok(());
-            }
+        if let (true, Some(kept)) = (self.overlay.is_empty(), self.snapshot()?.page_one())
+            && let Some(bytes) = kept.get(offset as usize..offset as usize + buffer.len())
+        {
+            buffer.copy_from_slice(bytes);
+            return Ok(());
         }
         let mut page = vec![0; size];
         let mut done = 0;
@@ -464,14 +469,16 @@ impl BlobFile {
                     self.seen.snapshot = Some((next.txid, next.identity()));
                 }
                 self.phase = Phase::Acknowledged;
-                self.overlay.clear();
-                self.pinned = Some(next);
+                self.committed = Some(next);
                 Ok(())
             }
             Err(error) => {
                 self.seen.snapshot = None;
                 if !matches!(error, Error::NotSent { .. } | Error::Busy { .. }) {
                     self.phase = Phase::Refused;
+                }
+                if matches!(error, Error::Unknown { .. }) {
+                    self.engine.keep_unsettled(&database);
                 }
                 Err(error)
             }
@@ -521,6 +528,8 @@ impl BlobFile {
         match self.phase {
             Phase::Acknowledged => {
                 self.phase = Phase::Finished;
+                self.overlay.clear();
+                self.pinned = self.committed.take();
                 Ok(())
             }
             Phase::Broken => Err(never_sent()),
@@ -563,10 +572,12 @@ impl BlobFile {
 impl File for BlobFile {
     fn read(&mut self, buffer: &mut [u8], offset: u64) -> std::result::Result<usize, Code> {
         let result = self.read_bytes(buffer, offset);
-        if offset == PROBE.start as u64 && buffer.len() == PROBE.len() && result.is_ok() {
-            if let Ok(snapshot) = self.snapshot() {
-                self.probe(&snapshot, buffer);
-            }
+        let is_probe = offset == PROBE.start as u64 && buffer.len() == PROBE.len();
+        if is_probe
+            && result.is_ok()
+            && let Ok(snapshot) = self.snapshot()
+        {
+            self.probe(&snapshot, buffer);
         }
         self.answer_io(result)
     }

@@ -49,7 +49,7 @@ impl File for Journal {
     }
 
     fn size(&mut self) -> std::result::Result<u64, Code> {
-        Ok(self.content.len())
+        Ok(self.content.size())
     }
 
     fn lock(&mut self, _: Lock) -> std::result::Result<(), Code> {

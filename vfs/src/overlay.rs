@@ -98,7 +98,7 @@ impl Overlay {
     pub fn write(&mut self, pgno: u32, page: &[u8], base: u32) -> Result<()> {
         let slot = match self.slots.get(&pgno) {
             Some(&slot) => slot,
-            None => self.free.pop().unwrap_or((self.content.len() / page.len() as u64) as u32),
+            None => self.free.pop().unwrap_or((self.content.size() / page.len() as u64) as u32),
         };
         self.content.write_at(page, u64::from(slot) * page.len() as u64)?;
         self.slots.insert(pgno, slot);

@@ -34,7 +34,7 @@ impl Spill {
 
     /// Bytes in the buffer.
     #[must_use]
-    pub fn len(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.len
     }
 
@@ -170,7 +170,7 @@ mod tests {
             assert_eq!(spill.read_at(&mut bytes, 0).unwrap(), 6);
             assert_eq!(&bytes[..6], b"\0\0ab\0\0");
             spill.clear();
-            assert_eq!(spill.len(), 0);
+            assert_eq!(spill.size(), 0);
         }
     }
 }

@@ -216,6 +216,9 @@ impl BlobVfs {
             store: database.store().url().to_owned(),
         };
         if !database.exists() {
+            database.refresh(options.max_staleness)?;
+        }
+        if !database.exists() {
             // A dropped database stays dropped, even if the object it came from is still there.
             let wanted = options.point == Point::Head && !flags.contains(OpenFlags::READONLY);
             let importable = match database.head().txid {

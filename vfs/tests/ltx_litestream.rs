@@ -12,7 +12,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use sqlbridge_vfs::ltx::{Encoder, Header, PageSize, decode_each, name};
-use xxhash_rust::xxh3::xxh3_64;
+use sqlbridge_vfs::checksum::checksum;
 
 /// The files of a directory in the order of their transactions.
 fn chain(dir: &Path) -> Vec<Vec<u8>> {
@@ -52,8 +52,8 @@ fn restore(files: &[Vec<u8>]) -> Vec<u8> {
 fn files_that_litestream_wrote() {
     // The hashes are of what `litestream restore` made of the same files.
     for (era, flags, hash) in [
-        ("litestream-0.5.15", 0, 0xb_30c6_5a41_8d4a),
-        ("litestream-0.5.17", 1, 0x94c8_027e_ad53_db1a),
+        ("litestream-0.5.15", 0, 0x0501_3345_5f40_d89c),
+        ("litestream-0.5.17", 1, 0xaaa7_6027_2576_f88b),
     ] {
         let files = chain(
             &Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -71,7 +71,7 @@ fn files_that_litestream_wrote() {
         let database = restore(&files);
         assert!(database.starts_with(b"SQLite format 3\0"));
         assert_eq!(database.len(), 7168);
-        assert_eq!(xxh3_64(&database), hash, "{era}");
+        assert_eq!(checksum(&database), hash, "{era}");
     }
 }
 

@@ -6,7 +6,9 @@
 //! file for transaction base + 1, and is refused only where that file certainly
 //! is another's or was never sent. Everything else is an unknown outcome, kept
 //! and settled by the same conditional PUT before this process begins another
-//! transaction (storage rule 7).
+//! transaction (storage rule 7). An answer that comes after half the retention says
+//! nothing by itself, because the number may have been used, merged and removed
+//! meanwhile: then other files tell (storage rule 6).
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::compact::SNAPSHOT_RETENTION;
 use super::head::Owner;
 use super::outgoing::{Draft, Outgoing};
 use super::{Database, lock};
@@ -23,7 +26,7 @@ use crate::ltx::PageSize;
 use crate::overlay::Overlay;
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
-use crate::store::{Body, ErrorKind, StoreError};
+use crate::store::{Body, ErrorKind, Operation, StoreError};
 use crate::transaction_file::Mark;
 
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -51,26 +54,39 @@ pub struct Shape {
     pub drops: bool,
 }
 
-/// A commit whose outcome is unknown.
+/// A transaction file on its way.
 #[derive(Debug)]
-pub(super) struct Pending {
+struct Attempt {
     outgoing: Outgoing,
     base: Arc<Snapshot>,
     /// Boot time at which `base` was known to be the head.
     proven: Duration,
+    /// Why an earlier request of it may have taken effect, if one may.
+    doubtful: Option<StoreError>,
+}
+
+/// A commit whose outcome is unknown.
+#[derive(Debug)]
+pub(super) struct Pending {
+    attempt: Attempt,
     /// Why it is unknown, and since when (boot time).
     cause: StoreError,
     failed_at: Duration,
 }
 
-/// How a conditional PUT ended.
+/// How sending a transaction file ended.
 #[derive(Debug)]
 enum Outcome {
-    Created,
+    /// It is the transaction after its base.
+    Committed(Arc<Snapshot>),
+    /// Another's is.
     Taken,
     Refused(StoreError),
     NotSent(StoreError),
+    /// It may be; sending it again will tell.
     Unknown(StoreError),
+    /// It may have been, and nothing in the store tells any more.
+    Untold(StoreError),
 }
 
 impl Database {
@@ -110,11 +126,10 @@ impl Database {
         self.check_head(base)?;
         let (outgoing, pages) = self.encode(&self.draft(base, shape), pages, read)?;
         self.prepare_store(base, &outgoing)?;
-        let sent = self.env.boot_time();
-        match self.send(&outgoing, self.options.timeout) {
-            Outcome::Created => {
-                let next = self.created(base, &outgoing, proven)?;
-                self.prove(sent);
+        let mut attempt = Attempt { outgoing, base: Arc::clone(base), proven, doubtful: None };
+        let txid = base.txid + 1;
+        match self.send(&mut attempt, self.options.timeout) {
+            Outcome::Committed(next) => {
                 if let Some(file) = next.tip() {
                     self.keep_pages(file, &pages);
                 }
@@ -123,18 +138,19 @@ impl Database {
             }
             Outcome::Taken => Err(self.lost(base)),
             Outcome::Refused(cause) => Err(Error::Store(cause)),
-            Outcome::NotSent(cause) => Err(Error::NotSent {
-                database: self.name().to_owned(),
-                txid: base.txid + 1,
-                cause,
-            }),
+            Outcome::NotSent(cause) => {
+                Err(Error::NotSent { database: self.name().to_owned(), txid, cause })
+            }
             Outcome::Unknown(cause) => {
                 Stats::count(&self.stats.unknown);
-                let error = self.unknown(base.txid + 1, &cause);
-                let base = Arc::clone(base);
+                let error = self.unknown(txid, &cause);
                 let failed_at = self.env.boot_time();
-                *lock(&self.pending) = Some(Pending { outgoing, base, proven, cause, failed_at });
+                *lock(&self.pending) = Some(Pending { attempt, cause, failed_at });
                 Err(error)
+            }
+            Outcome::Untold(cause) => {
+                Stats::count(&self.stats.unknown);
+                Err(self.unknown(txid, &cause))
             }
         }
     }
@@ -169,9 +185,7 @@ impl Database {
                 self.retention_ms.store(millis, Ordering::Relaxed);
                 Ok(())
             }
-            Err(error) if error.kind == ErrorKind::AlreadyExists => {
-                self.learn_retention(&self.list()?)
-            }
+            Err(error) if error.kind == ErrorKind::AlreadyExists => self.read_retention(),
             Err(error) => Err(error.into()),
         }
     }
@@ -235,28 +249,31 @@ fn pages_to_write(overlay: &Overlay, base_count: u32, page_count: u32) -> Vec<u3
 
 impl Database {
     /// Sends the file until the store has decided, or time is up.
-    fn send(&self, outgoing: &Outgoing, patience: Duration) -> Outcome {
-        let key = self.layout.key(outgoing.name);
-        let deadline = self.env.boot_time() + patience;
+    fn send(&self, attempt: &mut Attempt, patience: Duration) -> Outcome {
+        let key = self.layout.key(attempt.outgoing.name);
+        let timestamp_ms = attempt.outgoing.header.timestamp_ms;
+        let sent = self.env.boot_time();
+        let deadline = sent + patience;
         let mut pause = FIRST_PAUSE;
-        let mut doubtful: Option<StoreError> = None;
         loop {
-            let error = match self.store.create(&key, &outgoing.body, outgoing.header.timestamp_ms) {
-                Ok(()) => return Outcome::Created,
+            let error = match self.store.create(&key, &attempt.outgoing.body, timestamp_ms) {
+                Ok(()) => return self.created(attempt, sent),
                 Err(error) => error,
             };
             match error.kind {
                 ErrorKind::AlreadyExists => match self.owner_of(&key) {
-                    Ok(Owner::Mark(mark)) if mark == outgoing.mark() => return Outcome::Created,
-                    Ok(Owner::Mark(_)) => return Outcome::Taken,
+                    Ok(Owner::Mark(mark)) if mark == attempt.outgoing.mark() => {
+                        return self.created(attempt, sent);
+                    }
+                    Ok(Owner::Mark(_)) => return self.taken(attempt, error),
                     // "Exists" for a key that does not: the store was busy with it. And what
                     // cannot be read may be ours. Try again.
-                    Ok(Owner::Nobody | Owner::Unreadable) => doubtful = Some(error.clone()),
-                    Err(cause) => doubtful = Some(cause),
+                    Ok(Owner::Nobody | Owner::Unreadable) => attempt.doubtful = Some(error.clone()),
+                    Err(cause) => attempt.doubtful = Some(cause),
                 },
-                ErrorKind::Ambiguous => doubtful = Some(error.clone()),
+                ErrorKind::Ambiguous => attempt.doubtful = Some(error.clone()),
                 ErrorKind::Denied | ErrorKind::Rejected | ErrorKind::Full | ErrorKind::NotFound => {
-                    return match doubtful {
+                    return match attempt.doubtful {
                         None => Outcome::Refused(error),
                         Some(_) => Outcome::Unknown(error),
                     };
@@ -264,8 +281,8 @@ impl Database {
                 ErrorKind::Unreachable | ErrorKind::Throttled => {}
             }
             if self.env.boot_time() + pause > deadline {
-                return match doubtful {
-                    Some(cause) => Outcome::Unknown(cause),
+                return match &attempt.doubtful {
+                    Some(cause) => Outcome::Unknown(cause.clone()),
                     None => Outcome::NotSent(error),
                 };
             }
@@ -282,43 +299,87 @@ impl Database {
     }
 
     /// The store has our file: the transaction is committed, unless its number had
-    /// been used, compacted and removed since `base` was known to be the head, at boot
-    /// time `proven` (storage rule 6). Then our file is a stray, and is removed.
-    fn created(
-        &self,
-        base: &Arc<Snapshot>,
-        outgoing: &Outgoing,
-        proven: Duration,
-    ) -> Result<Arc<Snapshot>> {
-        if self.is_stray(base, outgoing, proven)? {
-            self.store.delete(&[self.layout.key(outgoing.name)])?;
-            return Err(self.lost(base));
+    /// been used, merged and removed since `base` was known to be the head (storage
+    /// rule 6). Then our file is a stray, and is removed.
+    fn created(&self, attempt: &Attempt, sent: Duration) -> Outcome {
+        let Attempt { outgoing, base, .. } = attempt;
+        if self.is_too_old(attempt.proven) {
+            match self.is_in_history(attempt) {
+                Ok(Some(true)) => {}
+                Ok(Some(false)) => {
+                    // Where this fails, the files above still stand for its number.
+                    let _ = self.store.delete(&[self.layout.key(outgoing.name)]);
+                    return match &attempt.doubtful {
+                        None => Outcome::Taken,
+                        Some(cause) => Outcome::Untold(cause.clone()),
+                    };
+                }
+                Ok(None) => return Outcome::Untold(self.too_late(attempt)),
+                Err(cause) => return Outcome::Unknown(cause),
+            }
         }
-        let next = Arc::new(base.apply(&self.written_file(outgoing)?));
+        let Ok(file) = self.written_file(outgoing) else {
+            return Outcome::Unknown(self.too_late(attempt));
+        };
+        let next = Arc::new(base.apply(&file));
         self.advance(&next);
-        Ok(next)
+        self.prove(sent);
+        Outcome::Committed(next)
     }
 
-    fn is_stray(&self, base: &Snapshot, outgoing: &Outgoing, proven: Duration) -> Result<bool> {
-        let txid = outgoing.name.max;
-        let own = outgoing.mark().map_or(0, |mark| mark.own);
-        let head = self.head();
-        if head.txid > txid {
-            // Others went on: from our transaction, or from another with its number?
-            return Ok(match self.owner_of(&self.layout.commit_key(txid + 1))? {
-                Owner::Mark(Some(next)) => next.parent != own,
-                _ => true,
-            });
+    /// Another's file has our number. If much time has passed, ours may have had it
+    /// before, and been merged and removed.
+    fn taken(&self, attempt: &Attempt, error: StoreError) -> Outcome {
+        match &attempt.doubtful {
+            Some(_) if self.is_too_old(attempt.proven) => Outcome::Untold(error),
+            _ => Outcome::Taken,
         }
-        if head.txid == txid {
-            return Ok(head.identity() != own);
-        }
-        debug_assert_eq!(head.txid, base.txid, "the head never moves back");
-        if !self.is_too_old(proven) {
-            return Ok(false);
+    }
+
+    /// Whether our file, which is in the store, is part of the history; none where that
+    /// cannot be told. The next transaction says what it was built on; where that is
+    /// gone, a file above that holds our number must have been made after ours.
+    fn is_in_history(
+        &self,
+        attempt: &Attempt,
+    ) -> std::result::Result<Option<bool>, StoreError> {
+        let Attempt { outgoing, .. } = attempt;
+        let name = outgoing.name;
+        let next = self.owner_of(&self.layout.commit_key(name.max + 1))?;
+        if let (Owner::Mark(Some(next)), Some(ours)) = (next, outgoing.mark()) {
+            return Ok(Some(next.parent == ours.own));
         }
         let files = self.list()?;
-        Ok(files.names().iter().any(|file| file.level > 0 && file.max >= txid))
+        let above: Vec<i64> = files
+            .files
+            .iter()
+            .filter(|(file, _)| file.level > 0 && file.max >= name.max)
+            .map(|(_, listed)| listed.modified_ms)
+            .collect();
+        if above.is_empty() {
+            return Ok(Some(true));
+        }
+        let Some(ours) = files.files.get(&name).map(|listed| listed.modified_ms) else {
+            return Ok(None);
+        };
+        let age = self.env.boot_time().saturating_sub(attempt.proven);
+        Ok(if above.iter().any(|modified| *modified < ours) {
+            Some(false)
+        } else if above.iter().all(|modified| *modified > ours) && age < SNAPSHOT_RETENTION {
+            Some(true)
+        } else {
+            None
+        })
+    }
+
+    fn too_late(&self, attempt: &Attempt) -> StoreError {
+        StoreError {
+            kind: ErrorKind::Ambiguous,
+            operation: Operation::Create,
+            store: self.store.url().to_owned(),
+            key: self.layout.key(attempt.outgoing.name),
+            detail: "the answer came so late that the history had moved past it".to_owned(),
+        }
     }
 }
 
@@ -326,8 +387,8 @@ impl Database {
 
 impl Database {
     /// Settles a commit of this process whose outcome is unknown, by sending it again
-    /// for as long as `patience` (at least once): either it is in the store afterwards,
-    /// or another transaction has its number.
+    /// for as long as `patience`: either it is in the store afterwards, or another
+    /// transaction has its number.
     ///
     /// # Errors
     /// [`Error::Unknown`] as long as the store gives no answer.
@@ -335,57 +396,39 @@ impl Database {
         let called = self.env.boot_time();
         let mut pending = lock(&self.pending);
         let Some(commit) = pending.as_mut() else { return Ok(()) };
+        let txid = commit.attempt.outgoing.name.max;
         if commit.failed_at > called {
             // Another thread has just tried, while this one waited.
-            return Err(self.unknown(commit.outgoing.name.max, &commit.cause));
+            return Err(self.unknown(txid, &commit.cause));
         }
-        match self.settled(commit, patience) {
-            Ok(committed) => {
-                crate::log::warn(&format!(
-                    "transaction {} of {} was {}",
-                    commit.outgoing.name.max,
-                    self.name(),
-                    if committed { "committed after all" } else { "not committed" }
-                ));
-                *pending = None;
-                Ok(())
-            }
-            Err(cause) => {
+        let outcome = match self.settled(&mut commit.attempt, patience) {
+            Outcome::Committed(_) => "committed after all",
+            Outcome::Taken => "not committed",
+            Outcome::Untold(_) => "committed or not: that cannot be told any more, read the data",
+            Outcome::Refused(cause) | Outcome::NotSent(cause) | Outcome::Unknown(cause) => {
                 commit.failed_at = self.env.boot_time();
                 commit.cause = cause;
-                Err(self.unknown(commit.outgoing.name.max, &commit.cause))
-            }
-        }
-    }
-
-    /// Whether a pending commit is in the store for good.
-    fn settled(
-        &self,
-        commit: &Pending,
-        patience: Duration,
-    ) -> std::result::Result<bool, StoreError> {
-        let head = self.head();
-        let outcome = if head.txid == commit.base.txid {
-            self.send(&commit.outgoing, patience)
-        } else {
-            // The history has gone on: its number is decided, sending it could only harm.
-            match self.owner_of(&self.layout.key(commit.outgoing.name))? {
-                Owner::Mark(mark) if mark == commit.outgoing.mark() => Outcome::Created,
-                _ => Outcome::Taken,
+                return Err(self.unknown(txid, &commit.cause));
             }
         };
-        match outcome {
-            Outcome::Created => {
-                match self.created(&commit.base, &commit.outgoing, commit.proven) {
-                    Ok(_) => Ok(true),
-                    Err(Error::Store(cause)) => Err(cause),
-                    Err(_) => Ok(false),
-                }
+        crate::log::warn(&format!("transaction {txid} of {} was {outcome}", self.name()));
+        *pending = None;
+        Ok(())
+    }
+
+    /// What became of a pending commit.
+    fn settled(&self, attempt: &mut Attempt, patience: Duration) -> Outcome {
+        if self.head().txid == attempt.base.txid {
+            return self.send(attempt, patience);
+        }
+        // The history has gone on: its number is decided, sending it could only harm.
+        match self.owner_of(&self.layout.key(attempt.outgoing.name)) {
+            Ok(Owner::Mark(mark)) if mark == attempt.outgoing.mark() => {
+                self.created(attempt, attempt.proven)
             }
-            Outcome::Taken => Ok(false),
-            Outcome::Refused(cause) | Outcome::NotSent(cause) | Outcome::Unknown(cause) => {
-                Err(cause)
-            }
+            Ok(Owner::Mark(_)) => self.taken(attempt, self.too_late(attempt)),
+            Ok(Owner::Nobody | Owner::Unreadable) => Outcome::Untold(self.too_late(attempt)),
+            Err(cause) => Outcome::Unknown(cause),
         }
     }
 
@@ -393,7 +436,7 @@ impl Database {
     #[must_use]
     pub fn unsettled(&self) -> Option<String> {
         lock(&self.pending).as_ref().map(|commit| {
-            format!("transaction {}: {}", commit.outgoing.name.max, commit.cause)
+            format!("transaction {}: {}", commit.attempt.outgoing.name.max, commit.cause)
         })
     }
 }

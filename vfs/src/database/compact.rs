@@ -29,7 +29,7 @@ use crate::transaction_file::{Mark, TransactionFile};
 /// Transactions in one file of levels 1, 2 and 3.
 const BLOCKS: [(u8, u64); 3] = [(1, 16), (2, 256), (3, 4096)];
 /// Snapshots, and what only they need, stay so long; the newest for ever.
-const SNAPSHOT_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
+pub(super) const SNAPSHOT_RETENTION: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What compaction did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -184,25 +184,33 @@ impl Database {
 
 /// The runs of lower files that make up whole blocks of `level` and are not merged yet.
 /// A block ends at a multiple of `block`; the first may begin later, where another
-/// tool's files of the level end.
+/// tool's files of the level end. A block that lacks files, because a snapshot stands
+/// for them, is left as it is: cuts do not depend on what was removed when.
 fn blocks_to_merge(files: &Files, level: u8, block: u64) -> Vec<Vec<FileName>> {
     let names = files.names();
-    let mut start = names.iter().filter(|f| f.level == level).map(|f| f.max).max().unwrap_or(0) + 1;
+    let merged = names.iter().filter(|f| (level..SNAPSHOT_LEVEL).contains(&f.level));
+    let mut start = merged.map(|f| f.max).max().unwrap_or(0) + 1;
     let mut inputs: Vec<FileName> =
         names.iter().filter(|f| f.level == level - 1).copied().collect();
     inputs.sort();
     let mut blocks = Vec::new();
     loop {
         let end = start.next_multiple_of(block);
-        let run: Vec<FileName> =
-            inputs.iter().filter(|f| f.min >= start && f.max <= end).copied().collect();
-        let begins = run.first().is_some_and(|file| file.min == start);
-        let ends = run.last().is_some_and(|file| file.max == end);
-        let whole = run.windows(2).all(|pair| pair[0].max + 1 == pair[1].min);
-        if !(begins && ends && whole) {
-            return blocks;
+        let rest = &inputs[inputs.partition_point(|f| f.min < start)..];
+        let Some(next) = rest.first() else { return blocks };
+        if next.min > end {
+            start = (next.min - 1) / block * block + 1;
+            continue;
         }
-        blocks.push(run);
+        let run: Vec<FileName> = rest.iter().take_while(|f| f.max <= end).copied().collect();
+        let whole = next.min == start && run.windows(2).all(|pair| pair[0].max + 1 == pair[1].min);
+        let ends = run.last().is_some_and(|file| file.max == end);
+        if whole && !ends && run.len() == rest.len() {
+            return blocks; // It is still growing.
+        }
+        if whole && ends {
+            blocks.push(run);
+        }
         start = end + 1;
     }
 }
@@ -263,48 +271,70 @@ impl Database {
     /// Ends the database: its newest transaction becomes an empty database, and
     /// everything before it is removed. What is left makes a stale writer that comes
     /// back lose its race: the empty image, and, for as long as the retention, the
-    /// emptied level-0 files. Compaction removes those later.
+    /// emptied level-0 files. Compaction removes those later. One that was cut short can
+    /// be repeated.
     ///
     /// # Errors
-    /// The store is out of reach; another writer was first.
+    /// The store is out of reach; another writer was first; there is nothing to drop.
     pub fn drop_database(&self) -> Result<u64> {
         self.begin_read(Duration::ZERO, false)?;
-        let base = self.head();
-        let Some(page_size) = base.page_size().filter(|_| !is_dropped(&base)) else {
-            let store = self.store.url().to_owned();
-            return Err(Error::NoDatabase { database: self.name().to_owned(), store });
-        };
+        let head = self.head();
+        let ended_before = is_dropped(&head);
+        let dropped = if ended_before { head } else { self.commit_end(&head)? };
+        self.write_snapshot()?;
+        let removed = self.clear_away(&dropped)?;
+        if ended_before && removed == 0 {
+            return Err(self.no_database());
+        }
+        Ok(removed)
+    }
+
+    fn no_database(&self) -> Error {
+        let store = self.store.url().to_owned();
+        Error::NoDatabase { database: self.name().to_owned(), store }
+    }
+
+    /// Commits the transaction that ends the database.
+    fn commit_end(&self, base: &Arc<Snapshot>) -> Result<Arc<Snapshot>> {
+        let page_size = base.page_size().ok_or_else(|| self.no_database())?;
         let mut page = vec![0; page_size.get()];
-        self.read_page(&mut Arc::clone(&base), 1, &mut page, &mut ReadAhead::default())?;
+        self.read_page(&mut Arc::clone(base), 1, &mut page, &mut ReadAhead::default())?;
         let mut overlay = Overlay::new(&self.options.cache_dir);
         overlay.set_page_size(page_size);
         overlay.truncate(0, base.page_count);
         overlay.write(1, &empty_database(&page), base.page_count)?;
         let shape = Shape { page_size, page_count: 1, drops: true };
-        let transaction = Transaction { base: &base, overlay: &overlay, shape };
-        let dropped = self.commit(&transaction)?;
-        self.write_snapshot()?;
+        self.commit(&Transaction { base, overlay: &overlay, shape })
+    }
+
+    /// Removes or empties what came before the transaction that ended the database, and
+    /// nothing that came after it: somebody may have begun anew meanwhile.
+    fn clear_away(&self, dropped: &Snapshot) -> Result<u64> {
         let mark = self.layout.dropped_key(dropped.txid);
         self.store.put(&mark, &Body::Memory(Bytes::new()))?;
         let files = self.list()?;
-        let mut keys = files.others.clone();
-        keys.retain(|key| *key != self.layout.retention_key() && *key != mark);
+        let mut keys = Vec::new();
+        if files.newest() == dropped.txid {
+            let kept = [self.layout.retention_key(), mark];
+            keys.extend(files.others.iter().filter(|key| !kept.contains(key)).cloned());
+        }
         let mut emptied = 0;
         for name in files.names().into_iter().filter(|name| name.max < dropped.txid) {
             if name.level == 0 && !files.is_older(name, self.retention()) {
-                self.empty_file(name)?;
-                emptied += 1;
+                emptied += u64::from(self.empty_file(name, files.size(name))?);
             } else {
                 keys.push(self.layout.key(name));
             }
         }
-        self.store.delete(&keys)?;
+        if !keys.is_empty() {
+            self.store.delete(&keys)?;
+        }
         Ok(keys.len() as u64 + emptied)
     }
 
     /// Replaces a level-0 file by one of the same name without pages, which keeps the
-    /// number taken.
-    fn empty_file(&self, name: FileName) -> Result<()> {
+    /// number taken; false where that was done before.
+    fn empty_file(&self, name: FileName, size: u64) -> Result<bool> {
         let key = self.layout.key(name);
         let fetched = self.store.get(&key, Part::Range(0..ltx::HEADER_SIZE as u64))?;
         let header = ltx::Header::decode(&fetched.bytes)
@@ -323,7 +353,11 @@ impl Database {
             page.fill(0);
             Ok(())
         })?;
-        Ok(self.store.put(&key, &outgoing.body)?)
+        if outgoing.summary.size == size {
+            return Ok(false);
+        }
+        self.store.put(&key, &outgoing.body)?;
+        Ok(true)
     }
 }
 

@@ -63,10 +63,10 @@ impl Database {
         if proven > called || self.proof_age(called) < max_age {
             return Ok(());
         }
-        if let Some(Failure { began, error }) = &asked.failure {
-            if *began > called {
-                return Err(error.clone());
-            }
+        if let Some(Failure { began, error }) = &asked.failure
+            && *began > called
+        {
+            return Err(error.clone());
         }
         let began = self.env.boot_time();
         let result = self.ask(began);
@@ -102,11 +102,11 @@ impl Database {
     }
 
     fn ask(&self, began: Duration) -> Result<()> {
-        let too_old = self.is_too_old(self.proven_at());
-        let steps = self.follow_chain()?;
-        if too_old || steps == LONGEST_CHAIN {
+        if self.is_too_old(self.proven_at()) {
             self.follow_listing()?;
-            self.follow_chain()?;
+        }
+        while self.follow_chain()? == LONGEST_CHAIN {
+            self.follow_listing()?;
         }
         self.prove(began);
         Ok(())
@@ -128,6 +128,10 @@ impl Database {
             steps += 1;
         }
         if steps > 0 {
+            if self.head().txid == 0 {
+                // Made since this process looked: so was the record of its retention.
+                self.read_retention()?;
+            }
             self.advance(&head);
         }
         Ok(steps)
@@ -195,6 +199,9 @@ impl Database {
         if !same_database(&head, &loaded) {
             return Err(self.diverge("it was created anew".to_owned()));
         }
+        if loaded.txid == head.txid && !same_transaction(&head, &loaded) {
+            return Err(self.diverge(format!("transaction {} is another", head.txid)));
+        }
         self.advance(&Arc::new(loaded));
         Ok(())
     }
@@ -234,7 +241,7 @@ impl Database {
             Err(error @ (Error::Refused(_) | Error::History { .. })) => return Err(expired(error)),
             Err(error) => return Err(error),
         };
-        if again.mark().map(|mark| mark.own) != snapshot.mark().map(|mark| mark.own) {
+        if !same_transaction(&again, snapshot) {
             return Err(self.diverge(format!("transaction {} is another", snapshot.txid)));
         }
         let again = Arc::new(again);
@@ -261,6 +268,11 @@ pub(super) enum Owner {
 /// A file that the listing showed was gone when it was read: compaction came between.
 fn is_missing(loaded: &Result<Snapshot>) -> bool {
     matches!(loaded, Err(Error::Store(error)) if error.kind == ErrorKind::NotFound)
+}
+
+/// Whether two snapshots with one number are the same; Litestream's files do not tell.
+fn same_transaction(one: &Snapshot, other: &Snapshot) -> bool {
+    one.mark().zip(other.mark()).is_none_or(|(one, other)| one.own == other.own)
 }
 
 /// Every file of ours carries the database's identity, drawn at its first transaction.

@@ -1,6 +1,7 @@
 //! The past: which points can be opened, and opening them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Database, load::Files};
 use crate::error::{Error, Result};
@@ -55,6 +56,12 @@ impl Database {
     /// no files end there.
     pub fn snapshot_at(&self, point: Point) -> Result<Arc<Snapshot>> {
         let head = self.head();
+        // What lies beyond all that this process has heard of.
+        let head = match point {
+            Point::Time(ms) if ms >= head.timestamp_ms => self.refreshed_head()?,
+            Point::Txid(txid) if txid > head.txid => self.refreshed_head()?,
+            _ => head,
+        };
         let txid = match point {
             Point::Head => return Ok(head),
             Point::Txid(txid) => txid,
@@ -72,6 +79,11 @@ impl Database {
             )));
         }
         Ok(Arc::new(self.load(&self.list()?, Some(txid))?))
+    }
+
+    fn refreshed_head(&self) -> Result<Arc<Snapshot>> {
+        self.refresh(Duration::ZERO)?;
+        Ok(self.head())
     }
 
     /// The newest transaction that can be opened and whose time is not later than

@@ -66,7 +66,7 @@ impl Files {
 
 impl Database {
     /// Lists the database's files.
-    pub(super) fn list(&self) -> Result<Files> {
+    pub(super) fn list(&self) -> std::result::Result<Files, StoreError> {
         let listing = self.store.list(&self.layout.root())?;
         let mut files = Files { now_ms: listing.now_ms, ..Files::default() };
         for object in listing.objects {
@@ -122,13 +122,13 @@ impl Database {
         // A file that begins right after `before` names what it was built on; one
         // that overlaps, or that Litestream wrote, says nothing about it.
         let follows = file.name.min == before.txid + 1;
-        if let (true, Some(last), Some(mark)) = (follows, before.mark(), file.mark()) {
-            if mark.parent != last.own {
-                return Err(damaged(
-                    "it was committed on top of another history than that of the files before it"
-                        .to_owned(),
-                ));
-            }
+        if let (true, Some(last), Some(mark)) = (follows, before.mark(), file.mark())
+            && mark.parent != last.own
+        {
+            return Err(damaged(
+                "it was committed on top of another history than that of the files before it"
+                    .to_owned(),
+            ));
         }
         Ok(())
     }
@@ -249,16 +249,17 @@ impl Database {
             return Err(Error::Damaged { key, detail });
         }
         let mut files = lock(&self.files);
-        if let Some(file) = files.get(&checksum).and_then(Weak::upgrade) {
-            if file.key == key && file.header == header && *file.index() == index[..] {
-                return Ok(file);
-            }
+        if let Some(file) = files.get(&(checksum, name)).and_then(Weak::upgrade)
+            && file.header == header
+            && *file.index() == index[..]
+        {
+            return Ok(file);
         }
         let file = Arc::new(TransactionFile::new(key, name, size, header, checksum, index));
         if files.len() > 1024 {
             files.retain(|_, file| file.strong_count() > 0);
         }
-        files.insert(checksum, Arc::downgrade(&file));
+        files.insert((checksum, name), Arc::downgrade(&file));
         drop(files);
         self.cache(file.header.page_size).adopt(&file);
         Ok(file)
@@ -295,11 +296,20 @@ impl Database {
 
     /// Reads the recorded retention, if the listing shows one.
     pub(super) fn learn_retention(&self, files: &Files) -> Result<()> {
-        let key = self.layout.retention_key();
-        if !files.others.contains(&key) {
+        if !files.others.contains(&self.layout.retention_key()) {
             return Ok(());
         }
-        let fetched = self.store.get(&key, Part::Whole)?;
+        self.read_retention()
+    }
+
+    /// Reads the recorded retention, if there is one.
+    pub(super) fn read_retention(&self) -> Result<()> {
+        let key = self.layout.retention_key();
+        let fetched = match self.store.get(&key, Part::Whole) {
+            Ok(fetched) => fetched,
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         let text = String::from_utf8_lossy(&fetched.bytes);
         let millis = text.trim().strip_prefix("level0_ms=").and_then(|digits| digits.parse().ok());
         match millis {

@@ -28,7 +28,7 @@ use arc_swap::ArcSwap;
 use crate::cache::Cache;
 use crate::env::Environment;
 use crate::error::{Error, Result};
-use crate::layout::Layout;
+use crate::layout::{FileName, Layout};
 use crate::ltx::PageSize;
 use crate::options::Options;
 use crate::snapshot::Snapshot;
@@ -68,8 +68,9 @@ pub struct Database {
     pending: Mutex<Option<Pending>>,
     diverged: Mutex<Option<Error>>,
     retention_ms: AtomicU64,
-    /// Loaded files by checksum, so that snapshots made apart share what is known of them.
-    files: Mutex<HashMap<u64, Weak<TransactionFile>>>,
+    /// Loaded files by checksum and name (a snapshot of the first transaction has its
+    /// bytes), so that snapshots made apart share what is known of them.
+    files: Mutex<HashMap<(u64, FileName), Weak<TransactionFile>>>,
 }
 
 /// The last time the store was asked in vain.

@@ -88,16 +88,16 @@ impl Database {
             }
             encoder.page(pgno, &page, &mut buffer).map_err(failed)?;
             if buffer.len() >= DRAIN {
-                sink.write_at(&buffer, sink.len())?;
+                sink.write_at(&buffer, sink.size())?;
                 buffer.clear();
             }
         }
         let summary = encoder.finish(&mut buffer).map_err(failed)?;
-        let body = if sink.len() == 0 {
+        let body = if sink.size() == 0 {
             Body::Memory(Bytes::from(buffer))
         } else {
-            sink.write_at(&buffer, sink.len())?;
-            Body::File { len: sink.len(), file: Arc::new(sink.into_file()?) }
+            sink.write_at(&buffer, sink.size())?;
+            Body::File { len: sink.size(), file: Arc::new(sink.into_file()?) }
         };
         let limit = self.store.max_object_size();
         if summary.size > limit {

@@ -43,7 +43,7 @@ impl ReadAhead {
 
 /// Why a page could not be read.
 #[derive(Debug)]
-pub enum PageError {
+pub(super) enum PageError {
     /// Its file is no longer in the store.
     Gone,
     /// Anything else.
@@ -162,15 +162,16 @@ impl Database {
         ahead: &mut ReadAhead,
     ) -> std::result::Result<(), PageError> {
         let file = &location.file;
-        if file.hash(location.position).is_none() {
+        let pgno = file.index()[location.position as usize].pgno;
+        let frames = frames(file, location.position, ahead.window(pgno));
+        // A cache from an earlier process knows the hashes of the pages that it has only.
+        if frames.clone().any(|position| file.hash(position).is_none()) {
             self.learn_hashes(file)?;
             let cache = self.cache(file.header.page_size);
             if cache.read(file, location.position, page) {
                 return Ok(());
             }
         }
-        let pgno = file.index()[location.position as usize].pgno;
-        let frames = frames(file, location.position, ahead.window(pgno));
         let first = file.index()[frames.start as usize];
         let last = file.index()[frames.end as usize - 1];
         let range = first.offset..last.offset + u64::from(last.size);

@@ -189,9 +189,9 @@ impl Database {
     pub fn plain_object(&self, store: &dyn Store, key: &str) -> Result<PlainFile> {
         let mut copy = Spill::new(&self.options.cache_dir, 0);
         loop {
-            let part = store.get(key, Part::Range(copy.len()..copy.len() + PART))?;
+            let part = store.get(key, Part::Range(copy.size()..copy.size() + PART))?;
             copy.write_at(&part.bytes, part.offset)?;
-            if copy.len() >= part.object_size {
+            if copy.size() >= part.object_size {
                 break;
             }
         }
@@ -223,7 +223,7 @@ impl Database {
     pub fn export_body(&self, snapshot: &Arc<Snapshot>) -> Result<(Body, u32)> {
         let mut image = Spill::new(&self.options.cache_dir, 0);
         let pages = self.each_page(snapshot, &mut |offset, page| image.write_at(page, offset))?;
-        let len = image.len();
+        let len = image.size();
         Ok((Body::File { file: Arc::new(image.into_file()?), len }, pages))
     }
 

@@ -300,10 +300,11 @@ fn a_snapshot_of_the_first_transaction_is_not_taken_for_it() {
     )
     .unwrap();
     let b = world.host("b");
-    let read = b.open("x.db", OPTIONS).unwrap();
+    let database = b.database("x.db", OPTIONS).unwrap();
     // Both files have the same bytes, and so the same checksum.
     db.execute_batch("SELECT blob_snapshot()").unwrap();
-    b.database("x.db", OPTIONS).unwrap().versions().unwrap();
+    assert_eq!(database.versions().unwrap().len(), 2);
+    let read = b.open("x.db", OPTIONS).unwrap();
     assert_eq!(int(&read, "SELECT sum(length(x)) FROM t").unwrap(), 50 * 4000);
 }
 
@@ -343,7 +344,8 @@ fn a_history_of_the_same_length_but_another_content_is_seen() {
     insert(&c.open("x.db", OPTIONS).unwrap(), 2);
     b.sleep(RETENTION);
     let result = stale.execute_batch("INSERT INTO t VALUES(9)");
-    assert_eq!(code(&result) & 0xFF, 8, "read-only: {}", host::sentence(&b));
+    assert_ne!(code(&result), 0);
+    assert!(host::sentence(&b).contains("was replaced in the store"), "{}", host::sentence(&b));
     checker::check(&world.bucket.objects(), "x.db");
 }
 
@@ -402,15 +404,16 @@ fn a_drop_that_was_cut_short_can_be_repeated() {
     let db = create(&a);
     insert(&db, 3);
     drop(db);
-    world.strike_next(Operation::Delete, 1, Strike::Fault(Fault::Before(500)));
+    world.strike_next(Operation::Put, 1, Strike::Fault(Fault::Before(500)));
     assert!(a.database("x.db", OPTIONS).unwrap().drop_database().is_err());
     world.heal();
     let database = a.database("x.db", OPTIONS).unwrap();
     database.drop_database().unwrap();
     world.sleep(RETENTION * 2);
     database.drop_database().unwrap();
+    // The empty image twice, the retention, and the word for listings.
     let left: Vec<String> = world.bucket.objects().into_keys().collect();
-    assert_eq!(left.len(), 3, "{left:?}");
+    assert_eq!(left.len(), 4, "{left:?}");
     assert!(database.drop_database().is_err(), "there is nothing to drop");
 }
 

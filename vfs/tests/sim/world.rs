@@ -235,6 +235,7 @@ impl Environment for SimEnv {
 struct SimStore {
     inner: Arc<memory::Host>,
     env: Arc<SimEnv>,
+    limit: Arc<AtomicU64>,
 }
 
 impl SimStore {
@@ -254,7 +255,7 @@ impl Store for SimStore {
         self.inner.key_style()
     }
     fn max_object_size(&self) -> u64 {
-        self.inner.max_object_size()
+        self.limit.load(Ordering::Relaxed)
     }
     fn get(&self, key: &str, range: Part) -> Result<Fetched, StoreError> {
         self.turn().get(key, range)
@@ -302,6 +303,8 @@ pub struct World {
     faults: Arc<Mutex<Faults>>,
     hosts: Arc<Mutex<Vec<(String, Arc<SimEnv>)>>>,
     dead: Arc<Mutex<HashSet<String>>>,
+    /// Bytes that one object can have.
+    limit: Arc<AtomicU64>,
     seed: u64,
     pub dir: Arc<Directory>,
 }
@@ -363,6 +366,7 @@ impl World {
             faults: Arc::new(Mutex::new(Box::new(|_| Strike::Nothing))),
             hosts: Arc::default(),
             dead: Arc::default(),
+            limit: Arc::new(AtomicU64::new(u64::MAX)),
             seed,
             dir: Arc::new(Directory::new()),
         };
@@ -395,7 +399,8 @@ impl World {
         hosts.push((name.to_owned(), Arc::clone(&env)));
         drop(hosts);
         let store = self.bucket.host(name, Arc::clone(&env) as Arc<dyn Environment>);
-        let handle = Arc::new(SimStore { inner: Arc::clone(&store), env: Arc::clone(&env) });
+        let limit = Arc::clone(&self.limit);
+        let handle = Arc::new(SimStore { inner: Arc::clone(&store), env: Arc::clone(&env), limit });
         let engine = Engine::new(
             Arc::clone(&env) as Arc<dyn Environment>,
             Box::new(move |_, _| Ok(Arc::clone(&handle) as Arc<dyn Store>)),
@@ -456,6 +461,11 @@ impl World {
     /// No more faults; the dead stay dead.
     pub fn heal(&self) {
         self.on_request(|_| Strike::Nothing);
+    }
+
+    /// How large an object can be.
+    pub fn set_limit(&self, bytes: u64) {
+        self.limit.store(bytes, Ordering::Relaxed);
     }
 
     /// Lets time pass.
@@ -519,6 +529,11 @@ impl Machine {
     /// Makes this host's engine the one that opens files on this thread.
     pub fn enter(&self) {
         ENGINE.set(Some(Arc::clone(&self.engine)));
+    }
+
+    /// A file on its disk.
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        self.world.dir.path().join(name)
     }
 
     /// Whether it was killed.
