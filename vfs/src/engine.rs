@@ -223,6 +223,7 @@ impl Engine {
 /// Opens a store in the real world.
 fn open_store(target: &Target, env: Arc<dyn Environment>) -> Result<Arc<dyn Store>> {
     let options = store::Options::new(target.store_parameters(), |name| std::env::var(name).ok())
+        .with_foreign(&crate::options::NAMES)
         .with_state_dir(target.options_lookup("cache_dir").map_or_else(
             || crate::options::default_cache_dir().join("stores"),
             |directory| PathBuf::from(directory).join("stores"),

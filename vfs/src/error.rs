@@ -50,7 +50,7 @@ pub enum Error {
         database: String,
     },
     /// An object's content is not what was written.
-    #[error("object {key} is damaged: {detail}. Nothing of it was used; restore the object from a copy or open an earlier transaction with txid=")]
+    #[error("object {key} is damaged: {detail}. Nothing of it was used; restore the object from a copy")]
     Damaged {
         /// The object.
         key: String,

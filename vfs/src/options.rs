@@ -33,6 +33,17 @@ pub const OPTIONS: &[OptionDoc] = &[
     doc("retention", "", "24h", "how long files stay after they were compacted; recorded when the database is created (at least 5s)"),
 ];
 
+/// The names of [`OPTIONS`], to suggest where one is misspelt.
+pub const NAMES: [&str; OPTIONS.len()] = {
+    let mut names = [""; OPTIONS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = OPTIONS[at].name;
+        at += 1;
+    }
+    names
+};
+
 const fn doc(
     name: &'static str,
     env: &'static str,

@@ -23,7 +23,8 @@ pub const URLS_NAME: &str = "sqlbridge-urls";
 
 const SCHEMES: [&str; 6] = ["s3://", "az://", "abs://", "azure://", "gs://", "blob:"];
 /// URI parameters that SQLite itself reads.
-const SQLITES_OWN: [&str; 6] = ["vfs", "mode", "cache", "psow", "modeof", "immutable"];
+const SQLITES_OWN: [&str; 7] =
+    ["vfs", "mode", "cache", "psow", "modeof", "immutable", "nolock"];
 
 // Targets.
 

@@ -164,7 +164,7 @@ impl Database {
             page_count: shape.page_count,
             timestamp_ms: self.env.wall_ms().max(base.timestamp_ms),
             node_id: base.tip().map_or_else(|| self.env.random(), |tip| tip.header.node_id),
-            mark: Some(Mark { own, parent: base.identity(), dropped: shape.drops }),
+            mark: Some(Mark { own, parent: base.identity(), dropped: shape.drops, emptied: false }),
         }
     }
 

@@ -351,7 +351,7 @@ impl Database {
             page_count: 1,
             timestamp_ms: header.timestamp_ms,
             node_id: header.node_id,
-            mark: Mark::decode(&header.reserved),
+            mark: Mark::decode(&header.reserved).map(|mark| Mark { emptied: true, ..mark }),
         };
         // The first transaction must hold its page, or it would be no image.
         let pages = if name.min == 1 { vec![1] } else { Vec::new() };

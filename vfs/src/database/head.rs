@@ -96,9 +96,13 @@ impl Database {
         self.proven_at.fetch_max(request_sent.as_micros() as u64, Ordering::AcqRel);
     }
 
-    /// True where knowledge gained at `since` is too old to trust a missing N+1.
+    /// True where knowledge gained at `since` is too old to trust a missing N+1. On top of
+    /// a transaction of Litestream's it always is: Litestream removes files by rules of
+    /// its own, some minutes after it merged them.
     pub(super) fn is_too_old(&self, since: Duration) -> bool {
-        self.env.boot_time().saturating_sub(since) > self.retention() / 2
+        let head = self.head();
+        let litestreams = head.txid > 0 && head.mark().is_none();
+        litestreams || self.env.boot_time().saturating_sub(since) > self.retention() / 2
     }
 
     fn ask(&self, began: Duration) -> Result<()> {
@@ -272,7 +276,8 @@ fn is_missing(loaded: &Result<Snapshot>) -> bool {
 
 /// Whether two snapshots with one number are the same; Litestream's files do not tell.
 fn same_transaction(one: &Snapshot, other: &Snapshot) -> bool {
-    one.mark().zip(other.mark()).is_none_or(|(one, other)| one.own == other.own)
+    one.page_count == other.page_count
+        && one.mark().zip(other.mark()).is_none_or(|(one, other)| one.own == other.own)
 }
 
 /// Every file of ours carries the database's identity, drawn at its first transaction.

@@ -12,6 +12,7 @@ use crate::plan;
 use crate::snapshot::Snapshot;
 use crate::store::Part;
 use crate::time::format_rfc3339;
+use crate::transaction_file::TransactionFile;
 
 /// A transaction file of the history, for `blob_versions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,14 +40,15 @@ impl Database {
             files.files.iter().map(|(name, file)| (*name, file.size)).collect();
         names.sort_by_key(|(name, _)| (name.max, name.level));
         let loaded = self.load_files(&names)?;
-        let version = |file: &Arc<crate::transaction_file::TransactionFile>| Version {
+        let version = |file: &Arc<TransactionFile>| Version {
             name: file.name,
             committed_ms: file.header.timestamp_ms,
             page_count: file.header.commit,
             pages: file.index().len() as u64,
             bytes: file.size,
         };
-        Ok(loaded.iter().map(version).collect())
+        let emptied = |file: &Arc<TransactionFile>| file.mark().is_some_and(|mark| mark.emptied);
+        Ok(loaded.iter().filter(|file| !emptied(file)).map(version).collect())
     }
 
     /// The snapshot at a point of the history.

@@ -95,6 +95,14 @@ impl Database {
         let with_size: Vec<(FileName, u64)> =
             plan.iter().map(|name| (*name, files.size(*name))).collect();
         let loaded = self.load_files(&with_size)?;
+        let emptied = |file: &&Arc<TransactionFile>| file.mark().is_some_and(|mark| mark.emptied);
+        if let Some(file) = loaded.iter().find(emptied) {
+            return Err(Error::Refused(format!(
+                "{} was dropped after transaction {}; what it held is gone",
+                self.name(),
+                file.name.max
+            )));
+        }
         let mut snapshot = Snapshot::empty();
         for file in &loaded {
             self.check_continues(&snapshot, file)?;
