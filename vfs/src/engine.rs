@@ -50,7 +50,9 @@ static CURRENT: ArcSwapOption<Engine> = ArcSwapOption::const_empty();
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("pid", &self.pid).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -103,7 +105,11 @@ impl Engine {
     /// # Errors
     /// [`Error::Forked`].
     pub fn check_process(&self) -> Result<()> {
-        if self.pid == std::process::id() { Ok(()) } else { Err(Error::Forked) }
+        if self.pid == std::process::id() {
+            Ok(())
+        } else {
+            Err(Error::Forked)
+        }
     }
 
     /// True in the process that made this engine.
@@ -166,7 +172,9 @@ impl Engine {
     /// # Errors
     /// Another of its databases is being written.
     pub fn reserve(&self, connection: Option<ConnectionId>, writer: WriterId) -> Result<()> {
-        let Some(connection) = connection else { return Ok(()) };
+        let Some(connection) = connection else {
+            return Ok(());
+        };
         let mut reserved = lock(&self.reserved);
         match reserved.get(&connection) {
             Some(other) if *other != writer => {

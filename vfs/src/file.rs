@@ -135,7 +135,8 @@ impl BlobFile {
         if self.pinned.is_some() || self.fixed.is_some() {
             return self.snapshot();
         }
-        self.database()?.begin_read(self.options.max_staleness, self.options.offline_reads)
+        self.database()?
+            .begin_read(self.options.max_staleness, self.options.offline_reads)
     }
 
     /// True where the handle shows the past.
@@ -210,7 +211,9 @@ impl BlobFile {
 
     fn begin_write(&mut self) -> Result<()> {
         if self.read_only {
-            return Err(Error::ReadOnly("the database was opened read-only".to_owned()));
+            return Err(Error::ReadOnly(
+                "the database was opened read-only".to_owned(),
+            ));
         }
         let database = Arc::clone(self.database()?);
         let base = self.snapshot()?;
@@ -258,7 +261,9 @@ impl BlobFile {
 
     fn read_bytes(&mut self, buffer: &mut [u8], offset: u64) -> Result<usize> {
         let snapshot = self.snapshot()?;
-        let Some(page_size) = self.page_size(&snapshot) else { return Ok(0) };
+        let Some(page_size) = self.page_size(&snapshot) else {
+            return Ok(0);
+        };
         let size = page_size.get() as u64;
         let end = u64::from(self.overlay.page_count(snapshot.page_count)) * size;
         let available = end.saturating_sub(offset).min(buffer.len() as u64) as usize;
@@ -426,7 +431,9 @@ impl BlobFile {
             return Ok(()); // The size was committed from page 1 already.
         }
         let snapshot = self.snapshot()?;
-        let Some(page_size) = self.page_size(&snapshot) else { return Ok(()) };
+        let Some(page_size) = self.page_size(&snapshot) else {
+            return Ok(());
+        };
         let pages = size.div_ceil(page_size.get() as u64) as u32;
         self.overlay.set_page_size(page_size);
         self.overlay.truncate(pages, snapshot.page_count);
@@ -436,10 +443,19 @@ impl BlobFile {
 
 /// The page size of a database that does not exist yet, from its first write.
 fn first_page_size(data: &[u8], offset: u64) -> Result<PageSize> {
-    let from_header = if offset == 0 { page_size_of(data) } else { None };
-    from_header.or_else(|| PageSize::new(data.len() as u32)).ok_or_else(|| {
-        Error::Refused(format!("the first write of a database is no page: {} bytes", data.len()))
-    })
+    let from_header = if offset == 0 {
+        page_size_of(data)
+    } else {
+        None
+    };
+    from_header
+        .or_else(|| PageSize::new(data.len() as u32))
+        .ok_or_else(|| {
+            Error::Refused(format!(
+                "the first write of a database is no page: {} bytes",
+                data.len()
+            ))
+        })
 }
 
 // Commit.
@@ -460,9 +476,15 @@ impl BlobFile {
             Phase::Acknowledged | Phase::Finished | Phase::Refused => return Ok(()),
         }
         let base = self.snapshot()?;
-        let Some(shape) = self.changed_shape(&base)? else { return Ok(()) };
+        let Some(shape) = self.changed_shape(&base)? else {
+            return Ok(());
+        };
         let database = Arc::clone(self.database()?);
-        let transaction = Transaction { base: &base, overlay: &self.overlay, shape };
+        let transaction = Transaction {
+            base: &base,
+            overlay: &self.overlay,
+            shape,
+        };
         match database.commit(&transaction) {
             Ok(next) => {
                 if self.seen.snapshot.is_some() {
@@ -488,7 +510,9 @@ impl BlobFile {
     /// What the database is to be like, if this is a commit: page 1 was written and
     /// its change counter is not the base's.
     fn changed_shape(&mut self, base: &Arc<Snapshot>) -> Result<Option<Shape>> {
-        let Some(page_size) = self.overlay.page_size() else { return Ok(None) };
+        let Some(page_size) = self.overlay.page_size() else {
+            return Ok(None);
+        };
         let mut page = vec![0; page_size.get()];
         if !self.overlay.read(1, &mut page)? {
             return Ok(None);
@@ -521,7 +545,11 @@ impl BlobFile {
                 "page 1 does not say how large the database is; it was written by a SQLite older than 3.7.0".to_owned(),
             ));
         }
-        Ok(Some(Shape { page_size, page_count, drops: false }))
+        Ok(Some(Shape {
+            page_size,
+            page_count,
+            drops: false,
+        }))
     }
 
     fn phase_two(&mut self) -> Result<()> {
@@ -549,8 +577,16 @@ fn never_sent() -> Error {
 // File controls.
 
 impl BlobFile {
-    fn pragma(&self, name: &str, value: Option<&str>, answer: &mut Option<String>) -> std::result::Result<Handled, Code> {
-        let value = value.unwrap_or("").trim_matches(['\'', '"']).to_ascii_lowercase();
+    fn pragma(
+        &self,
+        name: &str,
+        value: Option<&str>,
+        answer: &mut Option<String>,
+    ) -> std::result::Result<Handled, Code> {
+        let value = value
+            .unwrap_or("")
+            .trim_matches(['\'', '"'])
+            .to_ascii_lowercase();
         let refusal = match (name.to_ascii_lowercase().as_str(), value.as_str()) {
             ("journal_mode", "wal") => {
                 *answer = Some("delete".to_owned());
@@ -602,7 +638,8 @@ impl File for BlobFile {
         }
         let size = self.snapshot().map(|snapshot| {
             let pages = u64::from(self.overlay.page_count(snapshot.page_count));
-            self.page_size(&snapshot).map_or(0, |size| pages * size.get() as u64)
+            self.page_size(&snapshot)
+                .map_or(0, |size| pages * size.get() as u64)
         });
         self.answer(size)
     }
@@ -644,7 +681,11 @@ impl File for BlobFile {
                 self.engine.forget_error(connection);
                 self.connection = Some(connection);
             }
-            Control::Pragma { name, value, answer } => return self.pragma(name, value, answer),
+            Control::Pragma {
+                name,
+                value,
+                answer,
+            } => return self.pragma(name, value, answer),
             _ => return Ok(Handled::No),
         }
         Ok(Handled::Yes)

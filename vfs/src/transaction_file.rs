@@ -95,7 +95,16 @@ impl TransactionFile {
     ) -> Self {
         let hashes = index.iter().map(|_| AtomicU64::new(0)).collect();
         let slots = index.iter().map(|_| AtomicU32::new(NONE)).collect();
-        Self { key, name, size, header, checksum, index: index.into(), hashes, slots }
+        Self {
+            key,
+            name,
+            size,
+            header,
+            checksum,
+            index: index.into(),
+            hashes,
+            slots,
+        }
     }
 
     /// Our mark, if it has one.
@@ -119,7 +128,10 @@ impl TransactionFile {
     /// Where page `pgno` stands in the index.
     #[must_use]
     pub fn position(&self, pgno: u32) -> Option<u32> {
-        let found = self.index.binary_search_by_key(&pgno, |entry| entry.pgno).ok()?;
+        let found = self
+            .index
+            .binary_search_by_key(&pgno, |entry| entry.pgno)
+            .ok()?;
         u32::try_from(found).ok()
     }
 
@@ -154,7 +166,9 @@ impl TransactionFile {
     /// True where every page's hash is known.
     #[must_use]
     pub fn fully_known(&self) -> bool {
-        self.hashes.iter().all(|hash| hash.load(Ordering::Relaxed) != 0)
+        self.hashes
+            .iter()
+            .all(|hash| hash.load(Ordering::Relaxed) != 0)
     }
 }
 
@@ -164,9 +178,18 @@ mod tests {
 
     #[test]
     fn marks_survive_the_header_and_foreign_bytes_are_none() {
-        let mark = Mark { own: 7, parent: u64::MAX, dropped: true, emptied: false };
+        let mark = Mark {
+            own: 7,
+            parent: u64::MAX,
+            dropped: true,
+            emptied: false,
+        };
         assert_eq!(Mark::decode(&mark.encode()), Some(mark));
-        let mark = Mark { dropped: false, emptied: true, ..mark };
+        let mark = Mark {
+            dropped: false,
+            emptied: true,
+            ..mark
+        };
         assert_eq!(Mark::decode(&mark.encode()), Some(mark));
         assert_eq!(Mark::decode(&[0; 20]), None);
     }
