@@ -387,15 +387,16 @@ impl Teller<'_> {
         let reading = session.reading && !session.db.is_autocommit();
         self.sessions[which].reading = reading;
         let session = &self.sessions[which];
-        if sum.is_ok() && !session.reading {
-            if let Some(id) = self.own.last() {
-                let found = int(
-                    &session.db,
-                    &format!("SELECT count(*) FROM transfer WHERE id = {id}"),
-                );
-                if let Ok(found) = found {
-                    assert_eq!(found, 1, "{} does not see its own {id}", self.machine.name);
-                }
+        if sum.is_ok()
+            && !session.reading
+            && let Some(id) = self.own.last()
+        {
+            let found = int(
+                &session.db,
+                &format!("SELECT count(*) FROM transfer WHERE id = {id}"),
+            );
+            if let Ok(found) = found {
+                assert_eq!(found, 1, "{} does not see its own {id}", self.machine.name);
             }
         }
     }
@@ -475,7 +476,7 @@ fn run(seed: u64) -> String {
         let mut teller = Teller {
             machine: world.host_with_cache(&format!("{number}#0"), &number.to_string()),
             sessions: Vec::new(),
-            rng: Rng::new(seed ^ (number + 1) * 0x1_0001),
+            rng: Rng::new(seed ^ ((number + 1) * 0x1_0001)),
             plan: &plan,
             ledger: &ledger,
             world: &world,

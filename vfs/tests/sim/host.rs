@@ -110,7 +110,6 @@ pub fn image_of(database: &Database, snapshot: &Arc<sqlbridge_vfs::snapshot::Sna
 
 pub const BUSY: i32 = 5;
 pub const BUSY_SNAPSHOT: i32 = 517;
-pub const IOERR: i32 = 10;
 pub const IOERR_FSYNC: i32 = 1034;
 
 /// The extended result code; 0 for success.

@@ -132,7 +132,7 @@ fn a_number_that_was_used_and_removed_meanwhile_is_a_conflict() {
             trim(&b, &other.lock().unwrap());
         },
     );
-    let db = db.into_inner().unwrap();
+    let _db = db.into_inner().unwrap();
     let other = other.into_inner().unwrap();
     assert_eq!(count(&other), 20);
     checker::check(&world.bucket.objects(), "x.db");
@@ -242,7 +242,7 @@ fn another_threads_fresh_proof_does_not_vouch_for_an_older_commit() {
             assert_eq!(count(&reader.lock().unwrap()), 20);
         }),
     ]);
-    let db = db.into_inner().unwrap();
+    let _db = db.into_inner().unwrap();
     let other = other.into_inner().unwrap();
     let reader = reader.into_inner().unwrap();
     assert_eq!(count(&reader), 20);

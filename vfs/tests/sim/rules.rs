@@ -547,7 +547,6 @@ fn rule_4_a_reader_that_survives_such_a_rollback_stays_in_its_snapshot() {
             1,
             "a page of a newer transaction"
         );
-        seen += 1;
     }
     drop(rows);
     drop(statement);

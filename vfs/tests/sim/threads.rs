@@ -142,10 +142,9 @@ fn stress(faults: bool) {
             scope.spawn(move || maintain(machine, tally));
         }
         for writer in writers {
-            let result = writer.join();
-            if result.is_err() {
+            if let Err(panic) = writer.join() {
                 tally.stop.store(true, Ordering::Relaxed);
-                std::panic::resume_unwind(result.unwrap_err());
+                std::panic::resume_unwind(panic);
             }
         }
         tally.stop.store(true, Ordering::Relaxed);

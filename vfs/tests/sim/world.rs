@@ -311,13 +311,16 @@ pub enum Strike {
     KillAfter,
 }
 
+/// Hosts by name, each with its own view of time.
+type Hosts = Vec<(String, Arc<SimEnv>)>;
+
 /// See the module's documentation.
 #[derive(Clone)]
 pub struct World {
     clock: Arc<Clock>,
     pub bucket: Arc<Bucket>,
     faults: Arc<Mutex<Faults>>,
-    hosts: Arc<Mutex<Vec<(String, Arc<SimEnv>)>>>,
+    hosts: Arc<Mutex<Hosts>>,
     dead: Arc<Mutex<HashSet<String>>>,
     /// Bytes that one object can have.
     limit: Arc<AtomicU64>,
@@ -350,13 +353,12 @@ impl Drop for Directory {
     }
 }
 
-/// One incarnation of a host: its engine, its environment, its store handle.
+/// One incarnation of a host: its engine and its environment.
 #[derive(Clone)]
 pub struct Machine {
     pub name: String,
     pub env: Arc<SimEnv>,
     pub engine: Arc<Engine>,
-    pub store: Arc<memory::Host>,
     /// Where its cache is.
     pub cache: std::path::PathBuf,
     world: World,
@@ -423,7 +425,7 @@ impl World {
             .host(name, Arc::clone(&env) as Arc<dyn Environment>);
         let limit = Arc::clone(&self.limit);
         let handle = Arc::new(SimStore {
-            inner: Arc::clone(&store),
+            inner: store,
             env: Arc::clone(&env),
             limit,
         });
@@ -435,7 +437,6 @@ impl World {
             name: name.to_owned(),
             env,
             engine: Arc::new(engine),
-            store,
             cache: self.dir.path().join("cache").join(cache),
             world: self.clone(),
         }
@@ -577,12 +578,6 @@ impl Machine {
     /// Whether it was killed.
     pub fn is_dead(&self) -> bool {
         lock(&self.world.dead).contains(&self.name)
-    }
-
-    /// Kills it now.
-    pub fn kill(&self) {
-        lock(&self.world.dead).insert(self.name.clone());
-        self.env.dead.store(true, Ordering::Relaxed);
     }
 
     pub fn sleep(&self, duration: Duration) {
