@@ -25,6 +25,7 @@ DEMO_PACKAGES := gcc python3-venv sqlite3
 
 PYTEST = $(VENV)/bin/python -m pytest sql-tests
 SOAK_SECONDS ?= 600
+SIM_SEEDS ?= 2000
 FUZZ_SECONDS ?= 60
 
 .PHONY: all help demo test test-rust test-sql soak fuzz bench lint test-deps demo-deps venv node-modules clean
@@ -41,15 +42,16 @@ demo: demo-deps all ## a tour on a local directory, step by step, with the real 
 test: test-deps test-rust test-sql ## all tests, the long ones short
 
 test-rust: ## unit, property and conformance tests
-	$(CARGO) build --release -p s3gate
+	$(CARGO) build --release --workspace
 	$(CARGO) test --release --workspace
 
 test-sql: ## tests as a user writes them: real hosts, servers, kills and faults
 	$(CARGO) build --release --workspace
 	$(PYTEST)
 
-soak: test-deps ## the bank under random kills, SOAK_SECONDS (600) on each store
+soak: test-deps ## simulated histories from SIM_SEEDS (2000) seeds, then the bank under random kills, SOAK_SECONDS (600) on each store
 	$(CARGO) build --release --workspace
+	SIM_SEEDS=$(SIM_SEEDS) $(CARGO) test --release -p sqlbridge-vfs --test sim
 	SQLBRIDGE_SOAK_SECONDS=$(SOAK_SECONDS) $(PYTEST) -m soak -s
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz

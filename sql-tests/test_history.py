@@ -182,6 +182,27 @@ def test_drop(store, connect, host):
     assert host(store.uri("h.db")).run("SELECT name FROM sqlite_schema") == [("reborn",)]
 
 
+def test_a_reader_of_a_dropped_database_is_told(store, connect, host):
+    """Its pages are gone; it must not see zeros, or what was made under the name since."""
+    blob = connect(store.uri("h.db"))
+    blob.execute("CREATE TABLE t(x)")
+    blob.execute("INSERT INTO t SELECT randomblob(3000000)")  # not read whole at open
+    content = blob.execute("SELECT x FROM t").fetchall()
+    reader = host(store.uri("h.db"))
+    reader.run("BEGIN")
+    assert reader.one("SELECT count(*) FROM sqlite_schema") == 1
+    blob.close()
+    one(connect(":memory:"), "SELECT blob_drop(?, 'h.db')", store.arguments())
+    try:
+        assert reader.run("SELECT x FROM t") == content
+    except sqlite3.OperationalError:
+        pass
+    anew = connect(store.uri("h.db"))
+    assert {version["txid"] for version in versions(anew)} == {3}, "the emptied files are no versions"
+    with pytest.raises(sqlite3.OperationalError):
+        connect(store.uri("h.db", txid=1))
+
+
 def test_functions_that_reach_out_are_direct_only(store, connect):
     """Not from a view or a trigger, which somebody else may have put into the file."""
     blob = counted(connect, store, 1)

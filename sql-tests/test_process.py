@@ -185,6 +185,25 @@ print(*before); print(*after)
     assert after[0] - before[0] < 6_000_000, f"memory grew from {before[0]} to {after[0]} bytes"
 
 
+@pytest.mark.stores("file", "s3gate", "azure")
+def test_many_stores_leave_nothing_open(store):
+    """A process that opens one database in each of many stores keeps no connection to each of them."""
+    code = """
+load()
+def descriptors(): return len(os.listdir("/proc/self/fd"))
+def turn(n):
+    c = connect(uri.replace("databases", f"databases{n}")); c.execute("CREATE TABLE t(x)"); c.close()
+for n in range(3): turn(n)
+before = descriptors()
+for n in range(3, 33): turn(n)
+print(descriptors() - before)
+"""
+    uri = store.uri("l.db")
+    if store.kind == "file":
+        uri = uri.replace(str(store.directory), f"{store.directory}/databases")
+    assert int(run(code, uri)) <= 20
+
+
 @pytest.mark.stores("file", "s3", "s3gate", "azure")
 @pytest.mark.parametrize("how", ["return", "sys.exit(0)", "open transaction", "thread inside"])
 def test_the_interpreter_ends_with_connections_open(store, how):

@@ -26,7 +26,12 @@ pub(crate) fn local(directory: &Path) -> Outcome<()> {
     }
     count_requests(&uri, &blob, "local directory")?;
     let ratio = median_ratio(ROUNDS, || commits(&blob), || commits(&plain))?;
-    report("single-row commit, time over SQLite's own (synchronous=FULL)", ratio, "-", true);
+    report(
+        "single-row commit, time over SQLite's own (synchronous=FULL)",
+        ratio,
+        "-",
+        true,
+    );
     Ok(())
 }
 
@@ -42,12 +47,21 @@ pub(crate) fn remote(parameters: &str) -> Outcome<()> {
     let mut put = || -> Outcome<()> {
         for _ in 0..COMMITS {
             number += 1;
-            store.create(&format!("bench-raw/{number:016x}"), &bytes, System.wall_ms())?;
+            store.create(
+                &format!("bench-raw/{number:016x}"),
+                &bytes,
+                System.wall_ms(),
+            )?;
         }
         Ok(())
     };
     let ratio = median_ratio(ROUNDS, || commits(&blob), &mut put)?;
-    report("single-row commit on S3, time over a raw conditional PUT", ratio, "<= 1.3", ratio <= 1.3);
+    report(
+        "single-row commit on S3, time over a raw conditional PUT",
+        ratio,
+        "<= 1.3",
+        ratio <= 1.3,
+    );
     Ok(())
 }
 
@@ -60,7 +74,8 @@ fn prepare(connection: &Connection) -> Outcome<()> {
 }
 
 fn commits(connection: &Connection) -> Outcome<()> {
-    let mut insert = connection.prepare_cached("INSERT INTO entries(body) VALUES ('a row of some bytes')")?;
+    let mut insert =
+        connection.prepare_cached("INSERT INTO entries(body) VALUES ('a row of some bytes')")?;
     for _ in 0..COMMITS {
         insert.execute([])?;
     }
@@ -76,7 +91,11 @@ fn count_requests(uri: &str, connection: &Connection, store: &str) -> Outcome<()
         let sql = "SELECT value FROM blob_stats('counted') WHERE name = ?1";
         Ok(counters.query_row(sql, [name], |row| row.get::<_, i64>(0))? as f64)
     };
-    let kinds = [("store_puts", "PUT", 1.0), ("store_lists", "LIST", 0.0), ("store_gets", "GET", 1.0)];
+    let kinds = [
+        ("store_puts", "PUT", 1.0),
+        ("store_lists", "LIST", 0.0),
+        ("store_gets", "GET", 1.0),
+    ];
     let before = kinds.map(|(name, ..)| count(name));
     commits(connection)?;
     for ((name, kind, most), before) in kinds.into_iter().zip(before) {
@@ -89,7 +108,9 @@ fn count_requests(uri: &str, connection: &Connection, store: &str) -> Outcome<()
 
 fn size_of_commit(connection: &Connection) -> Outcome<usize> {
     let sql = "SELECT bytes FROM blob_versions() ORDER BY txid DESC LIMIT 1";
-    Ok(usize::try_from(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?)?)
+    Ok(usize::try_from(
+        connection.query_row(sql, [], |row| row.get::<_, i64>(0))?,
+    )?)
 }
 
 /// The same store as the database's, without a database.
@@ -100,7 +121,10 @@ fn raw_store(parameters: &str) -> Outcome<Arc<dyn Store>> {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     pairs.retain(|(name, _)| name != "cache_dir");
-    let at = pairs.iter().position(|(name, _)| name == "store").ok_or("store= is missing")?;
+    let at = pairs
+        .iter()
+        .position(|(name, _)| name == "store")
+        .ok_or("store= is missing")?;
     let (_, url) = pairs.remove(at);
     let options = Options::new(pairs, |name| std::env::var(name).ok());
     Ok(store::open(&url, &options, Arc::new(System))?)

@@ -18,7 +18,9 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<()> {
     let mut arguments = std::env::args().skip(1);
-    let directory = arguments.next().ok_or("usage: sqlbridge-bench <work directory> [<S3 parameters>]")?;
+    let directory = arguments
+        .next()
+        .ok_or("usage: sqlbridge-bench <work directory> [<S3 parameters>]")?;
     let directory = Path::new(&directory);
     sqlbridge::auto_extend().map_err(|code| format!("{code:?}"))?;
     // The VFS is registered with the first connection.
@@ -36,7 +38,10 @@ fn main() -> Outcome<()> {
 
 /// One line of the report.
 fn report(what: &str, measured: f64, must: &str, holds: bool) {
-    println!("{what:<58} {measured:>9.3} {must:>9}  {}", if holds { "ok" } else { "MISSED" });
+    println!(
+        "{what:<58} {measured:>9.3} {must:>9}  {}",
+        if holds { "ok" } else { "MISSED" }
+    );
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]

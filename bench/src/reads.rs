@@ -27,11 +27,26 @@ pub(crate) fn run(directory: &Path) -> Outcome<()> {
         look_up(connection)?;
     }
     let ratio = median_ratio(ROUNDS, || scan(&plain), || scan(&blob))?;
-    report("warm full scan, speed over SQLite's own VFS", ratio, ">= 0.8", ratio >= 0.8);
+    report(
+        "warm full scan, speed over SQLite's own VFS",
+        ratio,
+        ">= 0.8",
+        ratio >= 0.8,
+    );
     let ratio = median_ratio(ROUNDS, || look_up(&plain), || look_up(&blob))?;
-    report("warm point reads by index, one transaction", ratio, ">= 0.8", ratio >= 0.8);
+    report(
+        "warm point reads by index, one transaction",
+        ratio,
+        ">= 0.8",
+        ratio >= 0.8,
+    );
     let ratio = median_ratio(ROUNDS, || look_up_each(&plain), || look_up_each(&blob))?;
-    report("warm point reads by index, a transaction each", ratio, ">= 0.8", ratio >= 0.8);
+    report(
+        "warm point reads by index, a transaction each",
+        ratio,
+        ">= 0.8",
+        ratio >= 0.8,
+    );
     Ok(())
 }
 
@@ -48,12 +63,18 @@ fn fill(connection: &Connection) -> Outcome<()> {
 fn scan(connection: &Connection) -> Outcome<()> {
     let sum = "SELECT sum(length(body)) FROM rows";
     let total: i64 = connection.query_row(sum, [], |row| row.get(0))?;
-    if total == ROWS * 200 { Ok(()) } else { Err("the scan is wrong".into()) }
+    if total == ROWS * 200 {
+        Ok(())
+    } else {
+        Err("the scan is wrong".into())
+    }
 }
 
 /// Keys in an order that jumps through the table.
 fn keys() -> impl Iterator<Item = i64> {
-    (0..LOOKUPS).map(|n| (n * 104_729) % ROWS + 1).map(|id| (id * 7919) % 1_000_003)
+    (0..LOOKUPS)
+        .map(|n| (n * 104_729) % ROWS + 1)
+        .map(|id| (id * 7919) % 1_000_003)
 }
 
 fn look_up(connection: &Connection) -> Outcome<()> {

@@ -41,7 +41,9 @@ class Host:
 
     def answer(self, seconds: float = 60):
         """Waits for the answer to the oldest order."""
-        if not select.select([self.process.stdout], [], [], seconds)[0]:
+        ready = select.poll()
+        ready.register(self.process.stdout, select.POLLIN)
+        if not ready.poll(seconds * 1000):
             raise TimeoutError(f"no answer from the other host within {seconds} s")
         line = self.process.stdout.readline()
         if not line:

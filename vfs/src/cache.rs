@@ -65,8 +65,14 @@ struct Slots {
 #[derive(Debug)]
 enum Owner {
     Nobody,
-    Dormant { checksum: u64, pgno: u32 },
-    Page { file: Weak<TransactionFile>, position: u32 },
+    Dormant {
+        checksum: u64,
+        pgno: u32,
+    },
+    Page {
+        file: Weak<TransactionFile>,
+        position: u32,
+    },
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -89,7 +95,10 @@ impl Cache {
                     directory.display()
                 );
                 let memory = Backing::Memory(Mutex::new(Vec::new()));
-                (Self::new(memory, page_size, bytes.min(MEMORY_BYTES), HashMap::new()), Some(problem))
+                (
+                    Self::new(memory, page_size, bytes.min(MEMORY_BYTES), HashMap::new()),
+                    Some(problem),
+                )
             }
         }
     }
@@ -97,7 +106,12 @@ impl Cache {
     fn open_files(directory: &Path) -> std::io::Result<(File, File)> {
         std::fs::create_dir_all(directory)?;
         let open = |path: PathBuf| {
-            File::options().read(true).write(true).create(true).truncate(false).open(path)
+            File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(path)
         };
         for number in 0..MOST_FILES {
             let pages = open(directory.join(format!("{number}.pages")))?;
@@ -106,7 +120,9 @@ impl Cache {
                 return Ok((pages, open(directory.join(format!("{number}.index")))?));
             }
         }
-        Err(std::io::Error::other(format!("{MOST_FILES} processes have it open")))
+        Err(std::io::Error::other(format!(
+            "{MOST_FILES} processes have it open"
+        )))
     }
 
     fn on_disk(pages: File, index: File, page_size: PageSize, bytes: u64) -> Self {
@@ -126,7 +142,11 @@ impl Cache {
         dormant: HashMap<(u64, u32), (u32, u64)>,
     ) -> Self {
         let capacity = (bytes / page_size.get() as u64).clamp(16, u64::from(u32::MAX / 2)) as u32;
-        let used = dormant.values().map(|(slot, _)| slot + 1).max().unwrap_or(0);
+        let used = dormant
+            .values()
+            .map(|(slot, _)| slot + 1)
+            .max()
+            .unwrap_or(0);
         let mut owners: Vec<Owner> = Vec::new();
         owners.resize_with(used.min(capacity) as usize, || Owner::Nobody);
         let mut kept = HashMap::new();
@@ -139,8 +159,15 @@ impl Cache {
         Self {
             page_size: page_size.get(),
             backing,
-            referenced: (0..(capacity as usize).div_ceil(FLAGS)).map(|_| OnceLock::new()).collect(),
-            slots: Mutex::new(Slots { owners, capacity, hand: 0, dormant: kept }),
+            referenced: (0..(capacity as usize).div_ceil(FLAGS))
+                .map(|_| OnceLock::new())
+                .collect(),
+            slots: Mutex::new(Slots {
+                owners,
+                capacity,
+                hand: 0,
+                dormant: kept,
+            }),
             accepting: AtomicBool::new(true),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
@@ -205,8 +232,10 @@ impl Cache {
                 if file.hash(position).is_none_or(|known| known == hash) {
                     file.set_hash(position, hash);
                     file.set_slot(position, Some(slot));
-                    slots.owners[slot as usize] =
-                        Owner::Page { file: Arc::downgrade(file), position };
+                    slots.owners[slot as usize] = Owner::Page {
+                        file: Arc::downgrade(file),
+                        position,
+                    };
                 } else {
                     slots.owners[slot as usize] = Owner::Nobody;
                 }
@@ -223,7 +252,9 @@ impl Cache {
         if !self.accepting.load(Ordering::Relaxed) || file.slot(position).is_some() {
             return;
         }
-        let Some(hash) = file.hash(position) else { return };
+        let Some(hash) = file.hash(position) else {
+            return;
+        };
         let mut slots = lock(&self.slots);
         if file.slot(position).is_some() {
             return;
@@ -232,7 +263,10 @@ impl Cache {
         let pgno = file.index()[position as usize].pgno;
         match self.write_slot(slot, page, &record(slot, file.checksum, pgno, hash)) {
             Ok(()) => {
-                slots.owners[slot as usize] = Owner::Page { file: Arc::downgrade(file), position };
+                slots.owners[slot as usize] = Owner::Page {
+                    file: Arc::downgrade(file),
+                    position,
+                };
                 file.set_slot(position, Some(slot));
             }
             Err(_) => {
@@ -265,7 +299,9 @@ impl Cache {
                     return slot;
                 }
                 Owner::Page { file, position } => {
-                    let Some(file) = file.upgrade() else { return slot };
+                    let Some(file) = file.upgrade() else {
+                        return slot;
+                    };
                     if self.flag(slot).swap(0, Ordering::Relaxed) == 0 {
                         file.set_slot(*position, None);
                         return slot;
@@ -329,7 +365,8 @@ fn read_index(
     let head = index_head(page_size);
     if bytes.get(..INDEX_HEAD) == Some(&head[..]) {
         for (slot, bytes) in (0u32..).zip(bytes[INDEX_HEAD..].chunks_exact(RECORD)) {
-            let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or([0; 8]));
+            let word =
+                |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or([0; 8]));
             let (checksum, pgno, hash) = (word(0), word(8) as u32, word(16));
             if bytes == record(slot, checksum, pgno, hash) {
                 found.insert((checksum, pgno), (slot, hash));

@@ -50,7 +50,9 @@ static CURRENT: ArcSwapOption<Engine> = ArcSwapOption::const_empty();
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("pid", &self.pid).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -103,7 +105,11 @@ impl Engine {
     /// # Errors
     /// [`Error::Forked`].
     pub fn check_process(&self) -> Result<()> {
-        if self.pid == std::process::id() { Ok(()) } else { Err(Error::Forked) }
+        if self.pid == std::process::id() {
+            Ok(())
+        } else {
+            Err(Error::Forked)
+        }
     }
 
     /// True in the process that made this engine.
@@ -166,7 +172,9 @@ impl Engine {
     /// # Errors
     /// Another of its databases is being written.
     pub fn reserve(&self, connection: Option<ConnectionId>, writer: WriterId) -> Result<()> {
-        let Some(connection) = connection else { return Ok(()) };
+        let Some(connection) = connection else {
+            return Ok(());
+        };
         let mut reserved = lock(&self.reserved);
         match reserved.get(&connection) {
             Some(other) if *other != writer => {
@@ -223,6 +231,7 @@ impl Engine {
 /// Opens a store in the real world.
 fn open_store(target: &Target, env: Arc<dyn Environment>) -> Result<Arc<dyn Store>> {
     let options = store::Options::new(target.store_parameters(), |name| std::env::var(name).ok())
+        .with_foreign(&crate::options::NAMES)
         .with_state_dir(target.options_lookup("cache_dir").map_or_else(
             || crate::options::default_cache_dir().join("stores"),
             |directory| PathBuf::from(directory).join("stores"),

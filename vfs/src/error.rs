@@ -14,7 +14,9 @@ pub enum Error {
     #[error("{0}")]
     Store(#[from] StoreError),
     /// A COMMIT did not reach the store.
-    #[error("COMMIT of transaction {txid} of {database} did not reach the store and nothing was committed; COMMIT can be tried again: {cause}")]
+    #[error(
+        "COMMIT of transaction {txid} of {database} did not reach the store and nothing was committed; COMMIT can be tried again: {cause}"
+    )]
     NotSent {
         /// Database name.
         database: String,
@@ -24,7 +26,9 @@ pub enum Error {
         cause: StoreError,
     },
     /// A COMMIT may or may not have reached the store.
-    #[error("the outcome of transaction {txid} of {database} is unknown: the store may or may not have taken it. It is settled before the next transaction of this process; read the data before repeating the change. {cause}")]
+    #[error(
+        "the outcome of transaction {txid} of {database} is unknown: the store may or may not have taken it. It is settled before the next transaction of this process; read the data before repeating the change. {cause}"
+    )]
     Unknown {
         /// Database name.
         database: String,
@@ -34,7 +38,9 @@ pub enum Error {
         cause: StoreError,
     },
     /// Another writer was first.
-    #[error("another writer committed to {database} first (it is at transaction {head}, this transaction read {base}); nothing of this transaction was committed: roll back and run it again")]
+    #[error(
+        "another writer committed to {database} first (it is at transaction {head}, this transaction read {base}); nothing of this transaction was committed: roll back and run it again"
+    )]
     Conflict {
         /// Database name.
         database: String,
@@ -44,13 +50,17 @@ pub enum Error {
         head: u64,
     },
     /// Another connection of this process is writing.
-    #[error("another connection of this process is writing to {database}; wait or set a busy timeout")]
+    #[error(
+        "another connection of this process is writing to {database}; wait or set a busy timeout"
+    )]
     Busy {
         /// Database name.
         database: String,
     },
     /// An object's content is not what was written.
-    #[error("object {key} is damaged: {detail}. Nothing of it was used; restore the object from a copy or open an earlier transaction with txid=")]
+    #[error(
+        "object {key} is damaged: {detail}. Nothing of it was used; restore the object from a copy"
+    )]
     Damaged {
         /// The object.
         key: String,
@@ -66,7 +76,9 @@ pub enum Error {
         detail: String,
     },
     /// The store's history is not the one this process has been following.
-    #[error("the history of {database} was replaced in the store ({detail}); close this connection and open the database again")]
+    #[error(
+        "the history of {database} was replaced in the store ({detail}); close this connection and open the database again"
+    )]
     Diverged {
         /// Database name.
         database: String,
@@ -74,7 +86,9 @@ pub enum Error {
         detail: String,
     },
     /// A reader's snapshot is gone.
-    #[error("the snapshot of {database} at transaction {txid} has expired: its files were removed after the retention time; end this transaction and start a new one")]
+    #[error(
+        "the snapshot of {database} at transaction {txid} has expired: its files were removed after the retention time; end this transaction and start a new one"
+    )]
     Expired {
         /// Database name.
         database: String,
@@ -96,7 +110,9 @@ pub enum Error {
     #[error("{0}")]
     Refused(String),
     /// A transaction is larger than the store can take at once.
-    #[error("the transaction is {size} bytes, more than the {limit} that {store} takes in one object; nothing was committed: split it")]
+    #[error(
+        "the transaction is {size} bytes, more than the {limit} that {store} takes in one object; nothing was committed: split it"
+    )]
     TooLarge {
         /// Bytes of the transaction file.
         size: u64,
@@ -116,7 +132,9 @@ pub enum Error {
         full: bool,
     },
     /// A connection that was opened before `fork()` is used in the child.
-    #[error("this connection was opened before fork(); open the database again in the child process")]
+    #[error(
+        "this connection was opened before fork(); open the database again in the child process"
+    )]
     Forked,
 }
 
@@ -127,7 +145,11 @@ impl Error {
             error.kind(),
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
         );
-        Self::Local { action: action.into(), detail: error.to_string(), full }
+        Self::Local {
+            action: action.into(),
+            detail: error.to_string(),
+            full,
+        }
     }
 
     /// The code SQLite is given. This is the table in `docs/reference.md`.

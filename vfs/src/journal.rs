@@ -20,7 +20,9 @@ impl Journal {
     /// An empty journal that spills to `directory`.
     #[must_use]
     pub fn new(directory: &Path) -> Self {
-        Self { content: Spill::new(directory, MEMORY_LIMIT) }
+        Self {
+            content: Spill::new(directory, MEMORY_LIMIT),
+        }
     }
 }
 

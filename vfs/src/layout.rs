@@ -32,7 +32,10 @@ impl Layout {
     /// The layout of a database; `name` must have passed [`check_name`].
     #[must_use]
     pub fn new(style: KeyStyle, name: &str) -> Self {
-        Self { style, name: name.to_owned() }
+        Self {
+            style,
+            name: name.to_owned(),
+        }
     }
 
     /// Database name.
@@ -60,7 +63,11 @@ impl Layout {
     /// Key of the file that the commit of `txid` creates.
     #[must_use]
     pub fn commit_key(&self, txid: u64) -> String {
-        self.key(FileName { level: 0, min: txid, max: txid })
+        self.key(FileName {
+            level: 0,
+            min: txid,
+            max: txid,
+        })
     }
 
     /// Which transaction file a key names, if it names one of this database.
@@ -99,7 +106,8 @@ impl Layout {
     /// Whether a key is this database's own, but no transaction file.
     #[must_use]
     pub fn is_own(&self, key: &str) -> bool {
-        key.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with("/sqlbridge/"))
+        key.strip_prefix(&self.name)
+            .is_some_and(|rest| rest.starts_with("/sqlbridge/"))
     }
 
     /// Key of the recorded retention.
@@ -169,9 +177,16 @@ mod tests {
 
     #[test]
     fn keys_are_litestreams() {
-        let file = FileName { level: 1, min: 1, max: 0x40 };
+        let file = FileName {
+            level: 1,
+            min: 1,
+            max: 0x40,
+        };
         let hex = Layout::new(KeyStyle::Hex, "a/app.db");
-        assert_eq!(hex.key(file), "a/app.db/0001/0000000000000001-0000000000000040.ltx");
+        assert_eq!(
+            hex.key(file),
+            "a/app.db/0001/0000000000000001-0000000000000040.ltx"
+        );
         let decimal = Layout::new(KeyStyle::Decimal, "app.db");
         assert_eq!(
             decimal.commit_key(2),
@@ -189,7 +204,9 @@ mod tests {
         for good in ["app", "app.db", "tenants/a-1/app_2.db"] {
             assert_eq!(check_name(good), Ok(()));
         }
-        for bad in ["", "a//b", "../x", "a/./b", "ltx", "x/0000", "x/ltx/0", "a b", "x/00fF"] {
+        for bad in [
+            "", "a//b", "../x", "a/./b", "ltx", "x/0000", "x/ltx/0", "a b", "x/00fF",
+        ] {
             assert!(check_name(bad).is_err(), "{bad}");
         }
     }

@@ -20,18 +20,84 @@ pub struct OptionDoc {
 
 /// The settings of a database; those of stores are in [`crate::store`].
 pub const OPTIONS: &[OptionDoc] = &[
-    doc("store", "SQLBRIDGE_STORE", "the directory of the path", "URL of the store: `s3://bucket/prefix`, `az://container/prefix`, `gs://bucket/prefix`, `file:///directory`"),
-    doc("max_staleness", "SQLBRIDGE_MAX_STALENESS", "1000; 0 for a local directory", "milliseconds for which a read transaction may trust what is known without asking the store; 0 asks each time"),
-    doc("txid", "", "the newest", "open the database as it was after this transaction, read-only"),
-    doc("as_of", "", "the newest", "open the database as it was at this time (RFC 3339), read-only"),
-    doc("cache_dir", "SQLBRIDGE_CACHE_DIR", "`$XDG_CACHE_HOME/sqlbridge`, `~/.cache/sqlbridge` or the temporary directory", "directory for cached pages and for what a large transaction spills"),
-    doc("cache_size", "SQLBRIDGE_CACHE_SIZE", "1GB", "most bytes of pages cached per database and process (`64MB`, `2GB`)"),
-    doc("timeout", "SQLBRIDGE_TIMEOUT", "30s", "how long a request, or a COMMIT with its retries, may take before it fails"),
-    doc("adopt", "", "0", "1: write to a database whose newest transaction was written by Litestream. Stop Litestream first"),
-    doc("single_writer", "SQLBRIDGE_SINGLE_WRITER", "0", "1: use a store that cannot create conditionally; you promise that nobody else writes"),
-    doc("offline_reads", "SQLBRIDGE_OFFLINE_READS", "0", "1: while the store is out of reach, read transactions go on with what is known"),
-    doc("retention", "", "24h", "how long files stay after they were compacted; recorded when the database is created (at least 5s)"),
+    doc(
+        "store",
+        "SQLBRIDGE_STORE",
+        "the directory of the path",
+        "URL of the store: `s3://bucket/prefix`, `az://container/prefix`, `gs://bucket/prefix`, `file:///directory`",
+    ),
+    doc(
+        "max_staleness",
+        "SQLBRIDGE_MAX_STALENESS",
+        "1000; 0 for a local directory",
+        "milliseconds for which a read transaction may trust what is known without asking the store; 0 asks each time",
+    ),
+    doc(
+        "txid",
+        "",
+        "the newest",
+        "open the database as it was after this transaction, read-only",
+    ),
+    doc(
+        "as_of",
+        "",
+        "the newest",
+        "open the database as it was at this time (RFC 3339), read-only",
+    ),
+    doc(
+        "cache_dir",
+        "SQLBRIDGE_CACHE_DIR",
+        "`$XDG_CACHE_HOME/sqlbridge`, `~/.cache/sqlbridge` or the temporary directory",
+        "directory for cached pages and for what a large transaction spills",
+    ),
+    doc(
+        "cache_size",
+        "SQLBRIDGE_CACHE_SIZE",
+        "1GB",
+        "most bytes of pages cached per database and process (`64MB`, `2GB`)",
+    ),
+    doc(
+        "timeout",
+        "SQLBRIDGE_TIMEOUT",
+        "30s",
+        "how long a request, or a COMMIT with its retries, may take before it fails",
+    ),
+    doc(
+        "adopt",
+        "",
+        "0",
+        "1: write to a database whose newest transaction was written by Litestream. Stop Litestream first",
+    ),
+    doc(
+        "single_writer",
+        "SQLBRIDGE_SINGLE_WRITER",
+        "0",
+        "1: use a store that cannot create conditionally; you promise that nobody else writes",
+    ),
+    doc(
+        "offline_reads",
+        "SQLBRIDGE_OFFLINE_READS",
+        "0",
+        "1: while the store is out of reach, read transactions go on with what is known",
+    ),
+    doc(
+        "retention",
+        "",
+        "24h",
+        "how long files stay after they were compacted; recorded when the database is created (at least 5s)",
+    ),
 ];
+
+/// The names of [`OPTIONS`], to suggest where one is misspelt.
+pub const NAMES: [&str; OPTIONS.len()] = {
+    let mut names = [""; OPTIONS.len()];
+    let mut at = 0;
+    while at < names.len() {
+        names[at] = OPTIONS[at].name;
+        at += 1;
+    }
+    names
+};
 
 const fn doc(
     name: &'static str,
@@ -39,7 +105,13 @@ const fn doc(
     default: &'static str,
     meaning: &'static str,
 ) -> OptionDoc {
-    OptionDoc { name, env, applies_to: "database", default, meaning }
+    OptionDoc {
+        name,
+        env,
+        applies_to: "database",
+        default,
+        meaning,
+    }
 }
 
 /// A lookup of settings by name.
@@ -103,20 +175,28 @@ impl Options {
             Some(other) => Err(format!("{name}={other} is not 0 or 1")),
         };
         let staleness = match lookup.get("max_staleness") {
-            Some(text) => text.parse().map_err(|_| {
-                format!("max_staleness={text} is not a number of milliseconds")
-            })?,
+            Some(text) => text
+                .parse()
+                .map_err(|_| format!("max_staleness={text} is not a number of milliseconds"))?,
             None => u64::from(!local_store) * 1000,
         };
-        let retention = lookup.get("retention").map(|text| duration("retention", &text)).transpose()?;
+        let retention = lookup
+            .get("retention")
+            .map(|text| duration("retention", &text))
+            .transpose()?;
         if retention.is_some_and(|retention| retention < LEAST_RETENTION) {
             return Err("retention may not be shorter than 5s".to_owned());
         }
         Ok(Self {
             max_staleness: Duration::from_millis(staleness),
             point: point(lookup)?,
-            cache_dir: lookup.get("cache_dir").map_or_else(default_cache_dir, PathBuf::from),
-            cache_size: bytes("cache_size", lookup.get("cache_size").as_deref().unwrap_or("1GB"))?,
+            cache_dir: lookup
+                .get("cache_dir")
+                .map_or_else(default_cache_dir, PathBuf::from),
+            cache_size: bytes(
+                "cache_size",
+                lookup.get("cache_size").as_deref().unwrap_or("1GB"),
+            )?,
             timeout: duration("timeout", lookup.get("timeout").as_deref().unwrap_or("30s"))?,
             adopt: flag("adopt")?,
             single_writer: flag("single_writer")?,
@@ -143,8 +223,11 @@ fn point(lookup: &dyn Lookup) -> Result<Point, String> {
 /// The cache directory where none is given.
 #[must_use]
 pub fn default_cache_dir() -> PathBuf {
-    let from =
-        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let from = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     if let Some(directory) = from("SQLBRIDGE_CACHE_DIR") {
         return directory;
     }
@@ -165,7 +248,10 @@ fn duration(name: &str, text: &str) -> Result<Duration, String> {
         "d" => 86_400_000,
         _ => 0,
     };
-    let millis = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    let millis = digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit));
     millis
         .filter(|&millis| millis > 0)
         .map(Duration::from_millis)
@@ -194,10 +280,15 @@ mod tests {
     use super::*;
 
     fn parse(pairs: &[(&str, &str)], local: bool) -> Result<Options, String> {
-        let pairs: Vec<(String, String)> =
-            pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let pairs: Vec<(String, String)> = pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
         let lookup = move |name: &str| {
-            pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+            pairs
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.clone())
         };
         Options::parse(&lookup, local)
     }
@@ -205,20 +296,37 @@ mod tests {
     #[test]
     fn defaults_depend_on_the_kind_of_store() {
         assert_eq!(parse(&[], true).unwrap().max_staleness, Duration::ZERO);
-        assert_eq!(parse(&[], false).unwrap().max_staleness, Duration::from_secs(1));
+        assert_eq!(
+            parse(&[], false).unwrap().max_staleness,
+            Duration::from_secs(1)
+        );
     }
 
     #[test]
     fn units_are_understood_and_nonsense_is_named() {
-        let options =
-            parse(&[("cache_size", "64MB"), ("timeout", "500ms"), ("retention", "10s")], true).unwrap();
+        let options = parse(
+            &[
+                ("cache_size", "64MB"),
+                ("timeout", "500ms"),
+                ("retention", "10s"),
+            ],
+            true,
+        )
+        .unwrap();
         assert_eq!(options.cache_size, 64 << 20);
         assert_eq!(options.timeout, Duration::from_millis(500));
         assert_eq!(options.retention, Some(Duration::from_secs(10)));
         for (name, value) in [
-            ("cache_size", "lots"), ("cache_size", "-1"), ("timeout", "0s"), ("timeout", "5y"),
-            ("retention", "1s"), ("adopt", "maybe"), ("txid", "0"), ("as_of", "yesterday"),
-            ("max_staleness", "1s"), ("cache_size", "99999999999GB"),
+            ("cache_size", "lots"),
+            ("cache_size", "-1"),
+            ("timeout", "0s"),
+            ("timeout", "5y"),
+            ("retention", "1s"),
+            ("adopt", "maybe"),
+            ("txid", "0"),
+            ("as_of", "yesterday"),
+            ("max_staleness", "1s"),
+            ("cache_size", "99999999999GB"),
         ] {
             let error = parse(&[(name, value)], true).unwrap_err();
             assert!(error.contains(name), "{error}");

@@ -86,8 +86,11 @@ impl Overlay {
     /// # Errors
     /// The spill file cannot be read.
     pub fn read(&self, pgno: u32, page: &mut [u8]) -> Result<bool> {
-        let Some(&slot) = self.slots.get(&pgno) else { return Ok(false) };
-        self.content.read_at(page, u64::from(slot) * page.len() as u64)?;
+        let Some(&slot) = self.slots.get(&pgno) else {
+            return Ok(false);
+        };
+        self.content
+            .read_at(page, u64::from(slot) * page.len() as u64)?;
         Ok(true)
     }
 
@@ -98,9 +101,13 @@ impl Overlay {
     pub fn write(&mut self, pgno: u32, page: &[u8], base: u32) -> Result<()> {
         let slot = match self.slots.get(&pgno) {
             Some(&slot) => slot,
-            None => self.free.pop().unwrap_or((self.content.size() / page.len() as u64) as u32),
+            None => self
+                .free
+                .pop()
+                .unwrap_or((self.content.size() / page.len() as u64) as u32),
         };
-        self.content.write_at(page, u64::from(slot) * page.len() as u64)?;
+        self.content
+            .write_at(page, u64::from(slot) * page.len() as u64)?;
         self.slots.insert(pgno, slot);
         self.page_count = Some(self.page_count(base).max(pgno));
         Ok(())

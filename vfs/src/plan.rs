@@ -29,7 +29,10 @@ impl std::fmt::Display for PlanError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Gap { end, next } => {
-                write!(f, "it is complete up to transaction {end}, but a file begins at {next}")
+                write!(
+                    f,
+                    "it is complete up to transaction {end}, but a file begins at {next}"
+                )
             }
             Self::NotABoundary { txid, end } => write!(
                 f,
@@ -52,8 +55,10 @@ pub fn plan(files: &[FileName], target: Option<u64>) -> Result<Vec<FileName>, Pl
     let mut chosen: Vec<FileName> = newest_snapshot.copied().into_iter().collect();
     let mut end = newest_snapshot.map_or(0, |file| file.max);
 
-    let mut rest: Vec<&FileName> =
-        files.iter().filter(|file| file.level < SNAPSHOT_LEVEL && within(file)).collect();
+    let mut rest: Vec<&FileName> = files
+        .iter()
+        .filter(|file| file.level < SNAPSHOT_LEVEL && within(file))
+        .collect();
     rest.sort_by_key(|file| (file.min, file.max));
     let mut candidates = rest.iter().peekable();
     let mut best: Option<&FileName> = None;
@@ -73,10 +78,17 @@ pub fn plan(files: &[FileName], target: Option<u64>) -> Result<Vec<FileName>, Pl
         }
     }
     if let Some(txid) = target {
-        return if end == txid { Ok(chosen) } else { Err(PlanError::NotABoundary { txid, end }) };
+        return if end == txid {
+            Ok(chosen)
+        } else {
+            Err(PlanError::NotABoundary { txid, end })
+        };
     }
     match candidates.next() {
-        Some(beyond) => Err(PlanError::Gap { end, next: beyond.min }),
+        Some(beyond) => Err(PlanError::Gap {
+            end,
+            next: beyond.min,
+        }),
         None => Ok(chosen),
     }
 }
@@ -86,33 +98,67 @@ mod tests {
     use super::*;
 
     fn files(list: &[(u8, u64, u64)]) -> Vec<FileName> {
-        list.iter().map(|&(level, min, max)| FileName { level, min, max }).collect()
+        list.iter()
+            .map(|&(level, min, max)| FileName { level, min, max })
+            .collect()
     }
 
-    fn chosen(list: &[(u8, u64, u64)], target: Option<u64>) -> Result<Vec<(u8, u64, u64)>, PlanError> {
+    fn chosen(
+        list: &[(u8, u64, u64)],
+        target: Option<u64>,
+    ) -> Result<Vec<(u8, u64, u64)>, PlanError> {
         let plan = plan(&files(list), target)?;
-        Ok(plan.iter().map(|file| (file.level, file.min, file.max)).collect())
+        Ok(plan
+            .iter()
+            .map(|file| (file.level, file.min, file.max))
+            .collect())
     }
 
     #[test]
     fn takes_the_snapshot_then_whatever_reaches_furthest() {
-        let list = [(0, 1, 1), (0, 5, 5), (0, 6, 6), (1, 1, 4), (1, 5, 6), (0, 7, 7), (9, 1, 4)];
-        assert_eq!(chosen(&list, None), Ok(vec![(9, 1, 4), (1, 5, 6), (0, 7, 7)]));
+        let list = [
+            (0, 1, 1),
+            (0, 5, 5),
+            (0, 6, 6),
+            (1, 1, 4),
+            (1, 5, 6),
+            (0, 7, 7),
+            (9, 1, 4),
+        ];
+        assert_eq!(
+            chosen(&list, None),
+            Ok(vec![(9, 1, 4), (1, 5, 6), (0, 7, 7)])
+        );
         assert_eq!(chosen(&list, Some(5)), Ok(vec![(9, 1, 4), (0, 5, 5)]));
         assert_eq!(chosen(&[], None), Ok(vec![]));
     }
 
     #[test]
     fn overlapping_levels_are_fine_and_gaps_are_not() {
-        assert_eq!(chosen(&[(1, 1, 3), (2, 1, 2), (0, 3, 3), (0, 4, 4)], None), Ok(vec![(1, 1, 3), (0, 4, 4)]));
-        assert_eq!(chosen(&[(0, 1, 1), (0, 3, 3)], None), Err(PlanError::Gap { end: 1, next: 3 }));
-        assert_eq!(chosen(&[(0, 2, 2)], None), Err(PlanError::Gap { end: 0, next: 2 }));
+        assert_eq!(
+            chosen(&[(1, 1, 3), (2, 1, 2), (0, 3, 3), (0, 4, 4)], None),
+            Ok(vec![(1, 1, 3), (0, 4, 4)])
+        );
+        assert_eq!(
+            chosen(&[(0, 1, 1), (0, 3, 3)], None),
+            Err(PlanError::Gap { end: 1, next: 3 })
+        );
+        assert_eq!(
+            chosen(&[(0, 2, 2)], None),
+            Err(PlanError::Gap { end: 0, next: 2 })
+        );
     }
 
     #[test]
     fn a_transaction_inside_a_compacted_file_is_not_a_boundary() {
         let list = [(1, 1, 4), (0, 5, 5)];
-        assert_eq!(chosen(&list, Some(3)), Err(PlanError::NotABoundary { txid: 3, end: 0 }));
-        assert_eq!(chosen(&list, Some(9)), Err(PlanError::NotABoundary { txid: 9, end: 5 }));
+        assert_eq!(
+            chosen(&list, Some(3)),
+            Err(PlanError::NotABoundary { txid: 3, end: 0 })
+        );
+        assert_eq!(
+            chosen(&list, Some(9)),
+            Err(PlanError::NotABoundary { txid: 9, end: 5 })
+        );
     }
 }

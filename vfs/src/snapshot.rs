@@ -57,12 +57,17 @@ impl Snapshot {
     pub fn apply(&self, file: &Arc<TransactionFile>) -> Self {
         let commit = file.header.commit;
         let mut chunks = self.chunks.clone();
-        chunks.resize_with((commit as usize).div_ceil(CHUNK), || Arc::new(Self::no_pages()));
+        chunks.resize_with((commit as usize).div_ceil(CHUNK), || {
+            Arc::new(Self::no_pages())
+        });
         for (position, entry) in (0u32..).zip(file.index()) {
             let at = entry.pgno as usize - 1;
             if entry.pgno <= commit {
                 let chunk = Arc::make_mut(&mut chunks[at / CHUNK]);
-                chunk[at % CHUNK] = Some(Location { file: Arc::clone(file), position });
+                chunk[at % CHUNK] = Some(Location {
+                    file: Arc::clone(file),
+                    position,
+                });
             }
         }
         if commit < self.page_count {
@@ -155,10 +160,27 @@ mod tests {
 
     fn file(txid: u64, commit: u32, pages: &[u32]) -> Arc<TransactionFile> {
         let header = Header::new(PageSize::new(512).unwrap(), commit, (txid, txid), 0);
-        let index =
-            pages.iter().map(|&pgno| IndexEntry { pgno, offset: 100, size: 10 }).collect();
-        let name = FileName { level: 0, min: txid, max: txid };
-        Arc::new(TransactionFile::new(format!("{txid}"), name, 1, header, txid, index))
+        let index = pages
+            .iter()
+            .map(|&pgno| IndexEntry {
+                pgno,
+                offset: 100,
+                size: 10,
+            })
+            .collect();
+        let name = FileName {
+            level: 0,
+            min: txid,
+            max: txid,
+        };
+        Arc::new(TransactionFile::new(
+            format!("{txid}"),
+            name,
+            1,
+            header,
+            txid,
+            index,
+        ))
     }
 
     fn owner(snapshot: &Snapshot, pgno: u32) -> Option<u64> {

@@ -91,7 +91,8 @@ impl Spill {
         }
         match &self.file {
             Some(file) => {
-                file.set_len(len).map_err(|e| Error::local(self.action("resizing"), &e))?;
+                file.set_len(len)
+                    .map_err(|e| Error::local(self.action("resizing"), &e))?;
             }
             None => self.memory.resize(len as usize, 0),
         }
@@ -114,7 +115,9 @@ impl Spill {
         if self.file.is_none() {
             self.move_to_file()?;
         }
-        self.file.take().ok_or_else(|| Error::Refused("the temporary file is gone".to_owned()))
+        self.file
+            .take()
+            .ok_or_else(|| Error::Refused("the temporary file is gone".to_owned()))
     }
 
     fn move_to_file(&mut self) -> Result<()> {
@@ -127,15 +130,17 @@ impl Spill {
     }
 
     fn action(&self, doing: &str) -> String {
-        format!("{doing} the temporary file of a transaction in {}", self.directory.display())
+        format!(
+            "{doing} the temporary file of a transaction in {}",
+            self.directory.display()
+        )
     }
 }
 
 /// A file with no name in `directory`, or where that is impossible in the system's temporary directory.
 fn unlinked_file(directory: &Path) -> std::io::Result<File> {
-    unlinked_file_in(directory).or_else(|first| {
-        unlinked_file_in(&std::env::temp_dir()).map_err(|_| first)
-    })
+    unlinked_file_in(directory)
+        .or_else(|first| unlinked_file_in(&std::env::temp_dir()).map_err(|_| first))
 }
 
 fn unlinked_file_in(directory: &Path) -> std::io::Result<File> {
@@ -144,7 +149,11 @@ fn unlinked_file_in(directory: &Path) -> std::io::Result<File> {
     std::fs::create_dir_all(directory)?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let path = directory.join(format!("sqlbridge-spill-{}-{number}", std::process::id()));
-    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)?;
     std::fs::remove_file(&path)?;
     Ok(file)
 }

@@ -45,7 +45,9 @@ pub fn encode(file_checksum: u64, outline: u64, hashes: &[u64]) -> Vec<u8> {
 /// Tells `file` its hashes; false, and nothing told, where the sums are not intact or not its own.
 pub fn apply(bytes: &[u8], file: &TransactionFile) -> bool {
     let outline = outline(&file.header, file.index());
-    let Some(hashes) = decode(bytes, file.checksum, outline) else { return false };
+    let Some(hashes) = decode(bytes, file.checksum, outline) else {
+        return false;
+    };
     if hashes.len() != file.index().len() {
         return false;
     }
@@ -64,7 +66,10 @@ fn decode(bytes: &[u8], file_checksum: u64, outline: u64) -> Option<Vec<u64>> {
     let (of_file, rest) = rest.split_first_chunk::<8>()?;
     let (of_outline, rest) = rest.split_first_chunk::<8>()?;
     let (count, rest) = rest.split_first_chunk::<8>()?;
-    let identity = (u64::from_le_bytes(*of_file), u64::from_le_bytes(*of_outline));
+    let identity = (
+        u64::from_le_bytes(*of_file),
+        u64::from_le_bytes(*of_outline),
+    );
     if *magic != MAGIC || identity != (file_checksum, outline) || rest.len() % 8 != 0 {
         return None;
     }

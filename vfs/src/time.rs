@@ -7,7 +7,9 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     let number = |from: usize, to: usize| -> Option<i64> {
         let digits = bytes.get(from..to)?;
         digits.iter().try_fold(0, |sum, digit| {
-            digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0'))
+            digit
+                .is_ascii_digit()
+                .then(|| sum * 10 + i64::from(digit - b'0'))
         })
     };
     let is = |at: usize, allowed: &[u8]| bytes.get(at).is_some_and(|byte| allowed.contains(byte));
@@ -19,12 +21,19 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
     let mut rest = 19;
     let mut millis = 0;
     if is(rest, b".") {
-        let digits = bytes[rest + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = bytes[rest + 1..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         if digits == 0 {
             return None;
         }
         for place in 0..3 {
-            let digit = if place < digits { i64::from(bytes[rest + 1 + place] - b'0') } else { 0 };
+            let digit = if place < digits {
+                i64::from(bytes[rest + 1 + place] - b'0')
+            } else {
+                0
+            };
             millis = millis * 10 + digit;
         }
         rest += 1 + digits;
@@ -82,7 +91,11 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -102,7 +115,15 @@ mod tests {
         ] {
             assert_eq!(parse_rfc3339(text), Some(ms), "{text}");
         }
-        for text in ["", "2026-11-20", "2026-02-30T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-20T10:00:00", "2026-11-20T10:00:00.Z", "2026-11-20T25:00:00Z"] {
+        for text in [
+            "",
+            "2026-11-20",
+            "2026-02-30T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-11-20T10:00:00",
+            "2026-11-20T10:00:00.Z",
+            "2026-11-20T25:00:00Z",
+        ] {
             assert_eq!(parse_rfc3339(text), None, "{text}");
         }
     }

@@ -41,6 +41,8 @@ pub struct Mark {
     pub parent: u64,
     /// The transaction dropped the database.
     pub dropped: bool,
+    /// The file was emptied when the database was dropped: it only keeps its number taken.
+    pub emptied: bool,
 }
 
 impl Mark {
@@ -51,7 +53,7 @@ impl Mark {
     pub fn encode(self) -> [u8; 20] {
         let mut bytes = [0; 20];
         bytes[..3].copy_from_slice(&Self::MAGIC);
-        bytes[3] = u8::from(self.dropped);
+        bytes[3] = u8::from(self.dropped) | u8::from(self.emptied) << 1;
         bytes[4..12].copy_from_slice(&self.own.to_be_bytes());
         bytes[12..].copy_from_slice(&self.parent.to_be_bytes());
         bytes
@@ -69,6 +71,7 @@ impl Mark {
             own: word(4),
             parent: word(12),
             dropped: reserved[3] & 1 != 0,
+            emptied: reserved[3] & 2 != 0,
         })
     }
 }
@@ -92,7 +95,16 @@ impl TransactionFile {
     ) -> Self {
         let hashes = index.iter().map(|_| AtomicU64::new(0)).collect();
         let slots = index.iter().map(|_| AtomicU32::new(NONE)).collect();
-        Self { key, name, size, header, checksum, index: index.into(), hashes, slots }
+        Self {
+            key,
+            name,
+            size,
+            header,
+            checksum,
+            index: index.into(),
+            hashes,
+            slots,
+        }
     }
 
     /// Our mark, if it has one.
@@ -116,7 +128,10 @@ impl TransactionFile {
     /// Where page `pgno` stands in the index.
     #[must_use]
     pub fn position(&self, pgno: u32) -> Option<u32> {
-        let found = self.index.binary_search_by_key(&pgno, |entry| entry.pgno).ok()?;
+        let found = self
+            .index
+            .binary_search_by_key(&pgno, |entry| entry.pgno)
+            .ok()?;
         u32::try_from(found).ok()
     }
 
@@ -151,7 +166,9 @@ impl TransactionFile {
     /// True where every page's hash is known.
     #[must_use]
     pub fn fully_known(&self) -> bool {
-        self.hashes.iter().all(|hash| hash.load(Ordering::Relaxed) != 0)
+        self.hashes
+            .iter()
+            .all(|hash| hash.load(Ordering::Relaxed) != 0)
     }
 }
 
@@ -161,7 +178,18 @@ mod tests {
 
     #[test]
     fn marks_survive_the_header_and_foreign_bytes_are_none() {
-        let mark = Mark { own: 7, parent: u64::MAX, dropped: true };
+        let mark = Mark {
+            own: 7,
+            parent: u64::MAX,
+            dropped: true,
+            emptied: false,
+        };
+        assert_eq!(Mark::decode(&mark.encode()), Some(mark));
+        let mark = Mark {
+            dropped: false,
+            emptied: true,
+            ..mark
+        };
         assert_eq!(Mark::decode(&mark.encode()), Some(mark));
         assert_eq!(Mark::decode(&[0; 20]), None);
     }

@@ -5,7 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sqlite_abi::{Access, Code, Control, Delegated, File, Filename, Handled, Lock, OpenFlags, Opened, Vfs};
+use sqlite_abi::{
+    Access, Code, Control, Delegated, File, Filename, Handled, Lock, OpenFlags, Opened, Vfs,
+};
 
 use crate::database::is_database;
 use crate::engine::Engine;
@@ -23,7 +25,15 @@ pub const URLS_NAME: &str = "sqlbridge-urls";
 
 const SCHEMES: [&str; 6] = ["s3://", "az://", "abs://", "azure://", "gs://", "blob:"];
 /// URI parameters that SQLite itself reads.
-const SQLITES_OWN: [&str; 6] = ["vfs", "mode", "cache", "psow", "modeof", "immutable"];
+const SQLITES_OWN: [&str; 7] = [
+    "vfs",
+    "mode",
+    "cache",
+    "psow",
+    "modeof",
+    "immutable",
+    "nolock",
+];
 
 // Targets.
 
@@ -54,7 +64,11 @@ impl Target {
             parameters.push((percent_decode(name), percent_decode(value)));
         }
         parameters.retain(|(name, _)| !SQLITES_OWN.contains(&name.as_str()));
-        let mut target = Self { store: String::new(), name: String::new(), parameters };
+        let mut target = Self {
+            store: String::new(),
+            name: String::new(),
+            parameters,
+        };
         let given = target.options_lookup("store");
         (target.store, target.name) = match (scheme, given) {
             (Some(&"blob:"), given) => {
@@ -91,7 +105,9 @@ impl Target {
         let value = match parameter {
             Some((_, value)) => Some(value.clone()),
             None => {
-                let doc = OPTIONS.iter().find(|doc| doc.name == name && !doc.env.is_empty())?;
+                let doc = OPTIONS
+                    .iter()
+                    .find(|doc| doc.name == name && !doc.env.is_empty())?;
                 std::env::var(doc.env).ok()
             }
         };
@@ -111,9 +127,15 @@ impl Target {
     #[must_use]
     pub fn store_parameters(&self) -> Vec<(String, String)> {
         let ours = |name: &str| {
-            OPTIONS.iter().any(|doc| doc.name == name && !store_also_reads(name))
+            OPTIONS
+                .iter()
+                .any(|doc| doc.name == name && !store_also_reads(name))
         };
-        self.parameters.iter().filter(|(name, _)| !ours(name)).cloned().collect()
+        self.parameters
+            .iter()
+            .filter(|(name, _)| !ours(name))
+            .cloned()
+            .collect()
     }
 
     /// What two targets in one store have in common.
@@ -154,7 +176,11 @@ fn in_store(given: Option<String>, path: &str) -> Result<(String, String)> {
         None => {
             let failed = |e: std::io::Error| Error::local("finding the current directory", &e);
             let absolute = std::path::absolute(path).map_err(failed)?;
-            let name = absolute.file_name().and_then(|name| name.to_str()).unwrap_or("").to_owned();
+            let name = absolute
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or("")
+                .to_owned();
             let directory = absolute.parent().unwrap_or(Path::new("/"));
             Ok((location::url_of_path(directory), name))
         }
@@ -175,19 +201,28 @@ impl BlobVfs {
     /// The VFS for `vfs=sqlbridge`.
     #[must_use]
     pub fn new() -> Self {
-        Self { engine: Engine::current, urls_only: false }
+        Self {
+            engine: Engine::current,
+            urls_only: false,
+        }
     }
 
     /// The VFS that leaves every name to the host but URLs.
     #[must_use]
     pub fn for_urls() -> Self {
-        Self { engine: Engine::current, urls_only: true }
+        Self {
+            engine: Engine::current,
+            urls_only: true,
+        }
     }
 
     /// A VFS on another engine, for simulations.
     #[must_use]
     pub fn on(engine: fn() -> Arc<Engine>) -> Self {
-        Self { engine, urls_only: false }
+        Self {
+            engine,
+            urls_only: false,
+        }
     }
 
     fn is_ours(&self, path: &str) -> bool {
@@ -198,15 +233,21 @@ impl BlobVfs {
         let engine = (self.engine)();
         if name.uri_boolean("nolock", false) || name.uri_boolean("immutable", false) {
             return Err(Error::Refused(
-                "nolock=1 and immutable=1 hide other writers' commits; open without them".to_owned(),
+                "nolock=1 and immutable=1 hide other writers' commits; open without them"
+                    .to_owned(),
             ));
         }
-        if name.uri_parameter("cache").is_some_and(|cache| cache == "shared") {
+        if name
+            .uri_parameter("cache")
+            .is_some_and(|cache| cache == "shared")
+        {
             return Err(Error::Refused(
                 "cache=shared would mix databases of the same name in different stores; open without it".to_owned(),
             ));
         }
-        let path = name.path().map_err(|_| Error::Refused("the file name is not UTF-8".to_owned()))?;
+        let path = name
+            .path()
+            .map_err(|_| Error::Refused("the file name is not UTF-8".to_owned()))?;
         let target = Target::parse(path, name.parameters())?;
         refuse_plain_file(&target)?;
         let options = target.options()?;
@@ -237,7 +278,10 @@ impl BlobVfs {
             point => Some(database.snapshot_at(point)?),
         };
         let read_only = fixed.is_some() || flags.contains(OpenFlags::READONLY);
-        Ok((BlobFile::new(engine, database, options, fixed, read_only), read_only))
+        Ok((
+            BlobFile::new(engine, database, options, fixed, read_only),
+            read_only,
+        ))
     }
 }
 
@@ -259,7 +303,9 @@ fn import_once(
 }
 
 fn refuse_plain_file(target: &Target) -> Result<()> {
-    let Some(path) = target.plain_path() else { return Ok(()) };
+    let Some(path) = target.plain_path() else {
+        return Ok(());
+    };
     if !path.is_file() {
         return Ok(());
     }
@@ -283,15 +329,18 @@ impl Vfs for BlobVfs {
         name: Option<&Filename<'_>>,
         flags: OpenFlags,
     ) -> std::result::Result<Opened<AnyFile>, Code> {
-        let Some(name) = name else { return Ok(Opened::Host) };
+        let Some(name) = name else {
+            return Ok(Opened::Host);
+        };
         if !self.is_ours(name.path()?) {
             return Ok(Opened::Host);
         }
         if flags.contains(OpenFlags::MAIN_DB) {
             return match self.open_main(name, flags) {
-                Ok((file, read_only)) => {
-                    Ok(Opened::File { file: AnyFile::Blob(Box::new(file)), read_only })
-                }
+                Ok((file, read_only)) => Ok(Opened::File {
+                    file: AnyFile::Blob(Box::new(file)),
+                    read_only,
+                }),
                 Err(error) => {
                     (self.engine)().record(None, &error);
                     Err(error.code())
@@ -301,7 +350,10 @@ impl Vfs for BlobVfs {
         if flags.contains(OpenFlags::MAIN_JOURNAL) {
             let directory = crate::options::default_cache_dir();
             let file = AnyFile::Journal(Journal::new(&directory));
-            return Ok(Opened::File { file, read_only: false });
+            return Ok(Opened::File {
+                file,
+                read_only: false,
+            });
         }
         if flags.contains(OpenFlags::SUPER_JOURNAL) || flags.contains(OpenFlags::WAL) {
             // A super-journal of ours would die with the process and leave local
@@ -316,17 +368,30 @@ impl Vfs for BlobVfs {
     }
 
     fn delete(&self, path: &str, _: bool) -> std::result::Result<Delegated<()>, Code> {
-        Ok(if self.is_ours(path) && is_journal(path) { Delegated::Done(()) } else { Delegated::Host })
+        Ok(if self.is_ours(path) && is_journal(path) {
+            Delegated::Done(())
+        } else {
+            Delegated::Host
+        })
     }
 
     fn access(&self, path: &str, _: Access) -> std::result::Result<Delegated<bool>, Code> {
-        let ours = self.is_ours(path) && (is_journal(path) || SCHEMES.iter().any(|s| path.starts_with(s)));
-        Ok(if ours { Delegated::Done(false) } else { Delegated::Host })
+        let ours =
+            self.is_ours(path) && (is_journal(path) || SCHEMES.iter().any(|s| path.starts_with(s)));
+        Ok(if ours {
+            Delegated::Done(false)
+        } else {
+            Delegated::Host
+        })
     }
 
     fn full_pathname(&self, path: &str) -> std::result::Result<Delegated<String>, Code> {
         // The store decides what a relative name means, and only xOpen knows the store.
-        Ok(if self.is_ours(path) { Delegated::Done(path.to_owned()) } else { Delegated::Host })
+        Ok(if self.is_ours(path) {
+            Delegated::Done(path.to_owned())
+        } else {
+            Delegated::Host
+        })
     }
 }
 

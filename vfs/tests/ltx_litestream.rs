@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-use sqlbridge_vfs::ltx::{Encoder, Header, PageSize, decode_each, name};
 use sqlbridge_vfs::checksum::checksum;
+use sqlbridge_vfs::ltx::{Encoder, Header, PageSize, decode_each, name};
 
 /// The files of a directory in the order of their transactions.
 fn chain(dir: &Path) -> Vec<Vec<u8>> {

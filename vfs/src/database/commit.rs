@@ -96,7 +96,11 @@ impl Database {
     /// [`Error::Conflict`], [`Error::NotSent`], [`Error::Unknown`] and what makes
     /// a commit impossible; only after `Unknown` it may be in the store.
     pub fn commit(&self, transaction: &Transaction<'_>) -> Result<Arc<Snapshot>> {
-        let Transaction { base, overlay, shape } = *transaction;
+        let Transaction {
+            base,
+            overlay,
+            shape,
+        } = *transaction;
         let pages = pages_to_write(overlay, base.page_count, shape.page_count);
         self.commit_pages(base, shape, pages, &mut |pgno, page| {
             if !overlay.read(pgno, page)? {
@@ -126,26 +130,38 @@ impl Database {
         self.check_head(base)?;
         let (outgoing, pages) = self.encode(&self.draft(base, shape), pages, read)?;
         self.prepare_store(base, &outgoing)?;
-        let mut attempt = Attempt { outgoing, base: Arc::clone(base), proven, doubtful: None };
+        let mut attempt = Attempt {
+            outgoing,
+            base: Arc::clone(base),
+            proven,
+            doubtful: None,
+        };
         let txid = base.txid + 1;
         match self.send(&mut attempt, self.options.timeout) {
             Outcome::Committed(next) => {
                 if let Some(file) = next.tip() {
                     self.keep_pages(file, &pages);
                 }
-                self.stats.committed(self.env.boot_time().saturating_sub(started));
+                self.stats
+                    .committed(self.env.boot_time().saturating_sub(started));
                 Ok(next)
             }
             Outcome::Taken => Err(self.lost(base)),
             Outcome::Refused(cause) => Err(Error::Store(cause)),
-            Outcome::NotSent(cause) => {
-                Err(Error::NotSent { database: self.name().to_owned(), txid, cause })
-            }
+            Outcome::NotSent(cause) => Err(Error::NotSent {
+                database: self.name().to_owned(),
+                txid,
+                cause,
+            }),
             Outcome::Unknown(cause) => {
                 Stats::count(&self.stats.unknown);
                 let error = self.unknown(txid, &cause);
                 let failed_at = self.env.boot_time();
-                *lock(&self.pending) = Some(Pending { attempt, cause, failed_at });
+                *lock(&self.pending) = Some(Pending {
+                    attempt,
+                    cause,
+                    failed_at,
+                });
                 Err(error)
             }
             Outcome::Untold(cause) => {
@@ -159,12 +175,23 @@ impl Database {
         let txid = base.txid + 1;
         let own = self.env.random();
         Draft {
-            name: FileName { level: 0, min: txid, max: txid },
+            name: FileName {
+                level: 0,
+                min: txid,
+                max: txid,
+            },
             page_size: shape.page_size,
             page_count: shape.page_count,
             timestamp_ms: self.env.wall_ms().max(base.timestamp_ms),
-            node_id: base.tip().map_or_else(|| self.env.random(), |tip| tip.header.node_id),
-            mark: Some(Mark { own, parent: base.identity(), dropped: shape.drops }),
+            node_id: base
+                .tip()
+                .map_or_else(|| self.env.random(), |tip| tip.header.node_id),
+            mark: Some(Mark {
+                own,
+                parent: base.identity(),
+                dropped: shape.drops,
+                emptied: false,
+            }),
         }
     }
 
@@ -180,7 +207,10 @@ impl Database {
         let millis = retention.as_millis() as u64;
         let text = format!("level0_ms={millis}\n");
         let key = self.layout.retention_key();
-        match self.store.create(&key, &Body::Memory(Bytes::from(text)), self.env.wall_ms()) {
+        match self
+            .store
+            .create(&key, &Body::Memory(Bytes::from(text)), self.env.wall_ms())
+        {
             Ok(()) => {
                 self.retention_ms.store(millis, Ordering::Relaxed);
                 Ok(())
@@ -229,11 +259,19 @@ impl Database {
         // Whoever won is news; failing to learn it now only delays that.
         let _ = self.refresh(Duration::ZERO);
         let head = self.head().txid.max(base.txid + 1);
-        Error::Conflict { database: self.name().to_owned(), base: base.txid, head }
+        Error::Conflict {
+            database: self.name().to_owned(),
+            base: base.txid,
+            head,
+        }
     }
 
     fn unknown(&self, txid: u64, cause: &StoreError) -> Error {
-        Error::Unknown { database: self.name().to_owned(), txid, cause: cause.clone() }
+        Error::Unknown {
+            database: self.name().to_owned(),
+            txid,
+            cause: cause.clone(),
+        }
     }
 }
 
@@ -256,7 +294,10 @@ impl Database {
         let deadline = sent + patience;
         let mut pause = FIRST_PAUSE;
         loop {
-            let error = match self.store.create(&key, &attempt.outgoing.body, timestamp_ms) {
+            let error = match self
+                .store
+                .create(&key, &attempt.outgoing.body, timestamp_ms)
+            {
                 Ok(()) => return self.created(attempt, sent),
                 Err(error) => error,
             };
@@ -293,7 +334,11 @@ impl Database {
     /// Waits between half and all of `pause`, and doubles it for the next time.
     pub(super) fn pause(&self, pause: &mut Duration) {
         let half = pause.as_micros() as u64 / 2;
-        let jitter = if half == 0 { 0 } else { self.env.random() % half };
+        let jitter = if half == 0 {
+            0
+        } else {
+            self.env.random() % half
+        };
         self.env.sleep(Duration::from_micros(half + jitter));
         *pause = (*pause * 2).min(LONGEST_PAUSE);
     }
@@ -339,10 +384,7 @@ impl Database {
     /// Whether our file, which is in the store, is part of the history; none where that
     /// cannot be told. The next transaction says what it was built on; where that is
     /// gone, a file above that holds our number must have been made after ours.
-    fn is_in_history(
-        &self,
-        attempt: &Attempt,
-    ) -> std::result::Result<Option<bool>, StoreError> {
+    fn is_in_history(&self, attempt: &Attempt) -> std::result::Result<Option<bool>, StoreError> {
         let Attempt { outgoing, .. } = attempt;
         let name = outgoing.name;
         let next = self.owner_of(&self.layout.commit_key(name.max + 1))?;
@@ -395,7 +437,9 @@ impl Database {
     pub fn settle(&self, patience: Duration) -> Result<()> {
         let called = self.env.boot_time();
         let mut pending = lock(&self.pending);
-        let Some(commit) = pending.as_mut() else { return Ok(()) };
+        let Some(commit) = pending.as_mut() else {
+            return Ok(());
+        };
         let txid = commit.attempt.outgoing.name.max;
         if commit.failed_at > called {
             // Another thread has just tried, while this one waited.
@@ -411,7 +455,10 @@ impl Database {
                 return Err(self.unknown(txid, &commit.cause));
             }
         };
-        crate::log::warn(&format!("transaction {txid} of {} was {outcome}", self.name()));
+        crate::log::warn(&format!(
+            "transaction {txid} of {} was {outcome}",
+            self.name()
+        ));
         *pending = None;
         Ok(())
     }
@@ -436,7 +483,10 @@ impl Database {
     #[must_use]
     pub fn unsettled(&self) -> Option<String> {
         lock(&self.pending).as_ref().map(|commit| {
-            format!("transaction {}: {}", commit.attempt.outgoing.name.max, commit.cause)
+            format!(
+                "transaction {}: {}",
+                commit.attempt.outgoing.name.max, commit.cause
+            )
         })
     }
 }

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::Database;
 use super::commit::{FIRST_PAUSE, Shape, Transaction};
 use super::load::Files;
 use super::outgoing::{Draft, Outgoing};
 use super::pages::{PageError, ReadAhead};
-use super::Database;
 use crate::error::{Error, Result};
 use crate::layout::{FileName, SNAPSHOT_LEVEL};
 use crate::ltx;
@@ -54,9 +54,16 @@ impl Database {
         let head = self.head();
         let mut compacted = Compacted::default();
         let Some(tip) = head.tip() else {
-            return Err(Error::Refused(format!("{} is empty: there is nothing to write", self.name())));
+            return Err(Error::Refused(format!(
+                "{} is empty: there is nothing to write",
+                self.name()
+            )));
         };
-        let name = FileName { level: SNAPSHOT_LEVEL, min: 1, max: head.txid };
+        let name = FileName {
+            level: SNAPSHOT_LEVEL,
+            min: 1,
+            max: head.txid,
+        };
         let mark = head.mark().map(|mark| Mark { parent: 0, ..mark });
         // The files that this process knows may have been removed since: then others hold the same.
         let mut source = Arc::clone(&head);
@@ -76,7 +83,9 @@ impl Database {
         mark: Option<Mark>,
         compacted: &mut Compacted,
     ) -> Result<()> {
-        let Some(page_size) = merged.page_size() else { return Ok(()) };
+        let Some(page_size) = merged.page_size() else {
+            return Ok(());
+        };
         let draft = Draft {
             name,
             page_size,
@@ -108,7 +117,9 @@ impl Database {
         let deadline = self.env.boot_time() + self.options.timeout;
         let mut pause = FIRST_PAUSE;
         loop {
-            let result = self.store.create(&key, &outgoing.body, outgoing.header.timestamp_ms);
+            let result = self
+                .store
+                .create(&key, &outgoing.body, outgoing.header.timestamp_ms);
             let Err(error) = result else { return Ok(()) };
             let passing = matches!(
                 error.kind,
@@ -126,7 +137,10 @@ impl Database {
         let key = self.layout.key(name);
         let size = self.store.get(&key, Part::Range(0..1))?.object_size;
         let files = self.load_files(&[(name, size)])?;
-        let file = files.into_iter().next().ok_or_else(|| self.history_error("no such file"))?;
+        let file = files
+            .into_iter()
+            .next()
+            .ok_or_else(|| self.history_error("no such file"))?;
         self.prove_content(&file).map_err(|error| match error {
             PageError::Gone => self.removed_meanwhile(&key),
             PageError::Other(error) => error,
@@ -163,10 +177,18 @@ impl Database {
         level: u8,
         compacted: &mut Compacted,
     ) -> Result<()> {
-        let (Some(first), Some(last)) = (inputs.first(), inputs.last()) else { return Ok(()) };
-        let name = FileName { level, min: first.min, max: last.max };
-        let with_size: Vec<(FileName, u64)> =
-            inputs.iter().map(|name| (*name, files.size(*name))).collect();
+        let (Some(first), Some(last)) = (inputs.first(), inputs.last()) else {
+            return Ok(());
+        };
+        let name = FileName {
+            level,
+            min: first.min,
+            max: last.max,
+        };
+        let with_size: Vec<(FileName, u64)> = inputs
+            .iter()
+            .map(|name| (*name, files.size(*name)))
+            .collect();
         let loaded = self.load_files(&with_size)?;
         let mut merged = Snapshot::empty();
         for file in &loaded {
@@ -176,12 +198,20 @@ impl Database {
             merged = merged.apply(file);
         }
         let all_marked = loaded.iter().all(|file| file.mark().is_some());
-        let parent = loaded.first().and_then(|file| file.mark()).map_or(0, |mark| mark.parent);
-        let mark = merged.mark().filter(|_| all_marked).map(|mark| Mark { parent, ..mark });
+        let parent = loaded
+            .first()
+            .and_then(|file| file.mark())
+            .map_or(0, |mark| mark.parent);
+        let mark = merged
+            .mark()
+            .filter(|_| all_marked)
+            .map(|mark| Mark { parent, ..mark });
         let node_id = merged.tip().map_or(0, |tip| tip.header.node_id);
         let mut ahead = ReadAhead::default();
         let read = &mut |pgno, page: &mut [u8]| {
-            let found = merged.locate(pgno).map(|location| self.page_at(location, page, &mut ahead));
+            let found = merged
+                .locate(pgno)
+                .map(|location| self.page_at(location, page, &mut ahead));
             found.unwrap_or_else(|| Err(self.history_error(format!("page {pgno} is missing"))))
         };
         self.write_merged(&merged, read, name, node_id, mark, compacted)
@@ -194,16 +224,23 @@ impl Database {
 /// for them, is left as it is: cuts do not depend on what was removed when.
 fn blocks_to_merge(files: &Files, level: u8, block: u64) -> Vec<Vec<FileName>> {
     let names = files.names();
-    let merged = names.iter().filter(|f| (level..SNAPSHOT_LEVEL).contains(&f.level));
+    let merged = names
+        .iter()
+        .filter(|f| (level..SNAPSHOT_LEVEL).contains(&f.level));
     let mut start = merged.map(|f| f.max).max().unwrap_or(0) + 1;
-    let mut inputs: Vec<FileName> =
-        names.iter().filter(|f| f.level == level - 1).copied().collect();
+    let mut inputs: Vec<FileName> = names
+        .iter()
+        .filter(|f| f.level == level - 1)
+        .copied()
+        .collect();
     inputs.sort();
     let mut blocks = Vec::new();
     loop {
         let end = start.next_multiple_of(block);
         let rest = &inputs[inputs.partition_point(|f| f.min < start)..];
-        let Some(next) = rest.first() else { return blocks };
+        let Some(next) = rest.first() else {
+            return blocks;
+        };
         if next.min > end {
             start = (next.min - 1) / block * block + 1;
             continue;
@@ -229,7 +266,11 @@ impl Database {
     fn remove_covered(&self) -> Result<u64> {
         let files = self.list()?;
         let old = |name: FileName| {
-            let keep = if name.level > 0 { SNAPSHOT_RETENTION } else { self.retention() };
+            let keep = if name.level > 0 {
+                SNAPSHOT_RETENTION
+            } else {
+                self.retention()
+            };
             name.max < files.newest() && files.is_older(name, keep)
         };
         let mut covering: Vec<FileName> = files.names();
@@ -237,7 +278,9 @@ impl Database {
         let mut removable = Vec::new();
         let mut proven = HashSet::new();
         for name in files.names().into_iter().filter(|name| old(*name)) {
-            let Some(cover) = covering.iter().find(|cover| covers(**cover, name)) else { continue };
+            let Some(cover) = covering.iter().find(|cover| covers(**cover, name)) else {
+                continue;
+            };
             if proven.insert(*cover) {
                 self.read_back(*cover)?;
             }
@@ -286,7 +329,11 @@ impl Database {
         self.begin_read(Duration::ZERO, false)?;
         let head = self.head();
         let ended_before = is_dropped(&head);
-        let dropped = if ended_before { head } else { self.commit_end(&head)? };
+        let dropped = if ended_before {
+            head
+        } else {
+            self.commit_end(&head)?
+        };
         self.write_snapshot()?;
         let removed = self.clear_away(&dropped)?;
         if ended_before && removed == 0 {
@@ -297,20 +344,36 @@ impl Database {
 
     fn no_database(&self) -> Error {
         let store = self.store.url().to_owned();
-        Error::NoDatabase { database: self.name().to_owned(), store }
+        Error::NoDatabase {
+            database: self.name().to_owned(),
+            store,
+        }
     }
 
     /// Commits the transaction that ends the database.
     fn commit_end(&self, base: &Arc<Snapshot>) -> Result<Arc<Snapshot>> {
         let page_size = base.page_size().ok_or_else(|| self.no_database())?;
         let mut page = vec![0; page_size.get()];
-        self.read_page(&mut Arc::clone(base), 1, &mut page, &mut ReadAhead::default())?;
+        self.read_page(
+            &mut Arc::clone(base),
+            1,
+            &mut page,
+            &mut ReadAhead::default(),
+        )?;
         let mut overlay = Overlay::new(&self.options.cache_dir);
         overlay.set_page_size(page_size);
         overlay.truncate(0, base.page_count);
         overlay.write(1, &empty_database(&page), base.page_count)?;
-        let shape = Shape { page_size, page_count: 1, drops: true };
-        self.commit(&Transaction { base, overlay: &overlay, shape })
+        let shape = Shape {
+            page_size,
+            page_count: 1,
+            drops: true,
+        };
+        self.commit(&Transaction {
+            base,
+            overlay: &overlay,
+            shape,
+        })
     }
 
     /// Removes or empties what came before the transaction that ended the database, and
@@ -322,12 +385,27 @@ impl Database {
         let mut keys = Vec::new();
         if files.newest() == dropped.txid {
             let kept = [self.layout.retention_key(), mark];
-            keys.extend(files.others.iter().filter(|key| !kept.contains(key)).cloned());
+            keys.extend(
+                files
+                    .others
+                    .iter()
+                    .filter(|key| !kept.contains(key))
+                    .cloned(),
+            );
         }
         let mut page = vec![0; dropped.page_size().map_or(0, ltx::PageSize::get)];
-        self.read_page(&mut Arc::clone(dropped), 1, &mut page, &mut ReadAhead::default())?;
+        self.read_page(
+            &mut Arc::clone(dropped),
+            1,
+            &mut page,
+            &mut ReadAhead::default(),
+        )?;
         let mut emptied = 0;
-        for name in files.names().into_iter().filter(|name| name.max < dropped.txid) {
+        for name in files
+            .names()
+            .into_iter()
+            .filter(|name| name.max < dropped.txid)
+        {
             if name.level == 0 && !files.is_older(name, self.retention()) {
                 emptied += u64::from(self.empty_file(name, files.size(name), &page)?);
             } else {
@@ -344,16 +422,23 @@ impl Database {
     /// with this `page`, and keeps the number taken; false where that was done before.
     fn empty_file(&self, name: FileName, size: u64, page: &[u8]) -> Result<bool> {
         let key = self.layout.key(name);
-        let fetched = self.store.get(&key, Part::Range(0..ltx::HEADER_SIZE as u64))?;
-        let header = ltx::Header::decode(&fetched.bytes)
-            .map_err(|error| Error::Damaged { key: key.clone(), detail: error.to_string() })?;
+        let fetched = self
+            .store
+            .get(&key, Part::Range(0..ltx::HEADER_SIZE as u64))?;
+        let header = ltx::Header::decode(&fetched.bytes).map_err(|error| Error::Damaged {
+            key: key.clone(),
+            detail: error.to_string(),
+        })?;
         let draft = Draft {
             name,
             page_size: header.page_size,
             page_count: 1,
             timestamp_ms: header.timestamp_ms,
             node_id: header.node_id,
-            mark: Mark::decode(&header.reserved),
+            mark: Mark::decode(&header.reserved).map(|mark| Mark {
+                emptied: true,
+                ..mark
+            }),
         };
         let (outgoing, _) = self.encode(&draft, [1], &mut |_, target| {
             target.copy_from_slice(page);

@@ -36,7 +36,9 @@ impl Database {
         if let Some(error) = lock(&self.diverged).clone() {
             return Err(error);
         }
-        let fresh = self.settle(Duration::ZERO).and_then(|()| self.refresh(max_staleness));
+        let fresh = self
+            .settle(Duration::ZERO)
+            .and_then(|()| self.refresh(max_staleness));
         match fresh {
             Ok(()) => Ok(self.head()),
             Err(Error::Store(error) | Error::Unknown { cause: error, .. })
@@ -70,7 +72,10 @@ impl Database {
         }
         let began = self.env.boot_time();
         let result = self.ask(began);
-        asked.failure = result.as_ref().err().map(|error| Failure { began, error: error.clone() });
+        asked.failure = result.as_ref().err().map(|error| Failure {
+            began,
+            error: error.clone(),
+        });
         result
     }
 
@@ -93,12 +98,17 @@ impl Database {
     }
 
     pub(super) fn prove(&self, request_sent: Duration) {
-        self.proven_at.fetch_max(request_sent.as_micros() as u64, Ordering::AcqRel);
+        self.proven_at
+            .fetch_max(request_sent.as_micros() as u64, Ordering::AcqRel);
     }
 
-    /// True where knowledge gained at `since` is too old to trust a missing N+1.
+    /// True where knowledge gained at `since` is too old to trust a missing N+1. On top of
+    /// a transaction of Litestream's it always is: Litestream removes files by rules of
+    /// its own, some minutes after it merged them.
     pub(super) fn is_too_old(&self, since: Duration) -> bool {
-        self.env.boot_time().saturating_sub(since) > self.retention() / 2
+        let head = self.head();
+        let litestreams = head.txid > 0 && head.mark().is_none();
+        litestreams || self.env.boot_time().saturating_sub(since) > self.retention() / 2
     }
 
     fn ask(&self, began: Duration) -> Result<()> {
@@ -120,7 +130,11 @@ impl Database {
         let mut steps = 0;
         while steps < LONGEST_CHAIN {
             let next = head.txid + 1;
-            match self.fetch_file(FileName { level: 0, min: next, max: next }) {
+            match self.fetch_file(FileName {
+                level: 0,
+                min: next,
+                max: next,
+            }) {
                 Ok(file) => head = Arc::new(self.continued(&head, &file)?),
                 Err(FetchError::Missing) => break,
                 Err(FetchError::Other(error)) => return Err(error),
@@ -139,12 +153,13 @@ impl Database {
 
     /// The snapshot after one more transaction, if that continues our history.
     fn continued(&self, head: &Snapshot, file: &Arc<TransactionFile>) -> Result<Snapshot> {
-        self.check_continues(head, file).map_err(|error| match error {
-            Error::Damaged { detail, .. } => {
-                self.diverge(format!("transaction {}: {detail}", file.name.min))
-            }
-            other => other,
-        })?;
+        self.check_continues(head, file)
+            .map_err(|error| match error {
+                Error::Damaged { detail, .. } => {
+                    self.diverge(format!("transaction {}: {detail}", file.name.min))
+                }
+                other => other,
+            })?;
         Ok(head.apply(file))
     }
 
@@ -208,8 +223,13 @@ impl Database {
 
     /// Whether the file that made `snapshot` is in the store, with the same mark.
     fn still_there(&self, snapshot: &Snapshot) -> Result<bool> {
-        let Some(tip) = snapshot.tip() else { return Ok(true) };
-        match self.store.get(&tip.key, Part::Range(0..ltx::HEADER_SIZE as u64)) {
+        let Some(tip) = snapshot.tip() else {
+            return Ok(true);
+        };
+        match self
+            .store
+            .get(&tip.key, Part::Range(0..ltx::HEADER_SIZE as u64))
+        {
             Ok(fetched) => Ok(ltx::Header::decode(&fetched.bytes)
                 .is_ok_and(|header| header.reserved == tip.header.reserved)),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
@@ -235,7 +255,10 @@ impl Database {
     /// [`Error::Expired`] where no files add up to exactly that transaction.
     pub fn replan(&self, snapshot: &Snapshot) -> Result<Arc<Snapshot>> {
         let files = self.list()?;
-        let expired = |_| Error::Expired { database: self.name().to_owned(), txid: snapshot.txid };
+        let expired = |_| Error::Expired {
+            database: self.name().to_owned(),
+            txid: snapshot.txid,
+        };
         let again = match self.load(&files, Some(snapshot.txid)) {
             Ok(again) => again,
             Err(error @ (Error::Refused(_) | Error::History { .. })) => return Err(expired(error)),
@@ -272,7 +295,11 @@ fn is_missing(loaded: &Result<Snapshot>) -> bool {
 
 /// Whether two snapshots with one number are the same; Litestream's files do not tell.
 fn same_transaction(one: &Snapshot, other: &Snapshot) -> bool {
-    one.mark().zip(other.mark()).is_none_or(|(one, other)| one.own == other.own)
+    one.page_count == other.page_count
+        && one
+            .mark()
+            .zip(other.mark())
+            .is_none_or(|(one, other)| one.own == other.own)
 }
 
 /// Every file of ours carries the database's identity, drawn at its first transaction.

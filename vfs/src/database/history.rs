@@ -12,6 +12,7 @@ use crate::plan;
 use crate::snapshot::Snapshot;
 use crate::store::Part;
 use crate::time::format_rfc3339;
+use crate::transaction_file::TransactionFile;
 
 /// A transaction file of the history, for `blob_versions`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,18 +36,26 @@ impl Database {
     /// The store is out of reach or a file is damaged.
     pub fn versions(&self) -> Result<Vec<Version>> {
         let files = self.list()?;
-        let mut names: Vec<(FileName, u64)> =
-            files.files.iter().map(|(name, file)| (*name, file.size)).collect();
+        let mut names: Vec<(FileName, u64)> = files
+            .files
+            .iter()
+            .map(|(name, file)| (*name, file.size))
+            .collect();
         names.sort_by_key(|(name, _)| (name.max, name.level));
         let loaded = self.load_files(&names)?;
-        let version = |file: &Arc<crate::transaction_file::TransactionFile>| Version {
+        let version = |file: &Arc<TransactionFile>| Version {
             name: file.name,
             committed_ms: file.header.timestamp_ms,
             page_count: file.header.commit,
             pages: file.index().len() as u64,
             bytes: file.size,
         };
-        Ok(loaded.iter().map(version).collect())
+        let emptied = |file: &Arc<TransactionFile>| file.mark().is_some_and(|mark| mark.emptied);
+        Ok(loaded
+            .iter()
+            .filter(|file| !emptied(file))
+            .map(version)
+            .collect())
     }
 
     /// The snapshot at a point of the history.
@@ -98,9 +107,13 @@ impl Database {
         while low < high {
             let middle = (low + high) / 2;
             let key = self.layout.key(ends[middle]);
-            let fetched = self.store.get(&key, Part::Range(0..ltx::HEADER_SIZE as u64))?;
-            let header = ltx::Header::decode(&fetched.bytes)
-                .map_err(|error| Error::Damaged { key, detail: error.to_string() })?;
+            let fetched = self
+                .store
+                .get(&key, Part::Range(0..ltx::HEADER_SIZE as u64))?;
+            let header = ltx::Header::decode(&fetched.bytes).map_err(|error| Error::Damaged {
+                key,
+                detail: error.to_string(),
+            })?;
             if header.timestamp_ms <= ms {
                 low = middle + 1;
             } else {
@@ -109,10 +122,17 @@ impl Database {
             }
         }
         let reachable = |file: &&FileName| plan::plan(&names, Some(file.max)).is_ok();
-        let found = ends[..low].iter().rev().find(reachable).map(|file| file.max);
+        let found = ends[..low]
+            .iter()
+            .rev()
+            .find(reachable)
+            .map(|file| file.max);
         found.ok_or_else(|| {
             let begins = earliest.map_or_else(String::new, |ms| {
-                format!("; what is left of its history begins at {}", format_rfc3339(ms))
+                format!(
+                    "; what is left of its history begins at {}",
+                    format_rfc3339(ms)
+                )
             });
             Error::Refused(format!(
                 "{} cannot be opened as of {}{begins}",

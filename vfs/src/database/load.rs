@@ -68,11 +68,17 @@ impl Database {
     /// Lists the database's files.
     pub(super) fn list(&self) -> std::result::Result<Files, StoreError> {
         let listing = self.store.list(&self.layout.root())?;
-        let mut files = Files { now_ms: listing.now_ms, ..Files::default() };
+        let mut files = Files {
+            now_ms: listing.now_ms,
+            ..Files::default()
+        };
         for object in listing.objects {
             match self.layout.parse(&object.key) {
                 Some(name) => {
-                    let listed = Listed { size: object.size, modified_ms: object.modified_ms };
+                    let listed = Listed {
+                        size: object.size,
+                        modified_ms: object.modified_ms,
+                    };
                     files.files.insert(name, listed);
                 }
                 // Another database may lie below this one's name.
@@ -95,6 +101,14 @@ impl Database {
         let with_size: Vec<(FileName, u64)> =
             plan.iter().map(|name| (*name, files.size(*name))).collect();
         let loaded = self.load_files(&with_size)?;
+        let emptied = |file: &&Arc<TransactionFile>| file.mark().is_some_and(|mark| mark.emptied);
+        if let Some(file) = loaded.iter().find(emptied) {
+            return Err(Error::Refused(format!(
+                "{} was dropped after transaction {}; what it held is gone",
+                self.name(),
+                file.name.max
+            )));
+        }
         let mut snapshot = Snapshot::empty();
         for file in &loaded {
             self.check_continues(&snapshot, file)?;
@@ -106,8 +120,14 @@ impl Database {
 
     /// What every file must satisfy to be applied after `before`.
     pub(super) fn check_continues(&self, before: &Snapshot, file: &TransactionFile) -> Result<()> {
-        let damaged = |detail: String| Error::Damaged { key: file.key.clone(), detail };
-        if before.page_size().is_some_and(|size| size != file.header.page_size) {
+        let damaged = |detail: String| Error::Damaged {
+            key: file.key.clone(),
+            detail,
+        };
+        if before
+            .page_size()
+            .is_some_and(|size| size != file.header.page_size)
+        {
             return Err(damaged(format!(
                 "its page size is {}, unlike that of the files before it",
                 file.header.page_size.get()
@@ -135,7 +155,10 @@ impl Database {
 
     /// Header, index and checksum of each file, newest first so that the pages of
     /// small files that are still current can go to the cache on the way.
-    pub(super) fn load_files(&self, names: &[(FileName, u64)]) -> Result<Vec<Arc<TransactionFile>>> {
+    pub(super) fn load_files(
+        &self,
+        names: &[(FileName, u64)],
+    ) -> Result<Vec<Arc<TransactionFile>>> {
         let mut loaded = Vec::with_capacity(names.len());
         let mut seen = HashSet::new();
         for batch in names.rchunks(BATCH) {
@@ -152,8 +175,14 @@ impl Database {
             let mut answers = self.store.get_many(&requests).into_iter();
             let mut parts = Vec::with_capacity(batch.len());
             for (name, size) in batch {
-                let first = answers.next().ok_or_else(|| self.history_error("no answer"))??;
-                let tail = if *size <= WHOLE { None } else { answers.next().transpose()? };
+                let first = answers
+                    .next()
+                    .ok_or_else(|| self.history_error("no answer"))??;
+                let tail = if *size <= WHOLE {
+                    None
+                } else {
+                    answers.next().transpose()?
+                };
                 parts.push((*name, first, tail));
             }
             for (name, first, tail) in parts.into_iter().rev() {
@@ -187,8 +216,13 @@ impl Database {
             detail: error.to_string(),
         };
         let (header, summary) = ltx::decode(bytes).map_err(damaged)?.into_parts();
-        let file =
-            self.known_file(name, summary.size, header, summary.file_checksum, summary.index)?;
+        let file = self.known_file(
+            name,
+            summary.size,
+            header,
+            summary.file_checksum,
+            summary.index,
+        )?;
         let cache = self.cache(file.header.page_size);
         let mut page = vec![0; file.header.page_size.get()];
         for (position, entry) in (0u32..).zip(file.index()) {
@@ -209,7 +243,10 @@ impl Database {
         tail: &Fetched,
     ) -> Result<Arc<TransactionFile>> {
         let key = self.layout.key(name);
-        let damaged = |error: ltx::DecodeError| Error::Damaged { key: key.clone(), detail: error.to_string() };
+        let damaged = |error: ltx::DecodeError| Error::Damaged {
+            key: key.clone(),
+            detail: error.to_string(),
+        };
         let header = ltx::Header::decode(header).map_err(damaged)?;
         let size = tail.object_size;
         let tail = match ltx::Tail::parse(&tail.bytes, size).map_err(damaged)? {
@@ -255,7 +292,9 @@ impl Database {
         {
             return Ok(file);
         }
-        let file = Arc::new(TransactionFile::new(key, name, size, header, checksum, index));
+        let file = Arc::new(TransactionFile::new(
+            key, name, size, header, checksum, index,
+        ));
         if files.len() > 1024 {
             files.retain(|_, file| file.strong_count() > 0);
         }
@@ -267,9 +306,19 @@ impl Database {
 
     /// Registers a file this process wrote, with the hashes of its pages.
     pub(super) fn written_file(&self, outgoing: &Outgoing) -> Result<Arc<TransactionFile>> {
-        let ltx::Summary { size, file_checksum, index, .. } = outgoing.summary.clone();
-        let file =
-            self.known_file(outgoing.name, size, outgoing.header.clone(), file_checksum, index)?;
+        let ltx::Summary {
+            size,
+            file_checksum,
+            index,
+            ..
+        } = outgoing.summary.clone();
+        let file = self.known_file(
+            outgoing.name,
+            size,
+            outgoing.header.clone(),
+            file_checksum,
+            index,
+        )?;
         for (position, hash) in (0u32..).zip(&outgoing.hashes) {
             file.set_hash(position, *hash);
         }
@@ -277,7 +326,10 @@ impl Database {
     }
 
     /// Reads one transaction file by name, whole if it is not large.
-    pub(super) fn fetch_file(&self, name: FileName) -> std::result::Result<Arc<TransactionFile>, FetchError> {
+    pub(super) fn fetch_file(
+        &self,
+        name: FileName,
+    ) -> std::result::Result<Arc<TransactionFile>, FetchError> {
         let key = self.layout.key(name);
         let fetched = match self.store.get(&key, Part::Range(0..WHOLE)) {
             Ok(fetched) => fetched,
@@ -287,7 +339,10 @@ impl Database {
         let file = if fetched.object_size == fetched.bytes.len() as u64 {
             self.whole_file(name, &fetched.bytes, |_| true)
         } else {
-            let tail = self.store.get(&key, Part::Tail(TAIL)).map_err(|e| FetchError::Other(e.into()))?;
+            let tail = self
+                .store
+                .get(&key, Part::Tail(TAIL))
+                .map_err(|e| FetchError::Other(e.into()))?;
             let header = fetched.bytes.get(..ltx::HEADER_SIZE).unwrap_or(&[]);
             self.file_from_parts(name, header, &tail)
         };
@@ -311,13 +366,19 @@ impl Database {
             Err(error) => return Err(error.into()),
         };
         let text = String::from_utf8_lossy(&fetched.bytes);
-        let millis = text.trim().strip_prefix("level0_ms=").and_then(|digits| digits.parse().ok());
+        let millis = text
+            .trim()
+            .strip_prefix("level0_ms=")
+            .and_then(|digits| digits.parse().ok());
         match millis {
             Some(millis) => {
                 self.retention_ms.store(millis, Ordering::Relaxed);
                 Ok(())
             }
-            None => Err(Error::Damaged { key, detail: "it does not say level0_ms=<number>".to_owned() }),
+            None => Err(Error::Damaged {
+                key,
+                detail: "it does not say level0_ms=<number>".to_owned(),
+            }),
         }
     }
 }

@@ -175,8 +175,17 @@ impl Database {
     fn cache_directory(&self) -> std::path::PathBuf {
         let identity = format!("{}\n{}", self.store.url(), self.name());
         let hash = crate::checksum::checksum(identity.as_bytes());
-        let readable: String = self.name().rsplit('/').next().unwrap_or("").chars().take(40).collect();
-        self.options.cache_dir.join(format!("{readable}-{hash:016x}"))
+        let readable: String = self
+            .name()
+            .rsplit('/')
+            .next()
+            .unwrap_or("")
+            .chars()
+            .take(40)
+            .collect();
+        self.options
+            .cache_dir
+            .join(format!("{readable}-{hash:016x}"))
     }
 
     /// Lets `writer` write, if no other connection of this process does.
@@ -186,9 +195,9 @@ impl Database {
     pub fn acquire_writer(&self, writer: WriterId) -> Result<()> {
         let mut current = lock(&self.writer);
         match *current {
-            Some(other) if other != writer => {
-                Err(Error::Busy { database: self.name().to_owned() })
-            }
+            Some(other) if other != writer => Err(Error::Busy {
+                database: self.name().to_owned(),
+            }),
             _ => {
                 *current = Some(writer);
                 Ok(())
@@ -223,13 +232,19 @@ impl Database {
     }
 
     fn diverge(&self, detail: String) -> Error {
-        let error = Error::Diverged { database: self.name().to_owned(), detail };
+        let error = Error::Diverged {
+            database: self.name().to_owned(),
+            detail,
+        };
         lock(&self.diverged).get_or_insert_with(|| error.clone());
         error
     }
 
     fn history_error(&self, detail: impl ToString) -> Error {
-        Error::History { database: self.name().to_owned(), detail: detail.to_string() }
+        Error::History {
+            database: self.name().to_owned(),
+            detail: detail.to_string(),
+        }
     }
 
     /// True where the store's history is no longer the one this process followed.

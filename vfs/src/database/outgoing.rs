@@ -65,8 +65,12 @@ impl Database {
         read: &mut dyn FnMut(u32, &mut [u8]) -> Result<()>,
     ) -> Result<(Outgoing, Pages)> {
         let FileName { min, max, .. } = draft.name;
-        let mut header =
-            Header::new(draft.page_size, draft.page_count, (min, max), draft.timestamp_ms);
+        let mut header = Header::new(
+            draft.page_size,
+            draft.page_count,
+            (min, max),
+            draft.timestamp_ms,
+        );
         header.node_id = draft.node_id;
         header.reserved = draft.mark.map_or([0; 20], Mark::encode);
 
@@ -97,32 +101,58 @@ impl Database {
             Body::Memory(Bytes::from(buffer))
         } else {
             sink.write_at(&buffer, sink.size())?;
-            Body::File { len: sink.size(), file: Arc::new(sink.into_file()?) }
+            Body::File {
+                len: sink.size(),
+                file: Arc::new(sink.into_file()?),
+            }
         };
         let limit = self.store.max_object_size();
         if summary.size > limit {
             let store = self.store.url().to_owned();
-            return Err(Error::TooLarge { size: summary.size, limit, store });
+            return Err(Error::TooLarge {
+                size: summary.size,
+                limit,
+                store,
+            });
         }
-        Ok((Outgoing { name: draft.name, header, body, summary, hashes }, kept))
+        Ok((
+            Outgoing {
+                name: draft.name,
+                header,
+                body,
+                summary,
+                hashes,
+            },
+            kept,
+        ))
     }
 
     /// Writes the page sums of a file that readers will not read whole.
     pub(super) fn put_sums(&self, outgoing: &Outgoing) -> Result<()> {
-        let ltx::Summary { size, file_checksum, .. } = outgoing.summary;
+        let ltx::Summary {
+            size,
+            file_checksum,
+            ..
+        } = outgoing.summary;
         if size > WHOLE {
             let outline = sums::outline(&outgoing.header, &outgoing.summary.index);
             let sums = Bytes::from(sums::encode(file_checksum, outline, &outgoing.hashes));
-            self.store.put(&self.layout.sums_key(file_checksum), &Body::Memory(sums))?;
+            self.store
+                .put(&self.layout.sums_key(file_checksum), &Body::Memory(sums))?;
         }
         Ok(())
     }
 
     /// Fills the cache with pages of a file that is in the store now.
-    pub(super) fn keep_pages(&self, file: &Arc<crate::transaction_file::TransactionFile>, pages: &Pages) {
+    pub(super) fn keep_pages(
+        &self,
+        file: &Arc<crate::transaction_file::TransactionFile>,
+        pages: &Pages,
+    ) {
         for (pgno, page) in pages {
             if let Some(position) = file.position(*pgno) {
-                self.cache(file.header.page_size).insert(file, position, page);
+                self.cache(file.header.page_size)
+                    .insert(file, position, page);
             }
         }
     }

@@ -27,7 +27,10 @@ pub struct ReadAhead {
 
 impl Default for ReadAhead {
     fn default() -> Self {
-        Self { next: 0, window: FIRST_WINDOW }
+        Self {
+            next: 0,
+            window: FIRST_WINDOW,
+        }
     }
 }
 
@@ -35,8 +38,11 @@ impl ReadAhead {
     /// How many bytes to fetch for a miss on page `pgno`.
     fn window(&mut self, pgno: u32) -> u64 {
         let onwards = pgno >= self.next && pgno - self.next <= 2;
-        self.window =
-            if onwards { (self.window * 2).min(LARGEST_WINDOW) } else { FIRST_WINDOW };
+        self.window = if onwards {
+            (self.window * 2).min(LARGEST_WINDOW)
+        } else {
+            FIRST_WINDOW
+        };
         self.window
     }
 }
@@ -58,7 +64,11 @@ impl From<Error> for PageError {
 
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
-        if error.kind == ErrorKind::NotFound { Self::Gone } else { Self::Other(error.into()) }
+        if error.kind == ErrorKind::NotFound {
+            Self::Gone
+        } else {
+            Self::Other(error.into())
+        }
     }
 }
 
@@ -114,7 +124,10 @@ impl Database {
                 Err(PageError::Other(error)) => return Err(error),
             }
         }
-        Err(Error::Expired { database: self.name().to_owned(), txid: snapshot.txid })
+        Err(Error::Expired {
+            database: self.name().to_owned(),
+            txid: snapshot.txid,
+        })
     }
 
     /// Fills `page` with what lies at `location`.
@@ -124,13 +137,17 @@ impl Database {
         page: &mut [u8],
         ahead: &mut ReadAhead,
     ) -> Result<()> {
-        if self.cache(location.file.header.page_size).read(&location.file, location.position, page) {
+        if self
+            .cache(location.file.header.page_size)
+            .read(&location.file, location.position, page)
+        {
             return Ok(());
         }
-        self.fetch(location, page, ahead).map_err(|error| match error {
-            PageError::Gone => self.removed_meanwhile(&location.file.key),
-            PageError::Other(error) => error,
-        })
+        self.fetch(location, page, ahead)
+            .map_err(|error| match error {
+                PageError::Gone => self.removed_meanwhile(&location.file.key),
+                PageError::Other(error) => error,
+            })
     }
 
     /// Compaction met another host's.
@@ -160,7 +177,10 @@ impl Database {
             return Ok(());
         }
         let detail = "it is another file than when this process first saw it".to_owned();
-        Err(PageError::Other(Error::Damaged { key: file.key.clone(), detail }))
+        Err(PageError::Other(Error::Damaged {
+            key: file.key.clone(),
+            detail,
+        }))
     }
 
     fn fetch(
@@ -192,7 +212,8 @@ impl Database {
             if position == location.position {
                 page.copy_from_slice(&bytes);
             }
-            self.cache(file.header.page_size).insert(file, position, &bytes);
+            self.cache(file.header.page_size)
+                .insert(file, position, &bytes);
         }
         ahead.next = file.index()[frames.end as usize - 1].pgno + 1;
         Ok(())
@@ -208,7 +229,10 @@ impl Database {
         bytes: &[u8],
     ) -> Result<Vec<u8>> {
         let entry = file.index()[position as usize];
-        let damaged = |detail: String| Error::Damaged { key: file.key.clone(), detail };
+        let damaged = |detail: String| Error::Damaged {
+            key: file.key.clone(),
+            detail,
+        };
         let from = (entry.offset - start) as usize;
         let frame = bytes
             .get(from..from + entry.size as usize)
@@ -217,7 +241,10 @@ impl Database {
         let pgno = ltx::decode_frame(frame, file.header.page_size, &mut page)
             .map_err(|error| damaged(error.to_string()))?;
         if pgno != entry.pgno || file.hash(position) != Some(page_hash(&page)) {
-            return Err(damaged(format!("page {} does not have its checksum", entry.pgno)));
+            return Err(damaged(format!(
+                "page {} does not have its checksum",
+                entry.pgno
+            )));
         }
         Ok(page)
     }
@@ -242,7 +269,10 @@ impl Database {
         if file.size <= WHOLE {
             return self.read_whole(file);
         }
-        match self.store.get(&self.layout.sums_key(file.checksum), Part::Whole) {
+        match self
+            .store
+            .get(&self.layout.sums_key(file.checksum), Part::Whole)
+        {
             Ok(fetched) if sums::apply(&fetched.bytes, file) => return Ok(()),
             Ok(_) => crate::log::warn(&format!(
                 "the page sums of {} do not fit it; reading the file through instead",
@@ -257,9 +287,19 @@ impl Database {
     /// Reads a large file from end to end, proving it by its own checksum.
     fn read_through(&self, file: &Arc<TransactionFile>) -> std::result::Result<(), PageError> {
         let damaged = |detail: String| {
-            PageError::Other(Error::Damaged { key: file.key.clone(), detail })
+            PageError::Other(Error::Damaged {
+                key: file.key.clone(),
+                detail,
+            })
         };
-        let mut reader = ObjectReader { database: self, file, offset: 0, buffer: Vec::new(), at: 0, failed: None };
+        let mut reader = ObjectReader {
+            database: self,
+            file,
+            offset: 0,
+            buffer: Vec::new(),
+            at: 0,
+            failed: None,
+        };
         let mut hashes = Vec::with_capacity(file.index().len());
         let outcome = hash_pages(&mut reader, &mut hashes);
         if let Some(error) = reader.failed {
@@ -268,7 +308,9 @@ impl Database {
         let (header, summary) = outcome.map_err(|error| damaged(error.to_string()))?;
         let same = header == file.header && summary.index == file.index();
         if !same || summary.file_checksum != file.checksum {
-            return Err(damaged("its header or index does not fit its content".to_owned()));
+            return Err(damaged(
+                "its header or index does not fit its content".to_owned(),
+            ));
         }
         for (position, hash) in (0u32..).zip(hashes) {
             file.set_hash(position, hash);
@@ -319,10 +361,14 @@ impl std::io::Read for ObjectReader<'_> {
     fn read(&mut self, target: &mut [u8]) -> std::io::Result<usize> {
         if self.at == self.buffer.len() && self.offset < self.file.size {
             let part = Part::Range(self.offset..self.offset + STREAM_PART);
-            let fetched = self.database.store.get(&self.file.key, part).map_err(|error| {
-                self.failed = Some(error);
-                std::io::Error::other("the store failed")
-            })?;
+            let fetched = self
+                .database
+                .store
+                .get(&self.file.key, part)
+                .map_err(|error| {
+                    self.failed = Some(error);
+                    std::io::Error::other("the store failed")
+                })?;
             self.offset += fetched.bytes.len() as u64;
             self.buffer = fetched.bytes.to_vec();
             self.at = 0;

@@ -37,7 +37,9 @@ impl PlainFile {
         let failed = |e: std::io::Error| Error::local(format!("opening {shown}"), &e);
         check_at_rest(&shown, "be imported as it stands")?;
         if !path.is_file() {
-            return Err(Error::Refused(format!("{shown} cannot be imported: there is no such file")));
+            return Err(Error::Refused(format!(
+                "{shown} cannot be imported: there is no such file"
+            )));
         }
         let file = File::open(path).map_err(failed)?;
         let look = Look::at(&file).map_err(failed)?;
@@ -46,7 +48,10 @@ impl PlainFile {
 
     fn new(file: File, source: Option<(PathBuf, Look)>, shown: String) -> Result<Self> {
         let no_database = |why: &str| Error::Refused(format!("{shown} cannot be imported: {why}"));
-        let size = file.metadata().map_err(|e| Error::local(format!("reading {shown}"), &e))?.len();
+        let size = file
+            .metadata()
+            .map_err(|e| Error::local(format!("reading {shown}"), &e))?
+            .len();
         let mut header = [0; 100];
         if file.read_exact_at(&mut header, 0).is_err() || !is_database(&header) {
             return Err(no_database("it is not a SQLite database"));
@@ -58,7 +63,13 @@ impl PlainFile {
             return Err(no_database("its size is not a multiple of its page size"));
         }
         let page_count = u32::try_from(page_count).map_err(|_| no_database("it is too large"))?;
-        Ok(Self { file, source, shown, page_size, page_count })
+        Ok(Self {
+            file,
+            source,
+            shown,
+            page_size,
+            page_count,
+        })
     }
 
     fn read(&self, pgno: u32, page: &mut [u8]) -> Result<()> {
@@ -81,7 +92,9 @@ impl PlainFile {
     /// Nobody may have written while the pages were read: a writer leaves a journal
     /// beside the file, or another change counter in it.
     fn check_unchanged(&self) -> Result<()> {
-        let Some((_, before)) = &self.source else { return Ok(()) };
+        let Some((_, before)) = &self.source else {
+            return Ok(());
+        };
         check_at_rest(&self.shown, "be imported while it is written to")?;
         let failed = |e: std::io::Error| Error::local(format!("reading {}", self.shown), &e);
         if Look::at(&self.file).map_err(failed)? != *before {
@@ -107,15 +120,25 @@ impl Look {
         let metadata = file.metadata()?;
         let mut change_counter = [0; 16];
         let _ = file.read_at(&mut change_counter, 24)?;
-        Ok(Self { change_counter, len: metadata.len(), modified: metadata.modified()? })
+        Ok(Self {
+            change_counter,
+            len: metadata.len(),
+            modified: metadata.modified()?,
+        })
     }
 }
 
 /// Refuses a database file with unfinished work beside it.
 fn check_at_rest(path: &str, purpose: &str) -> Result<()> {
     for (suffix, advice) in [
-        ("-journal", "it has a rollback journal: open and close it with SQLite first"),
-        ("-wal", "it has a WAL: run PRAGMA wal_checkpoint(TRUNCATE) on it first"),
+        (
+            "-journal",
+            "it has a rollback journal: open and close it with SQLite first",
+        ),
+        (
+            "-wal",
+            "it has a WAL: run PRAGMA wal_checkpoint(TRUNCATE) on it first",
+        ),
     ] {
         let beside = PathBuf::from(format!("{path}{suffix}"));
         if std::fs::metadata(&beside).is_ok_and(|metadata| metadata.len() > 0) {
@@ -161,8 +184,14 @@ impl Database {
             )));
         }
         let pages = 1..=plain.page_count;
-        let shape = Shape { page_size: plain.page_size, page_count: plain.page_count, drops: false };
-        self.commit_pages(&base, shape, pages, &mut |pgno, page| plain.read(pgno, page))?;
+        let shape = Shape {
+            page_size: plain.page_size,
+            page_count: plain.page_count,
+            drops: false,
+        };
+        self.commit_pages(&base, shape, pages, &mut |pgno, page| {
+            plain.read(pgno, page)
+        })?;
         Ok(plain.page_count)
     }
 
@@ -224,7 +253,13 @@ impl Database {
         let mut image = Spill::new(&self.options.cache_dir, 0);
         let pages = self.each_page(snapshot, &mut |offset, page| image.write_at(page, offset))?;
         let len = image.size();
-        Ok((Body::File { file: Arc::new(image.into_file()?), len }, pages))
+        Ok((
+            Body::File {
+                file: Arc::new(image.into_file()?),
+                len,
+            },
+            pages,
+        ))
     }
 
     fn each_page(
@@ -233,7 +268,10 @@ impl Database {
         write: &mut dyn FnMut(u64, &[u8]) -> Result<()>,
     ) -> Result<u32> {
         let Some(page_size) = snapshot.page_size() else {
-            return Err(Error::Refused(format!("{} is empty: there is nothing to export", self.name())));
+            return Err(Error::Refused(format!(
+                "{} is empty: there is nothing to export",
+                self.name()
+            )));
         };
         let mut snapshot = Arc::clone(snapshot);
         let mut page = vec![0; page_size.get()];

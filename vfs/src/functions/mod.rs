@@ -43,25 +43,69 @@ pub struct FunctionDoc {
 
 /// All functions.
 pub const FUNCTIONS: &[FunctionDoc] = &[
-    doc("blob_versions([schema])", "table: txid, committed_at, page_count, pages, bytes, level", "the files of the history; a txid among them can be opened with `txid=`"),
-    doc("blob_sync([schema])", "the newest transaction", "asks the store for news, and settles a COMMIT whose outcome is unknown"),
-    doc("blob_compact([schema])", "what was written and removed", "merges transaction files into fewer, and removes those that the retention no longer keeps"),
-    doc("blob_snapshot([schema])", "what was written", "writes a full image, so that opening and restoring need fewer files"),
-    doc("blob_export(schema, url)", "pages copied", "writes a plain SQLite file to a path or to an object in a store"),
-    doc("blob_import(url, name)", "pages copied", "makes a plain SQLite file, from a path or an object, a new database"),
-    doc("blob_stats([schema])", "table: name, value", "requests, bytes, cache hits, commits, conflicts of this process"),
-    doc("blob_list(store)", "table: name, files, bytes", "the databases in a store"),
-    doc("blob_drop(store, name)", "files removed", "removes a database; a writer that still has it open loses its next COMMIT"),
-    doc("sqlbridge_last_error()", "text or NULL", "the sentence behind the last storage error of this connection, else of this thread"),
-    doc("sqlbridge_open_urls(on)", "1 or 0", "1: names that begin with `s3://`, `az://`, `gs://` or `blob:` open through the VFS also where the host passes no URIs"),
+    doc(
+        "blob_versions([schema])",
+        "table: txid, committed_at, page_count, pages, bytes, level",
+        "the files of the history; a txid among them can be opened with `txid=`",
+    ),
+    doc(
+        "blob_sync([schema])",
+        "the newest transaction",
+        "asks the store for news, and settles a COMMIT whose outcome is unknown",
+    ),
+    doc(
+        "blob_compact([schema])",
+        "what was written and removed",
+        "merges transaction files into fewer, and removes those that the retention no longer keeps",
+    ),
+    doc(
+        "blob_snapshot([schema])",
+        "what was written",
+        "writes a full image, so that opening and restoring need fewer files",
+    ),
+    doc(
+        "blob_export(schema, url)",
+        "pages copied",
+        "writes a plain SQLite file to a path or to an object in a store",
+    ),
+    doc(
+        "blob_import(url, name)",
+        "pages copied",
+        "makes a plain SQLite file, from a path or an object, a new database",
+    ),
+    doc(
+        "blob_stats([schema])",
+        "table: name, value",
+        "requests, bytes, cache hits, commits, conflicts of this process",
+    ),
+    doc(
+        "blob_list(store)",
+        "table: name, files, bytes",
+        "the databases in a store",
+    ),
+    doc(
+        "blob_drop(store, name)",
+        "files removed",
+        "removes a database; a writer that still has it open loses its next COMMIT",
+    ),
+    doc(
+        "sqlbridge_last_error()",
+        "text or NULL",
+        "the sentence behind the last storage error of this connection, else of this thread",
+    ),
+    doc(
+        "sqlbridge_open_urls(on)",
+        "1 or 0",
+        "1: names that begin with `s3://`, `az://`, `gs://` or `blob:` open through the VFS also where the host passes no URIs",
+    ),
 ];
 
-const fn doc(
-    signature: &'static str,
-    returns: &'static str,
-    meaning: &'static str,
-) -> FunctionDoc {
-    FunctionDoc { signature, returns, meaning }
+const fn doc(signature: &'static str, returns: &'static str, meaning: &'static str) -> FunctionDoc {
+    FunctionDoc {
+        signature,
+        returns,
+        meaning,
+    }
 }
 
 impl From<Error> for FunctionError {

@@ -47,7 +47,9 @@ fn required<'a>(
     index: usize,
     what: &str,
 ) -> Result<&'a str, FunctionError> {
-    arguments.text(index)?.ok_or_else(|| FunctionError::new(format!("{what} may not be NULL")))
+    arguments
+        .text(index)?
+        .ok_or_else(|| FunctionError::new(format!("{what} may not be NULL")))
 }
 
 fn sync(connection: &Connection<'_>, arguments: &Arguments<'_>) -> Answer {
@@ -73,15 +75,23 @@ fn writable(
 ) -> Result<std::sync::Arc<Database>, FunctionError> {
     with_blob(connection, schema, |file| {
         if file.is_fixed() {
-            return Err(Error::ReadOnly(format!("schema '{schema}' shows the past; it is read-only")));
+            return Err(Error::ReadOnly(format!(
+                "schema '{schema}' shows the past; it is read-only"
+            )));
         }
         file.database().cloned()
     })
 }
 
 fn describe(compacted: Compacted) -> Value {
-    let Compacted { files, bytes, removed } = compacted;
-    Value::from(format!("wrote {files} files of {bytes} bytes, removed {removed} files"))
+    let Compacted {
+        files,
+        bytes,
+        removed,
+    } = compacted;
+    Value::from(format!(
+        "wrote {files} files of {bytes} bytes, removed {removed} files"
+    ))
 }
 
 fn export(connection: &Connection<'_>, arguments: &Arguments<'_>) -> Answer {
@@ -167,9 +177,15 @@ fn named(name: &str) -> Result<Target, Error> {
         Some(rest) => rest.split_once('?').unwrap_or((rest, "")),
         None => (name, ""),
     };
-    let parameters = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (crate::vfs::percent_decode(name), crate::vfs::percent_decode(value))
-    });
+    let parameters = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (
+                crate::vfs::percent_decode(name),
+                crate::vfs::percent_decode(value),
+            )
+        });
     Target::parse(path, parameters.collect())
 }

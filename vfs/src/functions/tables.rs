@@ -8,9 +8,9 @@ use sqlite_abi::{Column, Connection, FunctionError, Rows, TableFunction, Value};
 use super::database;
 use crate::database::Version;
 use crate::engine::Engine;
+use crate::error::Error;
 use crate::layout;
 use crate::store::{KeyStyle, Object};
-use crate::error::Error;
 use crate::time::format_rfc3339;
 use crate::vfs::Target;
 
@@ -119,7 +119,13 @@ impl TableFunction for Stats {
             ("database", Value::from(database.name())),
             ("txid", integer(database.head().txid)),
         ];
-        found.extend(database.stats.rows().into_iter().map(|(name, value)| (name, integer(value))));
+        found.extend(
+            database
+                .stats
+                .rows()
+                .into_iter()
+                .map(|(name, value)| (name, integer(value))),
+        );
         let counters = database.store().counters();
         for (name, value) in [
             ("store_gets", counters.gets),
@@ -134,11 +140,19 @@ impl TableFunction for Stats {
         }
         if let Some(cache) = database.opened_cache() {
             found.push(("cache_hits", integer(cache.hits.load(Ordering::Relaxed))));
-            found.push(("cache_misses", integer(cache.misses.load(Ordering::Relaxed))));
+            found.push((
+                "cache_misses",
+                integer(cache.misses.load(Ordering::Relaxed)),
+            ));
             found.push(("cache_accepting", integer(u64::from(cache.accepting()))));
         }
         found.push(("unsettled", Value::from(database.unsettled())));
-        Ok(rows(found.into_iter().map(|(name, value)| vec![Value::from(name), value]).collect()))
+        Ok(rows(
+            found
+                .into_iter()
+                .map(|(name, value)| vec![Value::from(name), value])
+                .collect(),
+        ))
     }
 }
 
@@ -165,15 +179,13 @@ impl TableFunction for List {
         true
     }
 
-    fn rows(
-        &self,
-        _: &Connection<'_>,
-        arguments: &[Option<Value>],
-    ) -> Result<Rows, FunctionError> {
+    fn rows(&self, _: &Connection<'_>, arguments: &[Option<Value>]) -> Result<Rows, FunctionError> {
         let url = match text(arguments, "the store")? {
             Some(url) => url,
             None => std::env::var("SQLBRIDGE_STORE").map_err(|_| {
-                FunctionError::new("blob_list needs a store: blob_list('s3://bucket/prefix'), or SQLBRIDGE_STORE")
+                FunctionError::new(
+                    "blob_list needs a store: blob_list('s3://bucket/prefix'), or SQLBRIDGE_STORE",
+                )
             })?,
         };
         let (url, query) = url.split_once('?').unwrap_or((&url, ""));
@@ -181,9 +193,9 @@ impl TableFunction for List {
         let target = Target::in_store_url(url, query, "any")?;
         let store = Engine::current().store(&target)?;
         let listing = store.list("").map_err(Error::from)?;
-        let list = databases(store.key_style(), &listing.objects).into_iter().map(|(name, sum)| {
-            vec![Value::from(name), integer(sum.files), integer(sum.bytes)]
-        });
+        let list = databases(store.key_style(), &listing.objects)
+            .into_iter()
+            .map(|(name, sum)| vec![Value::from(name), integer(sum.files), integer(sum.bytes)]);
         Ok(rows(list.collect()))
     }
 }

@@ -19,7 +19,6 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 
-
 use super::{
     Body, Counters, ErrorKind, Fetched, KeyStyle, Listing, Operation, Part, Store, StoreError,
 };

@@ -89,14 +89,21 @@ fn random_fault(rng: &mut Rng, operation: Operation, retention: Duration) -> Fau
             // Spurious "exists": only where nothing is there, and only of a create.
             2 if operation == Operation::Create => Fault::Before(412),
             3 if writes => Fault::After(rng.pick(&[500, 503, 504, 408])),
-            4 => Fault::Timeout { after: wait, applied: false },
-            5 if writes => Fault::Timeout { after: wait, applied: true },
+            4 => Fault::Timeout {
+                after: wait,
+                applied: false,
+            },
+            5 if writes => Fault::Timeout {
+                after: wait,
+                applied: true,
+            },
             6 => Fault::Truncated,
             7 if operation == Operation::List => Fault::Stale(1 + rng.below(4) as usize),
             8 | 9 => Fault::Slow(wait),
-            10 | 11 if operation == Operation::Create => {
-                Fault::Delayed { wait, requests: 1 + rng.below(40) }
-            }
+            10 | 11 if operation == Operation::Create => Fault::Delayed {
+                wait,
+                requests: 1 + rng.below(40),
+            },
             _ => continue,
         };
     }
@@ -147,17 +154,30 @@ impl Teller<'_> {
         self.own.clear();
         self.lives += 1;
         // The same cache half of the time: what a torn cache holds must not matter.
+<<<<<<< HEAD
         let cache = if self.rng.one_in(2) { self.number.to_string() } else { format!("{}-{}", self.number, self.lives) };
         if self.rng.one_in(2) {
             damage(&mut self.rng, &self.machine.cache);
         }
+=======
+        let cache = if self.rng.one_in(2) {
+            self.number.to_string()
+        } else {
+            format!("{}-{}", self.number, self.lives)
+        };
+>>>>>>> main
         let name = format!("{}#{}", self.number, self.lives);
         self.machine = self.world.host_with_cache(&name, &cache);
     }
 
     fn say(&self, what: impl FnOnce() -> String) {
         if self.trace {
-            eprintln!("{} [{}] {}", self.world.bucket.requests(), self.machine.name, what());
+            eprintln!(
+                "{} [{}] {}",
+                self.world.bucket.requests(),
+                self.machine.name,
+                what()
+            );
         }
     }
 
@@ -169,7 +189,11 @@ impl Teller<'_> {
                     if self.rng.one_in(3) {
                         let _ = db.execute_batch("PRAGMA cache_size=4");
                     }
-                    self.sessions.push(Session { db, open: None, reading: false });
+                    self.sessions.push(Session {
+                        db,
+                        open: None,
+                        reading: false,
+                    });
                 }
                 Err(error) => {
                     self.say(|| format!("open: {error}"));
@@ -201,7 +225,10 @@ impl Teller<'_> {
                 18 => self.shrink(which),
                 _ => {
                     let skew = self.rng.below(20_000) as i64 - 10_000;
-                    self.machine.env.wall_skew_ms.store(skew, std::sync::atomic::Ordering::Relaxed);
+                    self.machine
+                        .env
+                        .wall_skew_ms
+                        .store(skew, std::sync::atomic::Ordering::Relaxed);
                     let nap = self.rng.below(2000);
                     self.machine.sleep(Duration::from_millis(nap));
                 }
@@ -228,10 +255,14 @@ impl Teller<'_> {
 
     fn begin(&mut self, which: usize) {
         let id = self.new_id();
-        let begin = self.rng.pick(&["BEGIN", "BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"]);
+        let begin = self
+            .rng
+            .pick(&["BEGIN", "BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"]);
         let body = self.transfer(id);
         let db = &self.sessions[which].db;
-        let result = db.execute_batch(begin).and_then(|()| db.execute_batch(&body));
+        let result = db
+            .execute_batch(begin)
+            .and_then(|()| db.execute_batch(&body));
         let code = code(&result);
         self.say(|| format!("{begin} {id}: {code}"));
         if code == 0 {
@@ -306,7 +337,11 @@ impl Teller<'_> {
         if !session.db.is_autocommit() {
             session.db.execute_batch("ROLLBACK").unwrap();
         }
-        assert!(![1, 11, 26, 21].contains(&code), "{at}: code {code}: {}", host::sentence(&self.machine));
+        assert!(
+            ![1, 11, 26, 21].contains(&code),
+            "{at}: code {code}: {}",
+            host::sentence(&self.machine)
+        );
         let mut ledger = self.ledger.lock().unwrap();
         if code == IOERR_FSYNC && at == "commit" {
             ledger.unknown.insert(id);
@@ -338,13 +373,22 @@ impl Teller<'_> {
         let mut ledger = self.ledger.lock().unwrap();
         match &sum {
             Ok(sum) => {
-                assert_eq!(*sum, ACCOUNTS as i64 * EACH, "the sum, on {}", self.machine.name);
+                assert_eq!(
+                    *sum,
+                    ACCOUNTS as i64 * EACH,
+                    "the sum, on {}",
+                    self.machine.name
+                );
                 ledger.reads += 1;
             }
             Err(_) => {
                 ledger.read_errors += 1;
                 let code = code(&sum);
-                assert!(![1, 11, 26, 21].contains(&code), "read: code {code}: {}", host::sentence(&self.machine));
+                assert!(
+                    ![1, 11, 26, 21].contains(&code),
+                    "read: code {code}: {}",
+                    host::sentence(&self.machine)
+                );
             }
         }
         drop(ledger);
@@ -352,12 +396,16 @@ impl Teller<'_> {
         let reading = session.reading && !session.db.is_autocommit();
         self.sessions[which].reading = reading;
         let session = &self.sessions[which];
-        if sum.is_ok() && !session.reading {
-            if let Some(id) = self.own.last() {
-                let found = int(&session.db, &format!("SELECT count(*) FROM transfer WHERE id = {id}"));
-                if let Ok(found) = found {
-                    assert_eq!(found, 1, "{} does not see its own {id}", self.machine.name);
-                }
+        if sum.is_ok()
+            && !session.reading
+            && let Some(id) = self.own.last()
+        {
+            let found = int(
+                &session.db,
+                &format!("SELECT count(*) FROM transfer WHERE id = {id}"),
+            );
+            if let Ok(found) = found {
+                assert_eq!(found, 1, "{} does not see its own {id}", self.machine.name);
             }
         }
     }
@@ -378,7 +426,12 @@ impl Teller<'_> {
     }
 
     fn maintain(&mut self, which: usize) {
-        let call = self.rng.pick(&["blob_compact()", "blob_compact()", "blob_snapshot()", "blob_sync()"]);
+        let call = self.rng.pick(&[
+            "blob_compact()",
+            "blob_compact()",
+            "blob_snapshot()",
+            "blob_sync()",
+        ]);
         let result = text(&self.sessions[which].db, &format!("SELECT '' || {call}"));
         self.say(|| format!("{call}: {result:?}"));
         self.ledger.lock().unwrap().compactions += u64::from(result.is_ok());
@@ -448,11 +501,18 @@ fn run(seed: u64) -> String {
     drop(db);
 
     let mut rng = Rng::new(seed ^ 0xFA17);
-    let (faults, kills, retention) =
-        (plan.faults, plan.kills, Duration::from_secs(plan.retention_s));
+    let (faults, kills, retention) = (
+        plan.faults,
+        plan.kills,
+        Duration::from_secs(plan.retention_s),
+    );
     world.on_request(move |request| {
         if kills > 0 && rng.one_in(kills) {
-            return if rng.one_in(2) { Strike::KillBefore } else { Strike::KillAfter };
+            return if rng.one_in(2) {
+                Strike::KillBefore
+            } else {
+                Strike::KillAfter
+            };
         }
         if faults > 0 && rng.one_in(faults) {
             return Strike::Fault(random_fault(&mut rng, request.operation, retention));
@@ -465,7 +525,7 @@ fn run(seed: u64) -> String {
         let mut teller = Teller {
             machine: world.host_with_cache(&format!("{number}#0"), &number.to_string()),
             sessions: Vec::new(),
-            rng: Rng::new(seed ^ (number + 1) * 0x1_0001),
+            rng: Rng::new(seed ^ ((number + 1) * 0x1_0001)),
             plan: &plan,
             ledger: &ledger,
             world: &world,
@@ -487,10 +547,16 @@ fn judge(world: &World, plan: &Plan, ledger: &Ledger) -> String {
     let judge = world.host("judge");
     let db = judge.open("bank.db", &plan.options).unwrap();
     host::integrity(&db);
-    assert_eq!(int(&db, "SELECT sum(balance) FROM account").unwrap(), ACCOUNTS as i64 * EACH);
+    assert_eq!(
+        int(&db, "SELECT sum(balance) FROM account").unwrap(),
+        ACCOUNTS as i64 * EACH
+    );
     let mut statement = db.prepare("SELECT id FROM transfer").unwrap();
-    let found: Vec<i64> =
-        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let found: Vec<i64> = statement
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     drop(statement);
     let there: HashSet<i64> = found.iter().copied().collect();
     assert_eq!(there.len(), found.len(), "a transfer is there twice");
@@ -498,7 +564,10 @@ fn judge(world: &World, plan: &Plan, ledger: &Ledger) -> String {
         assert!(there.contains(id), "acknowledged transfer {id} is lost");
     }
     for (id, code) in &ledger.refused {
-        assert!(!there.contains(id), "refused transfer {id} (code {code}) is there");
+        assert!(
+            !there.contains(id),
+            "refused transfer {id} (code {code}) is there"
+        );
     }
     for id in &there {
         assert!(
@@ -509,9 +578,13 @@ fn judge(world: &World, plan: &Plan, ledger: &Ledger) -> String {
     let (head, image) = checker::check(&world.bucket.objects(), "bank.db");
     let database = judge.database("bank.db", &plan.options).unwrap();
     assert_eq!(database.head().txid, head);
-    assert!(judge.image("bank.db") == image, "the restored image is not what the engine shows");
+    assert!(
+        judge.image("bank.db") == image,
+        "the restored image is not what the engine shows"
+    );
     // One more, after everything: the database can be written.
-    db.execute_batch("INSERT INTO transfer VALUES(0, 7, '')").unwrap();
+    db.execute_batch("INSERT INTO transfer VALUES(0, 7, '')")
+        .unwrap();
     drop(Arc::clone(&database));
     format!(
         "acknowledged {} refused {} unknown {} reads {} (failed {}) kills {} maintained {} head {head}",

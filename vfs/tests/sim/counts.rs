@@ -19,8 +19,18 @@ fn cost(world: &World, body: impl FnOnce()) -> Cost {
     let before = world.bucket.requests();
     body();
     let log = world.log_since(before);
-    let of = |kind: &str| log.iter().filter(|line| line.split(' ').nth(2) == Some(kind)).count();
-    [of("read"), of("create"), of("write"), of("list"), of("delete")]
+    let of = |kind: &str| {
+        log.iter()
+            .filter(|line| line.split(' ').nth(2) == Some(kind))
+            .count()
+    };
+    [
+        of("read"),
+        of("create"),
+        of("write"),
+        of("list"),
+        of("delete"),
+    ]
 }
 
 fn plus(a: Cost, b: Cost) -> Cost {
@@ -29,7 +39,8 @@ fn plus(a: Cost, b: Cost) -> Cost {
 
 fn create(machine: &Machine, options: &str) -> Connection {
     let db = machine.open("x.db", options).unwrap();
-    db.execute_batch("CREATE TABLE t(id INTEGER PRIMARY KEY, x)").unwrap();
+    db.execute_batch("CREATE TABLE t(id INTEGER PRIMARY KEY, x)")
+        .unwrap();
     db
 }
 
@@ -39,28 +50,51 @@ fn a_commit_is_one_put_and_where_staleness_has_passed_one_get() {
     let a = world.host("a");
     let db = create(&a, OPTIONS);
     let autocommit = || db.execute_batch("INSERT INTO t(x) VALUES(1)").unwrap();
-    let explicit = || db.execute_batch("BEGIN IMMEDIATE; UPDATE t SET x = x + 1; INSERT INTO t(x) VALUES(1); COMMIT").unwrap();
+    let explicit = || {
+        db.execute_batch(
+            "BEGIN IMMEDIATE; UPDATE t SET x = x + 1; INSERT INTO t(x) VALUES(1); COMMIT",
+        )
+        .unwrap()
+    };
     let deferred = || {
         db.execute_batch("BEGIN").unwrap();
         int(&db, "SELECT count(*) FROM t").unwrap();
-        db.execute_batch("INSERT INTO t(x) VALUES(2); COMMIT").unwrap();
+        db.execute_batch("INSERT INTO t(x) VALUES(2); COMMIT")
+            .unwrap();
     };
     for write in [&autocommit as &dyn Fn(), &explicit, &deferred] {
         assert_eq!(cost(&world, write), ONE_CREATE);
         assert_eq!(cost(&world, write), ONE_CREATE, "right after another");
         world.sleep(Duration::from_millis(1500));
-        assert_eq!(cost(&world, write), plus(ONE_GET, ONE_CREATE), "after its staleness");
+        assert_eq!(
+            cost(&world, write),
+            plus(ONE_GET, ONE_CREATE),
+            "after its staleness"
+        );
     }
     // Always asking costs one question, not one for SHARED and one for RESERVED.
     let strict = a.open("x.db", "max_staleness=0").unwrap();
     int(&strict, "SELECT count(*) FROM t").unwrap();
-    for sql in ["INSERT INTO t(x) VALUES(1)", "BEGIN IMMEDIATE; INSERT INTO t(x) VALUES(1); COMMIT"] {
+    for sql in [
+        "INSERT INTO t(x) VALUES(1)",
+        "BEGIN IMMEDIATE; INSERT INTO t(x) VALUES(1); COMMIT",
+    ] {
         let write = || strict.execute_batch(sql).unwrap();
         assert_eq!(cost(&world, write), plus(ONE_GET, ONE_CREATE));
     }
     // A rollback sends nothing; neither does an empty transaction.
-    assert_eq!(cost(&world, || db.execute_batch("BEGIN IMMEDIATE; DELETE FROM t; ROLLBACK").unwrap()), [0; 5]);
-    assert_eq!(cost(&world, || db.execute_batch("BEGIN IMMEDIATE; COMMIT").unwrap()), [0; 5]);
+    assert_eq!(
+        cost(&world, || db
+            .execute_batch("BEGIN IMMEDIATE; DELETE FROM t; ROLLBACK")
+            .unwrap()),
+        [0; 5]
+    );
+    assert_eq!(
+        cost(&world, || db
+            .execute_batch("BEGIN IMMEDIATE; COMMIT")
+            .unwrap()),
+        [0; 5]
+    );
 }
 
 #[test]
@@ -68,7 +102,8 @@ fn a_warm_read_costs_nothing_or_one_question() {
     let world = World::new(1);
     let a = world.host("a");
     let db = create(&a, OPTIONS);
-    db.execute_batch("INSERT INTO t(x) VALUES(zeroblob(100000))").unwrap();
+    db.execute_batch("INSERT INTO t(x) VALUES(zeroblob(100000))")
+        .unwrap();
     let read = || {
         int(&db, "SELECT sum(length(hex(x))) FROM t").unwrap();
     };
@@ -89,9 +124,15 @@ fn the_first_commit_costs_one_more_where_a_retention_is_recorded() {
     let world = World::new(1);
     let a = world.host("a");
     let db = a.open("x.db", "max_staleness=1000").unwrap();
-    assert_eq!(cost(&world, || db.execute_batch("CREATE TABLE t(x)").unwrap()), ONE_CREATE);
+    assert_eq!(
+        cost(&world, || db.execute_batch("CREATE TABLE t(x)").unwrap()),
+        ONE_CREATE
+    );
     let db = a.open("y.db", OPTIONS).unwrap();
-    assert_eq!(cost(&world, || db.execute_batch("CREATE TABLE t(x)").unwrap())[1], 2);
+    assert_eq!(
+        cost(&world, || db.execute_batch("CREATE TABLE t(x)").unwrap())[1],
+        2
+    );
 }
 
 #[test]
@@ -102,7 +143,8 @@ fn opening_costs_as_much_after_a_thousand_commits_as_after_sixty() {
     let mut costs = Vec::new();
     for round in 0..20 {
         for n in 0..51 {
-            db.execute_batch(&format!("INSERT INTO t(x) VALUES({n})")).unwrap();
+            db.execute_batch(&format!("INSERT INTO t(x) VALUES({n})"))
+                .unwrap();
         }
         db.execute_batch("SELECT blob_compact()").unwrap();
         if round % 5 == 4 {
@@ -113,7 +155,10 @@ fn opening_costs_as_much_after_a_thousand_commits_as_after_sixty() {
         let open = cost(&world, || {
             let cold = world.host(&name);
             let db = cold.open("x.db", OPTIONS).unwrap();
-            assert_eq!(int(&db, "SELECT count(*) FROM t").unwrap(), (round + 1) * 51);
+            assert_eq!(
+                int(&db, "SELECT count(*) FROM t").unwrap(),
+                (round + 1) * 51
+            );
         });
         assert_eq!(open[3], 1, "one listing");
         costs.push(open[0]);
@@ -134,7 +179,10 @@ fn a_cold_scan_reads_adjacent_pages_together() {
     let cold = world.host("cold");
     let scan = cost(&world, || {
         let db = cold.open("x.db", OPTIONS).unwrap();
-        assert_eq!(int(&db, "SELECT sum(length(hex(x))) FROM t").unwrap(), 16_000_000);
+        assert_eq!(
+            int(&db, "SELECT sum(length(hex(x))) FROM t").unwrap(),
+            16_000_000
+        );
     });
     // 2,300 pages of 4 KiB.
     assert!(scan[0] <= 30, "{scan:?}");

@@ -26,7 +26,8 @@ fn nothing(_: &Machine) {}
 
 fn some_rows(machine: &Machine) {
     let db = machine.open("x.db", OPTIONS).unwrap();
-    db.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES(1); INSERT INTO t VALUES(2)").unwrap();
+    db.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES(1); INSERT INTO t VALUES(2)")
+        .unwrap();
 }
 
 fn many_transactions(machine: &Machine) {
@@ -35,13 +36,16 @@ fn many_transactions(machine: &Machine) {
     for _ in 0..40 {
         db.execute_batch("INSERT INTO t VALUES(1)").unwrap();
     }
-    db.execute_batch("SELECT blob_compact(), blob_snapshot()").unwrap();
+    db.execute_batch("SELECT blob_compact(), blob_snapshot()")
+        .unwrap();
     db.execute_batch("INSERT INTO t VALUES(1)").unwrap();
     machine.sleep(Duration::from_secs(11));
 }
 
 fn sql(machine: &Machine, sql: &str) -> bool {
-    let Ok(db) = machine.open("x.db", OPTIONS) else { return false };
+    let Ok(db) = machine.open("x.db", OPTIONS) else {
+        return false;
+    };
     db.execute_batch(sql).is_ok()
 }
 
@@ -49,20 +53,33 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         name: "first commit",
         prepare: nothing,
-        act: |machine| sql(machine, "BEGIN; CREATE TABLE t(x); INSERT INTO t VALUES(1); COMMIT"),
+        act: |machine| {
+            sql(
+                machine,
+                "BEGIN; CREATE TABLE t(x); INSERT INTO t VALUES(1); COMMIT",
+            )
+        },
         states: ["nothing", "1 rows, sum 1"],
     },
     Operation {
         name: "commit",
         prepare: some_rows,
-        act: |machine| sql(machine, "BEGIN; UPDATE t SET x = x + 10; INSERT INTO t VALUES(3); COMMIT"),
+        act: |machine| {
+            sql(
+                machine,
+                "BEGIN; UPDATE t SET x = x + 10; INSERT INTO t VALUES(3); COMMIT",
+            )
+        },
         states: ["2 rows, sum 3", "3 rows, sum 26"],
     },
     Operation {
         name: "large commit",
         prepare: some_rows,
         act: |machine| {
-            sql(machine, "PRAGMA cache_size=10; CREATE TABLE large AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600) SELECT randomblob(3000) AS b FROM n")
+            sql(
+                machine,
+                "PRAGMA cache_size=10; CREATE TABLE large AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600) SELECT randomblob(3000) AS b FROM n",
+            )
         },
         states: ["2 rows, sum 3", "2 rows, sum 3, 600 large"],
     },
@@ -71,7 +88,8 @@ const OPERATIONS: &[Operation] = &[
         prepare: |machine| {
             some_rows(machine);
             let db = machine.open("x.db", OPTIONS).unwrap();
-            db.execute_batch("CREATE TABLE gone AS SELECT zeroblob(100000) AS z; DROP TABLE gone").unwrap();
+            db.execute_batch("CREATE TABLE gone AS SELECT zeroblob(100000) AS z; DROP TABLE gone")
+                .unwrap();
         },
         act: |machine| sql(machine, "VACUUM"),
         states: ["2 rows, sum 3", "2 rows, sum 3"],
@@ -91,7 +109,12 @@ const OPERATIONS: &[Operation] = &[
     Operation {
         name: "drop",
         prepare: many_transactions,
-        act: |machine| machine.database("x.db", OPTIONS).and_then(|db| db.drop_database()).is_ok(),
+        act: |machine| {
+            machine
+                .database("x.db", OPTIONS)
+                .and_then(|db| db.drop_database())
+                .is_ok()
+        },
         states: ["41 rows, sum 41", "nothing"],
     },
     Operation {
@@ -99,11 +122,17 @@ const OPERATIONS: &[Operation] = &[
         prepare: |machine| {
             host::link();
             let db = rusqlite::Connection::open(machine.path("plain.db")).unwrap();
-            db.execute_batch("CREATE TABLE IF NOT EXISTS t(x); DELETE FROM t; INSERT INTO t VALUES(5), (6)").unwrap();
+            db.execute_batch(
+                "CREATE TABLE IF NOT EXISTS t(x); DELETE FROM t; INSERT INTO t VALUES(5), (6)",
+            )
+            .unwrap();
         },
         act: |machine| {
             let plain = PlainFile::open(&machine.path("plain.db")).unwrap();
-            machine.database("x.db", OPTIONS).and_then(|db| db.import(&plain)).is_ok()
+            machine
+                .database("x.db", OPTIONS)
+                .and_then(|db| db.import(&plain))
+                .is_ok()
         },
         states: ["nothing", "2 rows, sum 11"],
     },
@@ -116,8 +145,10 @@ fn state(machine: &Machine) -> String {
     if tables == 0 {
         return "nothing".to_owned();
     }
-    let (count, sum) =
-        (int(&db, "SELECT count(*) FROM t").unwrap(), int(&db, "SELECT sum(x) FROM t").unwrap());
+    let (count, sum) = (
+        int(&db, "SELECT count(*) FROM t").unwrap(),
+        int(&db, "SELECT sum(x) FROM t").unwrap(),
+    );
     match int(&db, "SELECT count(*) FROM large") {
         Ok(large) => format!("{count} rows, sum {sum}, {large} large"),
         Err(_) => format!("{count} rows, sum {sum}"),
@@ -134,10 +165,18 @@ fn die(operation: &Operation, n: u64, strike: Strike, same_cache: bool) -> u64 {
     let acknowledged = (operation.act)(&machine);
     let requests = world.bucket.requests() - before;
     world.heal();
-    assert!(acknowledged || machine.is_dead(), "{} failed by itself", operation.name);
+    assert!(
+        acknowledged || machine.is_dead(),
+        "{} failed by itself",
+        operation.name
+    );
     let next = world.host_with_cache("b", if same_cache { "a" } else { "b" });
     let found = state(&next);
-    let allowed = if acknowledged { &operation.states[1..] } else { &operation.states[..] };
+    let allowed = if acknowledged {
+        &operation.states[1..]
+    } else {
+        &operation.states[..]
+    };
     assert!(
         allowed.contains(&found.as_str()),
         "{}, {strike:?} at {n}: {found} (acknowledged: {acknowledged})",
@@ -146,8 +185,10 @@ fn die(operation: &Operation, n: u64, strike: Strike, same_cache: bool) -> u64 {
     checker::check(&world.bucket.objects(), "x.db");
     // And life goes on: a write, the operation again, the trimming of what was left.
     let db = next.open("x.db", OPTIONS).unwrap();
-    db.execute_batch("CREATE TABLE IF NOT EXISTS t(x); INSERT INTO t VALUES(100)").unwrap();
-    db.execute_batch("SELECT blob_compact(), blob_snapshot()").unwrap();
+    db.execute_batch("CREATE TABLE IF NOT EXISTS t(x); INSERT INTO t VALUES(100)")
+        .unwrap();
+    db.execute_batch("SELECT blob_compact(), blob_snapshot()")
+        .unwrap();
     next.sleep(Duration::from_secs(20));
     db.execute_batch("SELECT blob_compact()").unwrap();
     let (_, image) = checker::check(&world.bucket.objects(), "x.db");

@@ -44,7 +44,11 @@ impl Machine {
 
     /// Opens a database, making it if need be.
     pub fn open(&self, name: &str, options: &str) -> Sqlite<rusqlite::Connection> {
-        self.open_with(name, options, OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_READ_WRITE)
+        self.open_with(
+            name,
+            options,
+            OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_READ_WRITE,
+        )
     }
 
     pub fn open_with(
@@ -62,7 +66,11 @@ impl Machine {
     }
 
     /// The engine's own view of a database, as `blob_drop` and the like use it.
-    pub fn database(&self, name: &str, options: &str) -> sqlbridge_vfs::error::Result<Arc<Database>> {
+    pub fn database(
+        &self,
+        name: &str,
+        options: &str,
+    ) -> sqlbridge_vfs::error::Result<Arc<Database>> {
         let mut parameters = vec![
             ("store".to_owned(), "s3://bucket/p".to_owned()),
             ("cache_dir".to_owned(), self.cache.display().to_string()),
@@ -84,13 +92,17 @@ impl Machine {
 }
 
 pub fn image_of(database: &Database, snapshot: &Arc<sqlbridge_vfs::snapshot::Snapshot>) -> Vec<u8> {
-    let Some(page_size) = snapshot.page_size() else { return Vec::new() };
+    let Some(page_size) = snapshot.page_size() else {
+        return Vec::new();
+    };
     let mut snapshot = Arc::clone(snapshot);
     let mut ahead = sqlbridge_vfs::database::ReadAhead::default();
     let mut bytes = Vec::new();
     let mut page = vec![0; page_size.get()];
     for pgno in 1..=snapshot.page_count {
-        database.read_page(&mut snapshot, pgno, &mut page, &mut ahead).unwrap();
+        database
+            .read_page(&mut snapshot, pgno, &mut page, &mut ahead)
+            .unwrap();
         bytes.extend_from_slice(&page);
     }
     bytes
@@ -98,7 +110,6 @@ pub fn image_of(database: &Database, snapshot: &Arc<sqlbridge_vfs::snapshot::Sna
 
 pub const BUSY: i32 = 5;
 pub const BUSY_SNAPSHOT: i32 = 517;
-pub const IOERR: i32 = 10;
 pub const IOERR_FSYNC: i32 = 1034;
 
 /// The extended result code; 0 for success.
@@ -121,7 +132,10 @@ pub fn text(db: &rusqlite::Connection, sql: &str) -> Sqlite<String> {
 
 /// The sentence behind the last storage error on this thread.
 pub fn sentence(machine: &Machine) -> String {
-    machine.engine.last_error(sqlite_abi::ConnectionId(0)).unwrap_or_default()
+    machine
+        .engine
+        .last_error(sqlite_abi::ConnectionId(0))
+        .unwrap_or_default()
 }
 
 pub fn integrity(db: &rusqlite::Connection) {

@@ -25,13 +25,22 @@ const FAULTS: &[Fault] = &[
     Fault::Before(503),
     Fault::After(500),
     Fault::After(503),
-    Fault::Timeout { after: Duration::from_secs(3), applied: false },
-    Fault::Timeout { after: Duration::from_secs(3), applied: true },
+    Fault::Timeout {
+        after: Duration::from_secs(3),
+        applied: false,
+    },
+    Fault::Timeout {
+        after: Duration::from_secs(3),
+        applied: true,
+    },
     Fault::Truncated,
     Fault::Stale(2),
     Fault::Slow(Duration::from_secs(1)),
     Fault::Slow(Duration::from_secs(8)),
-    Fault::Delayed { wait: Duration::from_secs(3), requests: 3 },
+    Fault::Delayed {
+        wait: Duration::from_secs(3),
+        requests: 3,
+    },
 ];
 
 struct Run {
@@ -50,20 +59,40 @@ impl Run {
                 error => self.named(what, &error),
             }
         }
-        panic!("{what} does not work again after {:?} at request {}: {}", self.fault, self.n, host::sentence(&self.machine));
+        panic!(
+            "{what} does not work again after {:?} at request {}: {}",
+            self.fault,
+            self.n,
+            host::sentence(&self.machine)
+        );
     }
 
     fn named<T>(&self, what: &str, error: &Sqlite<T>) {
         let code = code(error);
         // Functions say it themselves, statements through sqlbridge_last_error().
-        let own = error.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        let own = error
+            .as_ref()
+            .err()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let own = own.replace("file:x.db", "");
         let sentence = format!("{own}; {}", host::sentence(&self.machine));
-        let asked = self.world.bucket.log().iter().any(|line| line.contains(": "));
+        let asked = self
+            .world
+            .bucket
+            .log()
+            .iter()
+            .any(|line| line.contains(": "));
         assert!(asked, "{what} failed without a fault: {code} {sentence}");
-        assert!(sentence.contains("x.db") || sentence.contains("x.sqlite"), "{what}, {code}: '{sentence}' names nothing");
+        assert!(
+            sentence.contains("x.db") || sentence.contains("x.sqlite"),
+            "{what}, {code}: '{sentence}' names nothing"
+        );
         // A fault of the store is never called damage, a wrong statement or a broken disk image.
-        assert!(![1, 11, 26, 21].contains(&code), "{what}: {code} {sentence}");
+        assert!(
+            ![1, 11, 26, 21].contains(&code),
+            "{what}: {code} {sentence}"
+        );
     }
 
     /// Inserts row `id`, as an application does that must not do it twice.
@@ -78,9 +107,15 @@ impl Run {
             if !db.is_autocommit() {
                 let _ = db.execute_batch("ROLLBACK");
             }
-            let there = self.retry("reading", || int(db, &format!("SELECT count(*) FROM t WHERE id = {id}")));
+            let there = self.retry("reading", || {
+                int(db, &format!("SELECT count(*) FROM t WHERE id = {id}"))
+            });
             if there == 1 {
-                assert_eq!(failed, IOERR_FSYNC, "{:?} at {}: a refused commit is there", self.fault, self.n);
+                assert_eq!(
+                    failed, IOERR_FSYNC,
+                    "{:?} at {}: a refused commit is there",
+                    self.fault, self.n
+                );
                 return;
             }
         }
@@ -96,26 +131,42 @@ fn work(run: &Run) {
         db.execute_batch("CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, x)")
     });
     run.insert(&db, 1, "INSERT INTO t VALUES(1, 'one')");
-    run.insert(&db, 2, "BEGIN IMMEDIATE; INSERT INTO t VALUES(2, zeroblob(30000)); COMMIT");
+    run.insert(
+        &db,
+        2,
+        "BEGIN IMMEDIATE; INSERT INTO t VALUES(2, zeroblob(30000)); COMMIT",
+    );
     run.insert(&db, 3, "BEGIN; UPDATE t SET x = 'two' WHERE id = 2; INSERT INTO t VALUES(3, randomblob(200000)); COMMIT");
     run.retry("a snapshot", || db.execute_batch("SELECT blob_snapshot()"));
     run.insert(&db, 4, "INSERT INTO t VALUES(4, randomblob(1500000))");
-    let second = run.retry("opening again", || machine.open("x.db", &format!("{OPTIONS}&cache_size=64KB")));
+    let second = run.retry("opening again", || {
+        machine.open("x.db", &format!("{OPTIONS}&cache_size=64KB"))
+    });
     for id in 5..18 {
-        run.insert(if id % 2 == 0 { &db } else { &second }, id, &format!("INSERT INTO t VALUES({id}, 'x')"));
+        run.insert(
+            if id % 2 == 0 { &db } else { &second },
+            id,
+            &format!("INSERT INTO t VALUES({id}, 'x')"),
+        );
     }
     run.retry("compacting", || db.execute_batch("SELECT blob_compact()"));
     run.retry("reading", || int(&second, "SELECT sum(length(x)) FROM t"));
     run.retry("the past", || {
-        machine.open("x.db", &format!("{OPTIONS}&txid=5")).and_then(|db| int(&db, "SELECT count(*) FROM t"))
+        machine
+            .open("x.db", &format!("{OPTIONS}&txid=5"))
+            .and_then(|db| int(&db, "SELECT count(*) FROM t"))
     });
     machine.sleep(Duration::from_secs(20));
-    run.retry("compacting again", || db.execute_batch("SELECT blob_compact()"));
+    run.retry("compacting again", || {
+        db.execute_batch("SELECT blob_compact()")
+    });
     run.insert(&second, 18, "INSERT INTO t VALUES(18, 'last')");
     run.retry("vacuum", || db.execute_batch("VACUUM"));
     let fresh = run.world.host("fresh");
     let late = run.retry("a fresh host", || fresh.open("x.db", OPTIONS));
-    run.retry("reading there", || int(&late, "SELECT sum(length(x)) FROM t"));
+    run.retry("reading there", || {
+        int(&late, "SELECT sum(length(x)) FROM t")
+    });
 }
 
 fn judge(run: &Run) {
@@ -134,7 +185,12 @@ fn run(fault: Fault, n: u64) -> u64 {
     let world = World::new(7);
     let machine = world.host("a");
     world.strike_nth(n, Strike::Fault(fault));
-    let run = Run { world, machine, fault, n };
+    let run = Run {
+        world,
+        machine,
+        fault,
+        n,
+    };
     work(&run);
     let requests = run.world.bucket.requests();
     judge(&run);

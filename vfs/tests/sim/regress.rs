@@ -86,7 +86,9 @@ fn a_commit_that_others_built_on_is_not_refused_when_its_answer_comes_late() {
             b.sleep(secs(1));
             let other = b.open("x.db", OPTIONS).unwrap();
             insert(&other, 20);
-            other.execute_batch("SELECT blob_compact(), blob_snapshot()").unwrap();
+            other
+                .execute_batch("SELECT blob_compact(), blob_snapshot()")
+                .unwrap();
         },
     );
     let db = db.into_inner().unwrap();
@@ -99,7 +101,8 @@ fn a_number_that_was_used_and_removed_meanwhile_is_a_conflict() {
     let world = World::new(1);
     let (a, b) = (world.host("a"), world.host("b"));
     let db = create(&a);
-    db.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES(1)").unwrap();
+    db.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES(1)")
+        .unwrap();
     let other = b.open("x.db", OPTIONS).unwrap();
     insert(&other, 20);
     // Between the listing that a stale COMMIT makes and its PUT, everything is trimmed:
@@ -119,14 +122,17 @@ fn a_number_that_was_used_and_removed_meanwhile_is_a_conflict() {
         &world,
         || {
             a.enter();
-            assert_eq!(code(&db.lock().unwrap().execute_batch("COMMIT")), BUSY_SNAPSHOT);
+            assert_eq!(
+                code(&db.lock().unwrap().execute_batch("COMMIT")),
+                BUSY_SNAPSHOT
+            );
         },
         || {
             b.enter();
             trim(&b, &other.lock().unwrap());
         },
     );
-    let db = db.into_inner().unwrap();
+    let _db = db.into_inner().unwrap();
     let other = other.into_inner().unwrap();
     assert_eq!(count(&other), 20);
     checker::check(&world.bucket.objects(), "x.db");
@@ -158,16 +164,29 @@ fn a_commit_that_cannot_be_checked_is_unknown_and_settled_later() {
 fn a_repeated_commit_whose_first_attempt_was_compacted_is_not_refused() {
     let world = World::new(1);
     let (a, b) = (world.host("a"), world.host("b"));
-    let db = a.open("x.db", "max_staleness=0&timeout=100s&retention=10s").unwrap();
+    let db = a
+        .open("x.db", "max_staleness=0&timeout=100s&retention=10s")
+        .unwrap();
     db.execute_batch("CREATE TABLE t(x)").unwrap();
-    strike_commit(&world, "a", Fault::Timeout { after: secs(60), applied: true });
+    strike_commit(
+        &world,
+        "a",
+        Fault::Timeout {
+            after: secs(60),
+            applied: true,
+        },
+    );
     let db = Mutex::new(db);
     together(
         &world,
         || {
             a.enter();
             let code = code(&db.lock().unwrap().execute_batch("INSERT INTO t VALUES(1)"));
-            assert!(code == 0 || code == IOERR_FSYNC, "{code}: {}", host::sentence(&a));
+            assert!(
+                code == 0 || code == IOERR_FSYNC,
+                "{code}: {}",
+                host::sentence(&a)
+            );
         },
         || {
             b.sleep(secs(1));
@@ -189,12 +208,16 @@ fn another_threads_fresh_proof_does_not_vouch_for_an_older_commit() {
     let reader = a.open("x.db", OPTIONS).unwrap();
     let other = b.open("x.db", OPTIONS).unwrap();
     // A asks (number 2 is free), then its request is held up before it is sent.
-    db.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES(1)").unwrap();
+    db.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES(1)")
+        .unwrap();
     let mut slow = true;
     world.on_request(move |request| {
         if slow && is_commit(request, "a") {
             slow = false;
-            return Strike::Fault(Fault::Timeout { after: secs(40), applied: false });
+            return Strike::Fault(Fault::Timeout {
+                after: secs(40),
+                applied: false,
+            });
         }
         Strike::Nothing
     });
@@ -219,7 +242,7 @@ fn another_threads_fresh_proof_does_not_vouch_for_an_older_commit() {
             assert_eq!(count(&reader.lock().unwrap()), 20);
         }),
     ]);
-    let db = db.into_inner().unwrap();
+    let _db = db.into_inner().unwrap();
     let other = other.into_inner().unwrap();
     let reader = reader.into_inner().unwrap();
     assert_eq!(count(&reader), 20);
@@ -234,8 +257,18 @@ fn an_unknown_commit_that_was_compacted_settles() {
     let world = World::new(1);
     let (a, b) = (world.host("a"), world.host("b"));
     let db = create(&a);
-    strike_commit(&world, "a", Fault::Timeout { after: secs(3), applied: true });
-    assert_eq!(code(&db.execute_batch("INSERT INTO t VALUES(1)")), IOERR_FSYNC);
+    strike_commit(
+        &world,
+        "a",
+        Fault::Timeout {
+            after: secs(3),
+            applied: true,
+        },
+    );
+    assert_eq!(
+        code(&db.execute_batch("INSERT INTO t VALUES(1)")),
+        IOERR_FSYNC
+    );
     let other = b.open("x.db", OPTIONS).unwrap();
     insert(&other, 20);
     trim(&b, &other);
@@ -251,8 +284,18 @@ fn an_unknown_commit_is_settled_though_its_connection_was_closed() {
     let world = World::new(1);
     let a = world.host("a");
     let db = create(&a);
-    strike_commit(&world, "a", Fault::Delayed { wait: secs(3), requests: 100 });
-    assert_eq!(code(&db.execute_batch("INSERT INTO t VALUES(1)")), IOERR_FSYNC);
+    strike_commit(
+        &world,
+        "a",
+        Fault::Delayed {
+            wait: secs(3),
+            requests: 100,
+        },
+    );
+    assert_eq!(
+        code(&db.execute_batch("INSERT INTO t VALUES(1)")),
+        IOERR_FSYNC
+    );
     drop(db);
     // What the next transaction reads is final: the write that is still on its way
     // must not change it afterwards.
@@ -283,9 +326,17 @@ fn a_cache_that_knows_some_pages_of_a_file_does_not_call_the_others_damaged() {
     let db = c.open("x.db", OPTIONS).unwrap();
     for entry in std::fs::read_dir(&c.cache).unwrap() {
         let pages = entry.unwrap().path().join("0.pages");
-        std::fs::File::options().write(true).open(pages).unwrap().set_len(0).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(pages)
+            .unwrap()
+            .set_len(0)
+            .unwrap();
     }
-    assert_eq!(int(&db, "SELECT sum(length(x)) FROM t").unwrap(), 500 * 4000);
+    assert_eq!(
+        int(&db, "SELECT sum(length(x)) FROM t").unwrap(),
+        500 * 4000
+    );
 }
 
 #[test]
@@ -305,7 +356,10 @@ fn a_snapshot_of_the_first_transaction_is_not_taken_for_it() {
     db.execute_batch("SELECT blob_snapshot()").unwrap();
     assert_eq!(database.versions().unwrap().len(), 2);
     let read = b.open("x.db", OPTIONS).unwrap();
-    assert_eq!(int(&read, "SELECT sum(length(x)) FROM t").unwrap(), 50 * 4000);
+    assert_eq!(
+        int(&read, "SELECT sum(length(x)) FROM t").unwrap(),
+        50 * 4000
+    );
 }
 
 // Retention.
@@ -337,7 +391,12 @@ fn a_history_of_the_same_length_but_another_content_is_seen() {
     let stale = b.open("x.db", OPTIONS).unwrap();
     assert_eq!(count(&stale), 2);
     // Somebody puts an old copy of the bucket back, and others go on from there.
-    for key in world.bucket.objects().into_keys().filter(|key| !backup.contains_key(key)) {
+    for key in world
+        .bucket
+        .objects()
+        .into_keys()
+        .filter(|key| !backup.contains_key(key))
+    {
         world.bucket.tamper(&key, None);
     }
     let c = world.host("c");
@@ -345,7 +404,11 @@ fn a_history_of_the_same_length_but_another_content_is_seen() {
     b.sleep(RETENTION);
     let result = stale.execute_batch("INSERT INTO t VALUES(9)");
     assert_ne!(code(&result), 0);
-    assert!(host::sentence(&b).contains("was replaced in the store"), "{}", host::sentence(&b));
+    assert!(
+        host::sentence(&b).contains("was replaced in the store"),
+        "{}",
+        host::sentence(&b)
+    );
     checker::check(&world.bucket.objects(), "x.db");
 }
 
@@ -370,7 +433,9 @@ fn what_is_committed_while_a_database_is_dropped_stays() {
         || {
             b.sleep(secs(1));
             let again = b.open("x.db", OPTIONS).unwrap();
-            again.execute_batch("CREATE TABLE new(y); INSERT INTO new VALUES(7)").unwrap();
+            again
+                .execute_batch("CREATE TABLE new(y); INSERT INTO new VALUES(7)")
+                .unwrap();
         },
     );
     let c = world.host("c");
@@ -387,9 +452,16 @@ fn a_writer_that_missed_the_last_commits_before_a_drop_is_refused() {
     let idle = b.open("x.db", OPTIONS).unwrap();
     assert_eq!(count(&idle), 0);
     insert(&db, 3);
-    a.database("x.db", OPTIONS).unwrap().drop_database().unwrap();
+    a.database("x.db", OPTIONS)
+        .unwrap()
+        .drop_database()
+        .unwrap();
     let result = idle.execute_batch("INSERT INTO t VALUES(1)");
-    assert_ne!(code(&result), 0, "a commit that nobody will ever see was acknowledged");
+    assert_ne!(
+        code(&result),
+        0,
+        "a commit that nobody will ever see was acknowledged"
+    );
     // And the same once everybody is away longer than files are kept.
     let (head, _) = checker::check(&world.bucket.objects(), "x.db");
     let late = world.host("late").open("x.db", OPTIONS).unwrap();
@@ -405,7 +477,12 @@ fn a_drop_that_was_cut_short_can_be_repeated() {
     insert(&db, 3);
     drop(db);
     world.strike_next(Operation::Put, 1, Strike::Fault(Fault::Before(500)));
-    assert!(a.database("x.db", OPTIONS).unwrap().drop_database().is_err());
+    assert!(
+        a.database("x.db", OPTIONS)
+            .unwrap()
+            .drop_database()
+            .is_err()
+    );
     world.heal();
     let database = a.database("x.db", OPTIONS).unwrap();
     database.drop_database().unwrap();
@@ -414,7 +491,10 @@ fn a_drop_that_was_cut_short_can_be_repeated() {
     // The empty image twice, the retention, and the word for listings.
     let left: Vec<String> = world.bucket.objects().into_keys().collect();
     assert_eq!(left.len(), 4, "{left:?}");
-    assert!(database.drop_database().is_err(), "there is nothing to drop");
+    assert!(
+        database.drop_database().is_err(),
+        "there is nothing to drop"
+    );
 }
 
 // Compaction.
@@ -426,12 +506,18 @@ fn compaction_goes_on_after_a_database_was_dropped_and_made_anew() {
     let db = create(&a);
     insert(&db, 20);
     drop(db);
-    a.database("x.db", OPTIONS).unwrap().drop_database().unwrap();
+    a.database("x.db", OPTIONS)
+        .unwrap()
+        .drop_database()
+        .unwrap();
     let db = create(&a);
     insert(&db, 60);
     db.execute_batch("SELECT blob_compact()").unwrap();
     let files = checker::files(&world.bucket.objects(), "x.db");
-    assert!(files.iter().any(|file| file.level == 1), "nothing was merged");
+    assert!(
+        files.iter().any(|file| file.level == 1),
+        "nothing was merged"
+    );
     trim(&a, &db);
     assert_eq!(count(&world.host("b").open("x.db", OPTIONS).unwrap()), 60);
     checker::check(&world.bucket.objects(), "x.db");
@@ -448,7 +534,11 @@ fn compaction_goes_on_after_a_snapshot_replaced_half_a_block() {
     insert(&db, 400);
     db.execute_batch("SELECT blob_compact()").unwrap();
     let files = checker::files(&world.bucket.objects(), "x.db");
-    let merged: Vec<u64> = files.iter().filter(|f| f.level == 1).map(|f| f.max).collect();
+    let merged: Vec<u64> = files
+        .iter()
+        .filter(|f| f.level == 1)
+        .map(|f| f.max)
+        .collect();
     assert!(merged.contains(&416), "{merged:?}");
     checker::check(&world.bucket.objects(), "x.db");
 }
@@ -459,9 +549,12 @@ fn a_host_whose_files_were_trimmed_can_still_write_a_snapshot() {
     let (a, b) = (world.host("a"), world.host("b"));
     let db = create(&a);
     // B has followed every transaction, and keeps few pages.
-    let other = b.open("x.db", &format!("{OPTIONS}&cache_size=4KB")).unwrap();
+    let other = b
+        .open("x.db", &format!("{OPTIONS}&cache_size=4KB"))
+        .unwrap();
     for _ in 0..40 {
-        db.execute_batch("INSERT INTO t VALUES(randomblob(5000))").unwrap();
+        db.execute_batch("INSERT INTO t VALUES(randomblob(5000))")
+            .unwrap();
         count(&other);
     }
     trim(&a, &db);

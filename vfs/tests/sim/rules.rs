@@ -12,7 +12,9 @@ use crate::checker;
 use crate::host::{self, BUSY, BUSY_SNAPSHOT, IOERR_FSYNC, code, int, text};
 use crate::world::{Machine, Strike, World};
 
-use sqlite_abi::{Access, Code, Control, Delegated, File, Filename, Handled, Lock, OpenFlags, Opened, Vfs};
+use sqlite_abi::{
+    Access, Code, Control, Delegated, File, Filename, Handled, Lock, OpenFlags, Opened, Vfs,
+};
 
 /// A local file system whose databases fail at their sync, to break a transaction
 /// after the blob database beside it was committed.
@@ -29,12 +31,22 @@ pub struct FailingFile {
 impl Vfs for FailingVfs {
     type File = FailingFile;
 
-    fn open(&self, name: Option<&Filename<'_>>, flags: OpenFlags) -> Result<Opened<FailingFile>, Code> {
+    fn open(
+        &self,
+        name: Option<&Filename<'_>>,
+        flags: OpenFlags,
+    ) -> Result<Opened<FailingFile>, Code> {
         if name.is_none() {
             return Ok(Opened::Host);
         }
         let database = flags.contains(OpenFlags::MAIN_DB);
-        Ok(Opened::File { file: FailingFile { content: Vec::new(), database }, read_only: false })
+        Ok(Opened::File {
+            file: FailingFile {
+                content: Vec::new(),
+                database,
+            },
+            read_only: false,
+        })
     }
 
     fn delete(&self, _: &str, _: bool) -> Result<Delegated<()>, Code> {
@@ -110,7 +122,11 @@ fn plain(world: &World, name: &str) -> Connection {
 
 fn attach(db: &Connection, machine: &Machine, name: &str, schema: &str) {
     machine.enter();
-    db.execute_batch(&format!("ATTACH '{}' AS {schema}", machine.uri(name, OPTIONS))).unwrap();
+    db.execute_batch(&format!(
+        "ATTACH '{}' AS {schema}",
+        machine.uri(name, OPTIONS)
+    ))
+    .unwrap();
 }
 
 fn count(db: &Connection, table: &str) -> i64 {
@@ -123,7 +139,12 @@ fn seconds(seconds: u64) -> Duration {
 
 /// Transaction files of level 0.
 fn transactions(world: &World) -> usize {
-    world.bucket.objects().keys().filter(|key| key.starts_with("x.db/0000/")).count()
+    world
+        .bucket
+        .objects()
+        .keys()
+        .filter(|key| key.starts_with("x.db/0000/"))
+        .count()
 }
 
 // Rule 1.
@@ -163,7 +184,11 @@ fn rule_1_exclusive_locking_named_or_on_main_is_refused() {
     let world = World::new(1);
     let a = world.host("a");
     let db = create(&a);
-    for pragma in ["PRAGMA locking_mode=EXCLUSIVE", "PRAGMA main.locking_mode=exclusive", "PRAGMA journal_mode=OFF"] {
+    for pragma in [
+        "PRAGMA locking_mode=EXCLUSIVE",
+        "PRAGMA main.locking_mode=exclusive",
+        "PRAGMA journal_mode=OFF",
+    ] {
         let error = db.execute_batch(pragma).unwrap_err().to_string();
         assert!(error.contains("is refused on a blob database"), "{error}");
     }
@@ -181,12 +206,18 @@ fn rule_1_exclusive_locking_named_or_on_main_is_refused() {
 fn rule_2_the_loser_of_a_first_transaction_reads_the_winners_pages() {
     let world = World::new(1);
     let (a, b) = (world.host("a"), world.host("b"));
-    let (one, other) = (a.open("x.db", OPTIONS).unwrap(), b.open("x.db", OPTIONS).unwrap());
+    let (one, other) = (
+        a.open("x.db", OPTIONS).unwrap(),
+        b.open("x.db", OPTIONS).unwrap(),
+    );
     // The same script, so the same change counter, size and schema cookie.
     for (machine, db) in [(&a, &one), (&b, &other)] {
         machine.enter();
         let name = &machine.name;
-        db.execute_batch(&format!("BEGIN; CREATE TABLE t(x); INSERT INTO t VALUES('{name}')")).unwrap();
+        db.execute_batch(&format!(
+            "BEGIN; CREATE TABLE t(x); INSERT INTO t VALUES('{name}')"
+        ))
+        .unwrap();
     }
     one.execute_batch("COMMIT").unwrap();
     assert_eq!(code(&other.execute_batch("COMMIT")), BUSY_SNAPSHOT);
@@ -201,25 +232,41 @@ fn rule_2_a_history_that_does_not_move_the_counter_is_seen() {
     let world = World::new(1);
     let a = world.host("a");
     let db = a.open("x.db", OPTIONS).unwrap();
-    db.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES('before')").unwrap();
+    db.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES('before')")
+        .unwrap();
     assert_eq!(text(&db, "SELECT x FROM t").unwrap(), "before");
     // The next transaction, as another tool may write it: page 2 changes, page 1 does not.
     let (head, image) = checker::check(&world.bucket.objects(), "x.db");
     let size = 4096;
     let mut page = image[size..2 * size].to_vec();
-    let at = page.windows(6).position(|bytes| bytes == b"before").unwrap();
+    let at = page
+        .windows(6)
+        .position(|bytes| bytes == b"before")
+        .unwrap();
     page[at..at + 6].copy_from_slice(b"behind");
     let next = head + 1;
-    let header = Header::new(PageSize::new(4096).unwrap(), 2, (next, next), crate::world::EPOCH_MS + 1_000_000);
+    let header = Header::new(
+        PageSize::new(4096).unwrap(),
+        2,
+        (next, next),
+        crate::world::EPOCH_MS + 1_000_000,
+    );
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&header, &mut bytes).unwrap();
     encoder.page(2, &page, &mut bytes).unwrap();
     encoder.finish(&mut bytes).unwrap();
-    world.bucket.tamper(&format!("x.db/0000/{next:016x}-{next:016x}.ltx"), Some(bytes.into()));
+    world.bucket.tamper(
+        &format!("x.db/0000/{next:016x}-{next:016x}.ltx"),
+        Some(bytes.into()),
+    );
     assert_eq!(text(&db, "SELECT x FROM t").unwrap(), "behind");
     // Rule 8: a head that Litestream wrote is not written on without adopt=1.
     assert_ne!(code(&db.execute_batch("INSERT INTO t VALUES(1)")), 0);
-    assert!(host::sentence(&a).contains("adopt=1"), "{}", host::sentence(&a));
+    assert!(
+        host::sentence(&a).contains("adopt=1"),
+        "{}",
+        host::sentence(&a)
+    );
     let adopting = a.open("x.db", &format!("{OPTIONS}&adopt=1")).unwrap();
     adopting.execute_batch("INSERT INTO t VALUES(1)").unwrap();
     db.execute_batch("INSERT INTO t VALUES(2)").unwrap();
@@ -233,8 +280,16 @@ fn rule_2_a_failed_commit_leaves_no_page_in_the_cache() {
     let db = create(&a);
     let other = b.open("x.db", OPTIONS).unwrap();
     for round in 0..20 {
-        db.execute_batch(&format!("BEGIN; DELETE FROM t; INSERT INTO t VALUES({round})")).unwrap();
-        other.execute_batch(&format!("DELETE FROM t; INSERT INTO t VALUES({})", round + 1000)).unwrap();
+        db.execute_batch(&format!(
+            "BEGIN; DELETE FROM t; INSERT INTO t VALUES({round})"
+        ))
+        .unwrap();
+        other
+            .execute_batch(&format!(
+                "DELETE FROM t; INSERT INTO t VALUES({})",
+                round + 1000
+            ))
+            .unwrap();
         assert_eq!(code(&db.execute_batch("COMMIT")), BUSY_SNAPSHOT);
         assert_eq!(int(&db, "SELECT x FROM t").unwrap(), round + 1000);
     }
@@ -255,7 +310,9 @@ fn rule_2_an_unchanged_database_keeps_the_page_cache() {
     let database = a.database("x.db", OPTIONS).unwrap();
     let reads = || {
         let cache = database.opened_cache().unwrap();
-        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+        let get = |counter: &std::sync::atomic::AtomicU64| {
+            counter.load(std::sync::atomic::Ordering::Relaxed)
+        };
         get(&cache.hits) + get(&cache.misses)
     };
     let before = reads();
@@ -263,7 +320,11 @@ fn rule_2_an_unchanged_database_keeps_the_page_cache() {
         int(&db, sum).unwrap();
         db.execute_batch("INSERT INTO t VALUES(1)").unwrap();
     }
-    assert!(reads() - before <= 10, "{} page reads: the page cache was dropped", reads() - before);
+    assert!(
+        reads() - before <= 10,
+        "{} page reads: the page cache was dropped",
+        reads() - before
+    );
 }
 
 #[test]
@@ -271,9 +332,14 @@ fn rule_2_a_backup_of_a_wal_database_is_seen_as_what_it_is_here() {
     let world = World::new(1);
     let (a, b) = (world.host("a"), world.host("b"));
     let source = plain(&world, "wal.db");
-    source.execute_batch("PRAGMA journal_mode=WAL; INSERT INTO p VALUES(1)").unwrap();
+    source
+        .execute_batch("PRAGMA journal_mode=WAL; INSERT INTO p VALUES(1)")
+        .unwrap();
     let mut db = a.open("x.db", OPTIONS).unwrap();
-    rusqlite::backup::Backup::new(&source, &mut db).unwrap().run_to_completion(1000, Duration::ZERO, None).unwrap();
+    rusqlite::backup::Backup::new(&source, &mut db)
+        .unwrap()
+        .run_to_completion(1000, Duration::ZERO, None)
+        .unwrap();
     assert_eq!(count(&db, "p"), 1);
     db.execute_batch("INSERT INTO p VALUES(2)").unwrap();
     let (_, image) = checker::check(&world.bucket.objects(), "x.db");
@@ -289,9 +355,15 @@ fn rule_3_a_refused_first_transaction_sends_nothing_and_can_be_tried_again() {
     let world = World::new(1);
     let a = world.host("a");
     let db = a.open("x.db", OPTIONS).unwrap();
-    db.execute_batch("BEGIN; CREATE TABLE t(x); INSERT INTO t VALUES(1)").unwrap();
+    db.execute_batch("BEGIN; CREATE TABLE t(x); INSERT INTO t VALUES(1)")
+        .unwrap();
     world.strike_next(Operation::Create, 1000, Strike::Fault(Fault::Unreachable));
-    assert_eq!(code(&db.execute_batch("COMMIT")) & 0xFF, 10, "{}", host::sentence(&a));
+    assert_eq!(
+        code(&db.execute_batch("COMMIT")) & 0xFF,
+        10,
+        "{}",
+        host::sentence(&a)
+    );
     world.heal();
     if !db.is_autocommit() {
         db.execute_batch("ROLLBACK").unwrap();
@@ -322,7 +394,10 @@ fn rule_3_a_rollback_after_a_spill_or_a_refusal_sends_nothing() {
          INSERT INTO t SELECT randomblob(3000) FROM n",
     )
     .unwrap();
-    b.open("x.db", OPTIONS).unwrap().execute_batch("INSERT INTO t VALUES(1)").unwrap();
+    b.open("x.db", OPTIONS)
+        .unwrap()
+        .execute_batch("INSERT INTO t VALUES(1)")
+        .unwrap();
     assert_eq!(code(&db.execute_batch("COMMIT")), BUSY_SNAPSHOT);
     assert_eq!(transactions(&world), before + 1);
     assert_eq!(count(&db, "t"), 1);
@@ -347,7 +422,11 @@ fn rule_3_a_backup_with_other_pages_changes_nothing_or_everything() {
     let result = rusqlite::backup::Backup::new(&source, &mut db)
         .and_then(|backup| backup.run_to_completion(10_000, Duration::ZERO, None));
     assert!(result.is_err(), "the page size would have changed");
-    assert!(host::sentence(&a).contains("page size"), "{}", host::sentence(&a));
+    assert!(
+        host::sentence(&a).contains("page size"),
+        "{}",
+        host::sentence(&a)
+    );
     assert!(world.bucket.objects() == before);
     drop(db);
     let db = a.open("x.db", OPTIONS).unwrap();
@@ -355,8 +434,14 @@ fn rule_3_a_backup_with_other_pages_changes_nothing_or_everything() {
     db.execute_batch("INSERT INTO t VALUES(2)").unwrap();
     // Into a new database the source's page size is fine.
     let mut new = a.open("new.db", OPTIONS).unwrap();
-    rusqlite::backup::Backup::new(&source, &mut new).unwrap().run_to_completion(10, Duration::ZERO, None).unwrap();
-    assert_eq!((count(&new, "s"), int(&new, "PRAGMA page_size").unwrap()), (500, 512));
+    rusqlite::backup::Backup::new(&source, &mut new)
+        .unwrap()
+        .run_to_completion(10, Duration::ZERO, None)
+        .unwrap();
+    assert_eq!(
+        (count(&new, "s"), int(&new, "PRAGMA page_size").unwrap()),
+        (500, 512)
+    );
     checker::check(&world.bucket.objects(), "new.db");
 }
 
@@ -371,7 +456,11 @@ fn rule_4_a_second_blob_database_in_a_transaction_is_refused() {
     db.execute_batch("CREATE TABLE y.u(x)").unwrap();
     db.execute_batch("BEGIN; INSERT INTO t VALUES(1)").unwrap();
     assert_ne!(code(&db.execute_batch("INSERT INTO y.u VALUES(1)")), 0);
-    assert!(host::sentence(&a).contains("one blob database only"), "{}", host::sentence(&a));
+    assert!(
+        host::sentence(&a).contains("one blob database only"),
+        "{}",
+        host::sentence(&a)
+    );
     db.execute_batch("COMMIT").unwrap();
     db.execute_batch("INSERT INTO y.u VALUES(2)").unwrap();
     assert_eq!((count(&db, "t"), count(&db, "y.u")), (1, 1));
@@ -395,9 +484,11 @@ fn rule_4_a_rollback_after_the_acknowledged_put_does_not_revert_it() {
     .unwrap();
     // A local database that is committed after the blob database, and fails. In
     // memory-journal mode there is no super-journal.
-    db.execute_batch("ATTACH 'file:f.db?vfs=failing' AS f; PRAGMA f.journal_mode=MEMORY").unwrap();
+    db.execute_batch("ATTACH 'file:f.db?vfs=failing' AS f; PRAGMA f.journal_mode=MEMORY")
+        .unwrap();
     for cache in [2000, 4] {
-        db.execute_batch(&format!("PRAGMA cache_size={cache}")).unwrap();
+        db.execute_batch(&format!("PRAGMA cache_size={cache}"))
+            .unwrap();
         let before = transactions(&world);
         db.execute_batch(&format!(
             "BEGIN; CREATE TABLE f.u(x); UPDATE t SET x = randomblob(900) WHERE rowid % 2; INSERT INTO t VALUES({cache})"
@@ -408,13 +499,18 @@ fn rule_4_a_rollback_after_the_acknowledged_put_does_not_revert_it() {
         if !db.is_autocommit() {
             db.execute_batch("ROLLBACK").unwrap();
         }
-        assert_eq!(transactions(&world), before + 1, "committed once, and not reverted");
+        assert_eq!(
+            transactions(&world),
+            before + 1,
+            "committed once, and not reverted"
+        );
         assert_eq!(count(&db, "t"), inside);
         assert_eq!(count(&db, &format!("t WHERE x = {cache}")), 1);
         assert_eq!(count(&b.open("x.db", OPTIONS).unwrap(), "t"), inside);
         host::integrity(&db);
     }
-    db.execute_batch("DETACH f; INSERT INTO t VALUES(8)").unwrap();
+    db.execute_batch("DETACH f; INSERT INTO t VALUES(8)")
+        .unwrap();
     checker::check(&world.bucket.objects(), "x.db");
 }
 
@@ -428,27 +524,39 @@ fn rule_4_a_reader_that_survives_such_a_rollback_stays_in_its_snapshot() {
          INSERT INTO t SELECT zeroblob(1000) FROM n; CREATE TABLE o(x); INSERT INTO o VALUES(1)",
     )
     .unwrap();
-    db.execute_batch("ATTACH 'file:f.db?vfs=failing' AS f; PRAGMA f.journal_mode=MEMORY; PRAGMA cache_size=4").unwrap();
-    let mut statement = db.prepare("SELECT length(x), x = zeroblob(1000) FROM t").unwrap();
+    db.execute_batch(
+        "ATTACH 'file:f.db?vfs=failing' AS f; PRAGMA f.journal_mode=MEMORY; PRAGMA cache_size=4",
+    )
+    .unwrap();
+    let mut statement = db
+        .prepare("SELECT length(x), x = zeroblob(1000) FROM t")
+        .unwrap();
     let mut rows = statement.query([]).unwrap();
     let mut seen = 0;
     while seen < 10 {
         rows.next().unwrap().unwrap();
         seen += 1;
     }
-    db.execute_batch("BEGIN; CREATE TABLE f.u(x); UPDATE t SET x = randomblob(1000)").unwrap();
+    db.execute_batch("BEGIN; CREATE TABLE f.u(x); UPDATE t SET x = randomblob(1000)")
+        .unwrap();
     assert_ne!(code(&db.execute_batch("COMMIT")), 0);
     // SQLite ends the reader, or lets it go on in what it began with.
     while let Ok(Some(row)) = rows.next() {
-        assert_eq!(row.get::<_, i64>(1).unwrap(), 1, "a page of a newer transaction");
-        seen += 1;
+        assert_eq!(
+            row.get::<_, i64>(1).unwrap(),
+            1,
+            "a page of a newer transaction"
+        );
     }
     drop(rows);
     drop(statement);
     if !db.is_autocommit() {
         db.execute_batch("ROLLBACK").unwrap();
     }
-    assert_eq!(int(&db, "SELECT count(*) FROM t WHERE x = zeroblob(1000)").unwrap(), 0);
+    assert_eq!(
+        int(&db, "SELECT count(*) FROM t WHERE x = zeroblob(1000)").unwrap(),
+        0
+    );
     host::integrity(&db);
 }
 
@@ -463,7 +571,8 @@ fn rule_5_a_transaction_with_a_journalled_local_database_is_refused_whole() {
     // The local database first, then the blob database first.
     let db = plain(&world, "first.db");
     attach(&db, &a, "x.db", "b");
-    db.execute_batch("BEGIN; INSERT INTO main.p VALUES(1); INSERT INTO b.t VALUES(1)").unwrap();
+    db.execute_batch("BEGIN; INSERT INTO main.p VALUES(1); INSERT INTO b.t VALUES(1)")
+        .unwrap();
     assert_ne!(code(&db.execute_batch("COMMIT")), 0);
     if !db.is_autocommit() {
         db.execute_batch("ROLLBACK").unwrap();
@@ -475,8 +584,10 @@ fn rule_5_a_transaction_with_a_journalled_local_database_is_refused_whole() {
     plain(&world, "second.db");
     let db = a.open("x.db", OPTIONS).unwrap();
     let path = world.dir.path().join("second.db");
-    db.execute_batch(&format!("ATTACH 'file:{}?vfs=unix' AS l", path.display())).unwrap();
-    db.execute_batch("BEGIN; INSERT INTO t VALUES(1); INSERT INTO l.p VALUES(1)").unwrap();
+    db.execute_batch(&format!("ATTACH 'file:{}?vfs=unix' AS l", path.display()))
+        .unwrap();
+    db.execute_batch("BEGIN; INSERT INTO t VALUES(1); INSERT INTO l.p VALUES(1)")
+        .unwrap();
     assert_ne!(code(&db.execute_batch("COMMIT")), 0);
     if !db.is_autocommit() {
         db.execute_batch("ROLLBACK").unwrap();
@@ -495,7 +606,8 @@ fn rule_6_a_writer_that_slept_past_the_retention_is_refused_and_its_number_not_r
         let world = World::new(1);
         let (a, b) = (world.host("a"), world.host("b"));
         let db = create(&a);
-        db.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES('stale')").unwrap();
+        db.execute_batch("BEGIN IMMEDIATE; INSERT INTO t VALUES('stale')")
+            .unwrap();
         let other = b.open("x.db", OPTIONS).unwrap();
         for _ in 0..40 {
             other.execute_batch("INSERT INTO t VALUES(1)").unwrap();
@@ -533,10 +645,22 @@ fn rule_6_a_reader_that_slept_past_the_retention_hears_the_news() {
 fn rule_7_an_unknown_outcome_is_settled_by_the_same_put() {
     let long = seconds(5);
     for fault in [
-        Fault::Timeout { after: long, applied: true },
-        Fault::Timeout { after: long, applied: false },
-        Fault::Delayed { wait: long, requests: 1 },
-        Fault::Delayed { wait: long, requests: 1000 },
+        Fault::Timeout {
+            after: long,
+            applied: true,
+        },
+        Fault::Timeout {
+            after: long,
+            applied: false,
+        },
+        Fault::Delayed {
+            wait: long,
+            requests: 1,
+        },
+        Fault::Delayed {
+            wait: long,
+            requests: 1000,
+        },
         Fault::After(500),
         Fault::Truncated,
     ] {
@@ -557,12 +681,22 @@ fn rule_7_an_unknown_outcome_is_settled_by_the_same_put() {
         });
         let outcome = code(&db.execute_batch("INSERT INTO t VALUES(1)"));
         assert_eq!(outcome, IOERR_FSYNC, "{fault:?}: {}", host::sentence(&a));
-        assert_eq!(code(&int(&db, "SELECT count(*) FROM t")), IOERR_FSYNC, "{fault:?}");
+        assert_eq!(
+            code(&int(&db, "SELECT count(*) FROM t")),
+            IOERR_FSYNC,
+            "{fault:?}"
+        );
         world.heal();
         let seen = count(&db, "t");
         assert_eq!(seen, 1, "{fault:?}: nobody was first, so it is committed");
         world.bucket.land();
-        assert_eq!((count(&db, "t"), count(&b.open("x.db", OPTIONS).unwrap(), "t")), (1, 1));
+        assert_eq!(
+            (
+                count(&db, "t"),
+                count(&b.open("x.db", OPTIONS).unwrap(), "t")
+            ),
+            (1, 1)
+        );
         checker::check(&world.bucket.objects(), "x.db");
     }
 }
@@ -573,8 +707,18 @@ fn rule_7_an_unknown_outcome_that_a_rival_decides_is_not_committed() {
     let (a, b) = (world.host("a"), world.host("b"));
     let db = create(&a);
     let other = b.open("x.db", OPTIONS).unwrap();
-    world.strike_next(Operation::Create, 1, Strike::Fault(Fault::Delayed { wait: seconds(5), requests: 1000 }));
-    assert_eq!(code(&db.execute_batch("INSERT INTO t VALUES('a')")), IOERR_FSYNC);
+    world.strike_next(
+        Operation::Create,
+        1,
+        Strike::Fault(Fault::Delayed {
+            wait: seconds(5),
+            requests: 1000,
+        }),
+    );
+    assert_eq!(
+        code(&db.execute_batch("INSERT INTO t VALUES('a')")),
+        IOERR_FSYNC
+    );
     other.execute_batch("INSERT INTO t VALUES('b')").unwrap();
     assert_eq!(text(&db, "SELECT group_concat(x) FROM t").unwrap(), "b");
     world.bucket.land();
@@ -591,7 +735,12 @@ fn rule_7_what_was_never_sent_is_busy_and_commit_can_be_tried_again() {
     for fault in [Fault::Unreachable, Fault::Before(409), Fault::Before(429)] {
         db.execute_batch("BEGIN; INSERT INTO t VALUES(1)").unwrap();
         world.strike_next(Operation::Create, 10_000, Strike::Fault(fault));
-        assert_eq!(code(&db.execute_batch("COMMIT")), BUSY, "{}", host::sentence(&a));
+        assert_eq!(
+            code(&db.execute_batch("COMMIT")),
+            BUSY,
+            "{}",
+            host::sentence(&a)
+        );
         assert!(host::sentence(&a).contains("COMMIT can be tried again"));
         world.heal();
         let before = transactions(&world);
@@ -634,14 +783,25 @@ fn rule_8_a_database_deleted_and_made_anew_is_not_written_on() {
         world.bucket.tamper(&key, None);
     }
     let other = b.open("x.db", OPTIONS).unwrap();
-    other.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES('new'); INSERT INTO t VALUES('more')").unwrap();
+    other
+        .execute_batch(
+            "CREATE TABLE t(x); INSERT INTO t VALUES('new'); INSERT INTO t VALUES('more')",
+        )
+        .unwrap();
     let result = db.execute_batch("INSERT INTO t VALUES('stale')");
     assert_ne!(code(&result), 0);
-    assert!(host::sentence(&a).contains("was replaced"), "{}", host::sentence(&a));
+    assert!(
+        host::sentence(&a).contains("was replaced"),
+        "{}",
+        host::sentence(&a)
+    );
     assert_ne!(code(&int(&db, "SELECT count(*) FROM t")), 0);
     // Opening again shows the new one, from the same cache directory.
     let again = a.open("x.db", OPTIONS).unwrap();
-    assert_eq!(text(&again, "SELECT group_concat(x) FROM t").unwrap(), "new,more");
+    assert_eq!(
+        text(&again, "SELECT group_concat(x) FROM t").unwrap(),
+        "new,more"
+    );
     again.execute_batch("INSERT INTO t VALUES(1)").unwrap();
     checker::check(&world.bucket.objects(), "x.db");
 }
@@ -651,21 +811,33 @@ fn rule_8_a_stray_beyond_a_gap_and_a_child_of_another_history_are_errors() {
     let world = World::new(1);
     let (a, b) = (world.host("a"), world.host("b"));
     let db = create(&a);
-    db.execute_batch("INSERT INTO t VALUES(1); INSERT INTO t VALUES(2)").unwrap();
+    db.execute_batch("INSERT INTO t VALUES(1); INSERT INTO t VALUES(2)")
+        .unwrap();
     let key = |txid: u64| format!("x.db/0000/{txid:016x}-{txid:016x}.ltx");
     let third = world.bucket.objects()[&key(3)].clone();
     world.bucket.tamper(&key(2), None);
     assert!(b.open("x.db", OPTIONS).is_err());
-    assert!(host::sentence(&b).contains("a file begins at 3"), "{}", host::sentence(&b));
+    assert!(
+        host::sentence(&b).contains("a file begins at 3"),
+        "{}",
+        host::sentence(&b)
+    );
     // Another second transaction: the third is not its child.
     world.bucket.tamper(&key(3), None);
     let c = world.host("c");
-    c.open("x.db", OPTIONS).unwrap().execute_batch("INSERT INTO t VALUES(9)").unwrap();
+    c.open("x.db", OPTIONS)
+        .unwrap()
+        .execute_batch("INSERT INTO t VALUES(9)")
+        .unwrap();
     world.bucket.tamper(&key(3), Some(third));
     let d = world.host("d");
     let result = d.open("x.db", OPTIONS);
     assert!(result.is_err());
-    assert!(host::sentence(&d).contains("another history"), "{}", host::sentence(&d));
+    assert!(
+        host::sentence(&d).contains("another history"),
+        "{}",
+        host::sentence(&d)
+    );
 }
 
 #[test]
@@ -674,7 +846,12 @@ fn rule_8_what_is_no_transaction_file_does_not_matter_and_damage_is_named() {
     let (a, b) = (world.host("a"), world.host("b"));
     let db = create(&a);
     db.execute_batch("INSERT INTO t VALUES(1)").unwrap();
-    for key in ["x.db/readme.txt", "x.db/0000/note", "x.db/0000/1-1.ltx", "x.db/zzzz/a"] {
+    for key in [
+        "x.db/readme.txt",
+        "x.db/0000/note",
+        "x.db/0000/1-1.ltx",
+        "x.db/zzzz/a",
+    ] {
         world.bucket.tamper(key, Some("hello".into()));
     }
     assert_eq!(count(&b.open("x.db", OPTIONS).unwrap(), "t"), 1);
@@ -685,18 +862,27 @@ fn rule_8_what_is_no_transaction_file_does_not_matter_and_damage_is_named() {
         bad[at] ^= 0x10;
         world.bucket.tamper(key, Some(bad.into()));
         let c = world.host("c");
-        let result = c.open("x.db", OPTIONS).and_then(|db| int(&db, "SELECT count(*) FROM t"));
+        let result = c
+            .open("x.db", OPTIONS)
+            .and_then(|db| int(&db, "SELECT count(*) FROM t"));
         assert!(result.is_err(), "byte {at}");
         assert!(host::sentence(&c).contains(key), "{}", host::sentence(&c));
     }
     for cut in [0, 10, 99, good.len() / 2, good.len() - 1] {
         world.bucket.tamper(key, Some(good.slice(..cut)));
         let c = world.host("c");
-        assert!(c.open("x.db", OPTIONS).and_then(|db| int(&db, "SELECT count(*) FROM t")).is_err());
+        assert!(
+            c.open("x.db", OPTIONS)
+                .and_then(|db| int(&db, "SELECT count(*) FROM t"))
+                .is_err()
+        );
         assert!(host::sentence(&c).contains(key), "{}", host::sentence(&c));
     }
     world.bucket.tamper(key, Some(good));
-    assert_eq!(count(&world.host("e").open("x.db", OPTIONS).unwrap(), "t"), 1);
+    assert_eq!(
+        count(&world.host("e").open("x.db", OPTIONS).unwrap(), "t"),
+        1
+    );
 }
 
 // Rule 9.
@@ -706,7 +892,10 @@ fn rule_9_hosts_that_compact_with_different_views_make_the_same_files() {
     let world = World::new(1);
     let hosts: Vec<Machine> = (0..3).map(|n| world.host(&format!("h{n}"))).collect();
     let db = create(&hosts[0]);
-    let dbs: Vec<Connection> = hosts.iter().map(|host| host.open("x.db", OPTIONS).unwrap()).collect();
+    let dbs: Vec<Connection> = hosts
+        .iter()
+        .map(|host| host.open("x.db", OPTIONS).unwrap())
+        .collect();
     for round in 0..30u64 {
         for _ in 0..11 {
             hosts[0].enter();
@@ -733,7 +922,10 @@ fn rule_9_hosts_that_compact_with_different_views_make_the_same_files() {
         checker::check(&world.bucket.objects(), "x.db");
     }
     let files = checker::files(&world.bucket.objects(), "x.db");
-    assert!(files.iter().any(|file| file.level == 2), "256 transactions were not merged");
+    assert!(
+        files.iter().any(|file| file.level == 2),
+        "256 transactions were not merged"
+    );
     assert_eq!(count(&dbs[2], "t"), 330);
 }
 
@@ -745,16 +937,20 @@ fn rule_9_a_pinned_reader_reads_the_same_bytes_or_is_told_that_it_expired() {
         let (a, b) = (world.host("a"), world.host("b"));
         let db = create(&a);
         for n in 1..before {
-            db.execute_batch(&format!("INSERT INTO t VALUES(zeroblob(20000 + {n}))")).unwrap();
+            db.execute_batch(&format!("INSERT INTO t VALUES(zeroblob(20000 + {n}))"))
+                .unwrap();
         }
         db.execute_batch("INSERT INTO t VALUES(1)").unwrap();
         // A cache of a few pages only, so that the reader needs the files.
-        let reader = b.open("x.db", &format!("{OPTIONS}&cache_size=4KB")).unwrap();
+        let reader = b
+            .open("x.db", &format!("{OPTIONS}&cache_size=4KB"))
+            .unwrap();
         reader.execute_batch("PRAGMA cache_size=2; BEGIN").unwrap();
         let sum = "SELECT sum(length(hex(x))) FROM t";
         let expected = int(&reader, sum).unwrap();
         for _ in 0..40 {
-            db.execute_batch("UPDATE t SET x = zeroblob(length(x) + 1)").unwrap();
+            db.execute_batch("UPDATE t SET x = zeroblob(length(x) + 1)")
+                .unwrap();
         }
         db.execute_batch("SELECT blob_compact()").unwrap();
         a.sleep(seconds(11));
@@ -764,7 +960,11 @@ fn rule_9_a_pinned_reader_reads_the_same_bytes_or_is_told_that_it_expired() {
             assert_eq!(again.unwrap(), expected);
         } else {
             assert_eq!(code(&again) & 0xFF, 10);
-            assert!(host::sentence(&b).contains("has expired"), "{}", host::sentence(&b));
+            assert!(
+                host::sentence(&b).contains("has expired"),
+                "{}",
+                host::sentence(&b)
+            );
             let _ = reader.execute_batch("ROLLBACK");
         }
         let _ = reader.execute_batch("COMMIT");
@@ -786,9 +986,14 @@ fn rule_10_a_transaction_too_large_for_one_object_is_refused_before_it_is_sent()
          INSERT INTO t SELECT randomblob(3000) FROM n",
     );
     assert_eq!(code(&result), 13, "{}", host::sentence(&a));
-    assert!(host::sentence(&a).contains("split it"), "{}", host::sentence(&a));
+    assert!(
+        host::sentence(&a).contains("split it"),
+        "{}",
+        host::sentence(&a)
+    );
     assert!(world.bucket.objects() == before);
-    db.execute_batch("INSERT INTO t VALUES(randomblob(3000))").unwrap();
+    db.execute_batch("INSERT INTO t VALUES(randomblob(3000))")
+        .unwrap();
     assert_eq!(count(&db, "t"), 1);
 }
 
@@ -809,7 +1014,11 @@ fn rule_13_news_between_shared_and_reserved_is_busy_unless_a_busy_handler_waits(
         world.on_request(move |request| {
             let late = request.host == "a" && request.operation == Operation::Get && !asked;
             asked |= late;
-            if late { Strike::Fault(Fault::Slow(seconds(1))) } else { Strike::Nothing }
+            if late {
+                Strike::Fault(Fault::Slow(seconds(1)))
+            } else {
+                Strike::Nothing
+            }
         });
         let db = Mutex::new(db);
         world.together(vec![
@@ -825,7 +1034,10 @@ fn rule_13_news_between_shared_and_reserved_is_busy_unless_a_busy_handler_waits(
             }),
             Box::new(|| {
                 b.sleep(Duration::from_millis(500));
-                b.open("x.db", OPTIONS).unwrap().execute_batch("INSERT INTO t VALUES(1)").unwrap();
+                b.open("x.db", OPTIONS)
+                    .unwrap()
+                    .execute_batch("INSERT INTO t VALUES(1)")
+                    .unwrap();
             }),
         ]);
     }
@@ -842,7 +1054,10 @@ fn rule_13_a_reader_that_wants_to_write_on_old_news_is_refused_and_not_retried()
     count(&db, "t");
     other.execute_batch("INSERT INTO t VALUES(1)").unwrap();
     a.sleep(seconds(1));
-    assert_eq!(code(&db.execute_batch("INSERT INTO t VALUES(2)")), BUSY_SNAPSHOT);
+    assert_eq!(
+        code(&db.execute_batch("INSERT INTO t VALUES(2)")),
+        BUSY_SNAPSHOT
+    );
     db.execute_batch("ROLLBACK").unwrap();
     assert_eq!(count(&db, "t"), 1);
     // One process, two connections: the second is told to wait.
@@ -860,19 +1075,43 @@ fn rule_13_a_reader_that_wants_to_write_on_old_news_is_refused_and_not_retried()
 fn rule_14_names_that_would_mix_databases_are_refused() {
     let world = World::new(1);
     let a = world.host("a");
-    for name in ["x/0000", "x/ltx/0", "x/sqlbridge", "a//b", "a/../b", "x%20y", "x/00fF/y", "..", "a/."] {
+    for name in [
+        "x/0000",
+        "x/ltx/0",
+        "x/sqlbridge",
+        "a//b",
+        "a/../b",
+        "x%20y",
+        "x/00fF/y",
+        "..",
+        "a/.",
+    ] {
         assert!(a.open(name, OPTIONS).is_err(), "{name}");
-        assert!(host::sentence(&a).contains("database name"), "{name}: {}", host::sentence(&a));
+        assert!(
+            host::sentence(&a).contains("database name"),
+            "{name}: {}",
+            host::sentence(&a)
+        );
     }
     assert!(world.bucket.objects().is_empty());
     // One database below another's name is fine, and dropping the upper one spares it.
     let upper = create(&a);
     let lower = a.open("x.db/y.db", OPTIONS).unwrap();
-    lower.execute_batch("CREATE TABLE u(x); INSERT INTO u VALUES(5)").unwrap();
-    upper.execute_batch("INSERT INTO t VALUES(1); SELECT blob_snapshot(), blob_compact()").unwrap();
+    lower
+        .execute_batch("CREATE TABLE u(x); INSERT INTO u VALUES(5)")
+        .unwrap();
+    upper
+        .execute_batch("INSERT INTO t VALUES(1); SELECT blob_snapshot(), blob_compact()")
+        .unwrap();
     drop((upper, lower));
-    a.database("x.db", OPTIONS).unwrap().drop_database().unwrap();
+    a.database("x.db", OPTIONS)
+        .unwrap()
+        .drop_database()
+        .unwrap();
     let b = world.host("b");
-    assert_eq!(int(&b.open("x.db/y.db", OPTIONS).unwrap(), "SELECT x FROM u").unwrap(), 5);
+    assert_eq!(
+        int(&b.open("x.db/y.db", OPTIONS).unwrap(), "SELECT x FROM u").unwrap(),
+        5
+    );
     checker::check(&world.bucket.objects(), "x.db/y.db");
 }

@@ -17,12 +17,17 @@ struct Pair {
 impl Pair {
     fn run(&self, sql: &str) {
         self.model.execute_batch(sql).unwrap();
-        self.blob.execute_batch(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        self.blob
+            .execute_batch(sql)
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
     fn compare(&self) {
         let sum = "SELECT coalesce(group_concat(id || ':' || length(x) || ':' || hex(substr(x, 1, 8)), ','), '') FROM (SELECT * FROM t ORDER BY id)";
-        assert_eq!(text(&self.blob, sum).unwrap(), text(&self.model, sum).unwrap());
+        assert_eq!(
+            text(&self.blob, sum).unwrap(),
+            text(&self.model, sum).unwrap()
+        );
         host::integrity(&self.blob);
     }
 }
@@ -34,14 +39,20 @@ fn random_statement(rng: &mut Rng) -> String {
     let value = format!("zeroblob({size})");
     match rng.below(14) {
         0..=3 => format!("INSERT INTO t(x) VALUES({value})"),
-        4 => format!("INSERT INTO t(x) SELECT CAST(printf('%0{size}d', id) AS BLOB) FROM t LIMIT {n}"),
+        4 => format!(
+            "INSERT INTO t(x) SELECT CAST(printf('%0{size}d', id) AS BLOB) FROM t LIMIT {n}"
+        ),
         5 => format!("UPDATE t SET x = {value} WHERE id % 5 = {}", n % 5),
         6 => format!("DELETE FROM t WHERE id % 3 = {}", n % 3),
         7 => "DELETE FROM t".to_owned(),
-        8 => format!("BEGIN; INSERT INTO t(x) VALUES({value}); SAVEPOINT s; DELETE FROM t; ROLLBACK TO s; UPDATE t SET x = 'y' WHERE id % 2; COMMIT"),
+        8 => format!(
+            "BEGIN; INSERT INTO t(x) VALUES({value}); SAVEPOINT s; DELETE FROM t; ROLLBACK TO s; UPDATE t SET x = 'y' WHERE id % 2; COMMIT"
+        ),
         9 => "VACUUM".to_owned(),
         10 => format!("PRAGMA incremental_vacuum({n})"),
-        11 => format!("BEGIN; DELETE FROM t WHERE id > {n}; INSERT INTO t(x) VALUES({value}); ROLLBACK"),
+        11 => format!(
+            "BEGIN; DELETE FROM t WHERE id > {n}; INSERT INTO t(x) VALUES({value}); ROLLBACK"
+        ),
         12 => "CREATE INDEX IF NOT EXISTS i ON t(x)".to_owned(),
         _ => "DROP INDEX IF EXISTS i".to_owned(),
     }
@@ -52,10 +63,15 @@ fn shapes(seed: u64) -> String {
     let world = World::new(seed);
     let (page_size, vacuum) = (512 << (seed % 8), seed % 3);
     let a = world.host("a");
-    let pair = Pair { blob: a.open("x.db", OPTIONS).unwrap(), model: Connection::open_in_memory().unwrap() };
+    let pair = Pair {
+        blob: a.open("x.db", OPTIONS).unwrap(),
+        model: Connection::open_in_memory().unwrap(),
+    };
     pair.run(&format!("PRAGMA page_size={page_size}; PRAGMA auto_vacuum={vacuum}; CREATE TABLE t(id INTEGER PRIMARY KEY, x)"));
     let cache = rng.pick(&[5, 100, -2000]);
-    pair.blob.execute_batch(&format!("PRAGMA cache_size={cache}")).unwrap();
+    pair.blob
+        .execute_batch(&format!("PRAGMA cache_size={cache}"))
+        .unwrap();
     for step in 0..40 {
         let before = world.bucket.objects();
         let sql = random_statement(&mut rng);
@@ -91,11 +107,13 @@ fn vacuum_into_both_ways() {
     let db = a.open("x.db", OPTIONS).unwrap();
     db.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES(zeroblob(100000)); DELETE FROM t; INSERT INTO t VALUES(7)").unwrap();
     let plain = a.path("copy.db");
-    db.execute_batch(&format!("VACUUM INTO 'file:{}?vfs=unix'", plain.display())).unwrap();
+    db.execute_batch(&format!("VACUUM INTO 'file:{}?vfs=unix'", plain.display()))
+        .unwrap();
     let copy = Connection::open(&plain).unwrap();
     assert_eq!(int(&copy, "SELECT x FROM t").unwrap(), 7);
     a.enter();
-    copy.execute_batch(&format!("VACUUM INTO '{}'", a.uri("y.db", OPTIONS))).unwrap();
+    copy.execute_batch(&format!("VACUUM INTO '{}'", a.uri("y.db", OPTIONS)))
+        .unwrap();
     let again = world.host("b").open("y.db", OPTIONS).unwrap();
     assert_eq!(int(&again, "SELECT x FROM t").unwrap(), 7);
     checker::check(&world.bucket.objects(), "y.db");
@@ -116,14 +134,25 @@ fn a_transaction_of_tens_of_megabytes_spills_and_is_read_back_by_range() {
     // Without its page sums it is read through once instead.
     for without in [false, true] {
         if without {
-            for key in world.bucket.objects().into_keys().filter(|key| key.contains("/sums/")) {
+            for key in world
+                .bucket
+                .objects()
+                .into_keys()
+                .filter(|key| key.contains("/sums/"))
+            {
                 world.bucket.tamper(&key, None);
             }
         }
         let cold = world.host(&format!("cold {without}"));
         let db = cold.open("x.db", OPTIONS).unwrap();
-        assert_eq!(int(&db, "SELECT length(x) FROM t WHERE id = 11111").unwrap(), 1001);
-        assert_eq!(int(&db, "SELECT sum(length(x)) FROM t").unwrap(), 18000 * 1001);
+        assert_eq!(
+            int(&db, "SELECT length(x) FROM t WHERE id = 11111").unwrap(),
+            1001
+        );
+        assert_eq!(
+            int(&db, "SELECT sum(length(x)) FROM t").unwrap(),
+            18000 * 1001
+        );
     }
     checker::check(&world.bucket.objects(), "x.db");
 }
@@ -145,7 +174,8 @@ fn a_database_grows_and_shrinks_across_the_lock_page() {
     .unwrap();
     // Across the lock page, a little at a time around it.
     for id in 2..6 {
-        db.execute_batch(&format!("INSERT INTO t VALUES({id}, zeroblob(60000000))")).unwrap();
+        db.execute_batch(&format!("INSERT INTO t VALUES({id}, zeroblob(60000000))"))
+            .unwrap();
     }
     assert!(int(&db, "PRAGMA page_count").unwrap() > 16_385);
     let sum = "SELECT sum(length(x)) + sum(substr(x, -1) = x'00') FROM t";
@@ -156,10 +186,15 @@ fn a_database_grows_and_shrinks_across_the_lock_page() {
     // Back to below it, and over it again.
     db.execute_batch("DELETE FROM t WHERE id > 2").unwrap();
     assert!(int(&cold, "PRAGMA page_count").unwrap() < 16_385);
-    db.execute_batch("INSERT INTO t VALUES(9, zeroblob(300000000))").unwrap();
+    db.execute_batch("INSERT INTO t VALUES(9, zeroblob(300000000))")
+        .unwrap();
     host::integrity(&cold);
     db.execute_batch("SELECT blob_snapshot()").unwrap();
     let (_, image) = checker::check(&world.bucket.objects(), "x.db");
-    assert!(image[1 << 30..(1 << 30) + 65536].iter().all(|byte| *byte == 0));
+    assert!(
+        image[1 << 30..(1 << 30) + 65536]
+            .iter()
+            .all(|byte| *byte == 0)
+    );
     assert!(image == world.host("c").image("x.db"));
 }

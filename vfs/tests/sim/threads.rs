@@ -23,7 +23,9 @@ struct Tally {
 
 fn write(machine: &Machine, thread: u64, count: u64, tally: &Tally) {
     machine.enter();
-    let db = (0..100).find_map(|_| machine.open("x.db", OPTIONS).ok()).unwrap();
+    let db = (0..100)
+        .find_map(|_| machine.open("x.db", OPTIONS).ok())
+        .unwrap();
     db.busy_timeout(Duration::from_secs(20)).unwrap();
     let mut rng = Rng::new(thread);
     for n in 0..count {
@@ -39,7 +41,11 @@ fn write(machine: &Machine, thread: u64, count: u64, tally: &Tally) {
         match code(&result) {
             0 => tally.acknowledged.lock().unwrap().push(id),
             IOERR_FSYNC => tally.unknown.lock().unwrap().push(id),
-            code => assert!([5, 10, 517].contains(&(code & 0x3FF)), "{code}: {}", host::sentence(machine)),
+            code => assert!(
+                [5, 10, 517].contains(&(code & 0x3FF)),
+                "{code}: {}",
+                host::sentence(machine)
+            ),
         }
         if !db.is_autocommit() {
             let _ = db.execute_batch("ROLLBACK");
@@ -50,7 +56,9 @@ fn write(machine: &Machine, thread: u64, count: u64, tally: &Tally) {
 fn read(machine: &Machine, tally: &Tally) {
     machine.enter();
     while !tally.stop.load(Ordering::Relaxed) {
-        let Ok(db) = machine.open("x.db", OPTIONS) else { continue };
+        let Ok(db) = machine.open("x.db", OPTIONS) else {
+            continue;
+        };
         let _ = db.execute_batch("PRAGMA cache_size=5; BEGIN");
         for _ in 0..5 {
             if let Ok(sum) = int(&db, "SELECT sum(balance) FROM account") {
@@ -65,9 +73,16 @@ fn maintain(machine: &Machine, tally: &Tally) {
     machine.enter();
     let mut turn = 0;
     while !tally.stop.load(Ordering::Relaxed) {
-        let Ok(db) = machine.open("x.db", OPTIONS) else { continue };
+        let Ok(db) = machine.open("x.db", OPTIONS) else {
+            continue;
+        };
         turn += 1;
-        let sql = ["SELECT blob_compact()", "SELECT blob_snapshot()", "SELECT count(*) FROM blob_versions", "SELECT count(*) FROM blob_stats"];
+        let sql = [
+            "SELECT blob_compact()",
+            "SELECT blob_snapshot()",
+            "SELECT count(*) FROM blob_versions",
+            "SELECT count(*) FROM blob_stats",
+        ];
         let _ = db.query_row(sql[turn % 4], [], |_| Ok(()));
         machine.sleep(Duration::from_secs(3));
     }
@@ -91,20 +106,32 @@ fn stress(faults: bool) {
             0 => Strike::Fault(Fault::Before(503)),
             1 => Strike::Fault(Fault::Unreachable),
             2 if request.operation == Operation::Create => Strike::Fault(Fault::After(500)),
-            3 => Strike::Fault(Fault::Timeout { after: Duration::from_secs(6), applied: true }),
-            4 if request.operation == Operation::Create => {
-                Strike::Fault(Fault::Delayed { wait: Duration::from_secs(6), requests: 20 })
-            }
+            3 => Strike::Fault(Fault::Timeout {
+                after: Duration::from_secs(6),
+                applied: true,
+            }),
+            4 if request.operation == Operation::Create => Strike::Fault(Fault::Delayed {
+                wait: Duration::from_secs(6),
+                requests: 20,
+            }),
             _ => Strike::Nothing,
         });
     }
     let tally = Tally::default();
-    let count = if std::env::var("SIM_SEEDS").is_ok() { 400 } else { 60 };
+    let count = if std::env::var("SIM_SEEDS").is_ok() {
+        400
+    } else {
+        60
+    };
     std::thread::scope(|scope| {
         let tally = &tally;
         let writers: Vec<_> = (1..=6)
             .map(|thread| {
-                let machine = if thread % 3 == 0 { b.clone() } else { a.clone() };
+                let machine = if thread % 3 == 0 {
+                    b.clone()
+                } else {
+                    a.clone()
+                };
                 scope.spawn(move || write(&machine, thread, count, tally))
             })
             .collect();
@@ -115,10 +142,9 @@ fn stress(faults: bool) {
             scope.spawn(move || maintain(machine, tally));
         }
         for writer in writers {
-            let result = writer.join();
-            if result.is_err() {
+            if let Err(panic) = writer.join() {
                 tally.stop.store(true, Ordering::Relaxed);
-                std::panic::resume_unwind(result.unwrap_err());
+                std::panic::resume_unwind(panic);
             }
         }
         tally.stop.store(true, Ordering::Relaxed);
@@ -127,15 +153,29 @@ fn stress(faults: bool) {
     world.bucket.land();
     let db = world.host("judge").open("x.db", OPTIONS).unwrap();
     host::integrity(&db);
-    assert_eq!(int(&db, "SELECT sum(balance) FROM account").unwrap(), 20_000);
+    assert_eq!(
+        int(&db, "SELECT sum(balance) FROM account").unwrap(),
+        20_000
+    );
     let acknowledged = tally.acknowledged.lock().unwrap();
     let unknown = tally.unknown.lock().unwrap();
     for id in acknowledged.iter() {
-        assert_eq!(int(&db, &format!("SELECT count(*) FROM transfer WHERE id = {id}")).unwrap(), 1, "{id} is lost");
+        assert_eq!(
+            int(
+                &db,
+                &format!("SELECT count(*) FROM transfer WHERE id = {id}")
+            )
+            .unwrap(),
+            1,
+            "{id} is lost"
+        );
     }
     let there = int(&db, "SELECT count(*) FROM transfer").unwrap() as usize;
     assert!(there >= acknowledged.len() && there <= acknowledged.len() + unknown.len());
-    assert!(acknowledged.len() as u64 > count, "hardly anything went through");
+    assert!(
+        acknowledged.len() as u64 > count,
+        "hardly anything went through"
+    );
     assert!(tally.reads.load(Ordering::Relaxed) > 10);
     checker::check(&world.bucket.objects(), "x.db");
 }

@@ -60,7 +60,11 @@ impl Rng {
 
 /// The seeds a test runs: one to replay, many to soak, else `few`.
 pub fn seeds(few: u64) -> Vec<u64> {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
     match (number("SIM_SEED"), number("SIM_SEEDS")) {
         (Some(seed), _) => vec![seed],
         (None, Some(many)) => {
@@ -148,14 +152,20 @@ impl Clock {
         turns.choose();
         self.turned.notify_all();
         while !done && turns.current != Some(task) {
-            turns = self.turned.wait(turns).unwrap_or_else(PoisonError::into_inner);
+            turns = self
+                .turned
+                .wait(turns)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     fn wait_for_start(&self, task: usize) {
         let mut turns = lock(&self.turns);
         while !(turns.started && turns.current == Some(task)) {
-            turns = self.turned.wait(turns).unwrap_or_else(PoisonError::into_inner);
+            turns = self
+                .turned
+                .wait(turns)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -168,18 +178,23 @@ impl Turns {
             Task::Asleep(until) => *until <= now,
             Task::Done => false,
         };
-        let ready: Vec<usize> =
-            (0..self.tasks.len()).filter(|&task| awake(&self.tasks[task])).collect();
+        let ready: Vec<usize> = (0..self.tasks.len())
+            .filter(|&task| awake(&self.tasks[task]))
+            .collect();
         if !ready.is_empty() {
             let next = self.rng.pick(&ready);
             self.tasks[next] = Task::Ready;
             self.current = Some(next);
             return;
         }
-        let sleepers = self.tasks.iter().enumerate().filter_map(|(number, task)| match task {
-            Task::Asleep(until) => Some((*until, number)),
-            _ => None,
-        });
+        let sleepers = self
+            .tasks
+            .iter()
+            .enumerate()
+            .filter_map(|(number, task)| match task {
+                Task::Asleep(until) => Some((*until, number)),
+                _ => None,
+            });
         self.current = sleepers.min().map(|(until, number)| {
             self.now_us = until;
             self.tasks[number] = Task::Ready;
@@ -224,7 +239,8 @@ impl Environment for SimEnv {
 
     fn sleep(&self, duration: Duration) {
         if self.dead.load(Ordering::Relaxed) {
-            self.dead_us.fetch_add(duration.as_micros() as u64, Ordering::Relaxed);
+            self.dead_us
+                .fetch_add(duration.as_micros() as u64, Ordering::Relaxed);
         } else {
             self.clock.sleep(duration);
         }
@@ -301,13 +317,16 @@ pub enum Strike {
     KillAfter,
 }
 
+/// Hosts by name, each with its own view of time.
+type Hosts = Vec<(String, Arc<SimEnv>)>;
+
 /// See the module's documentation.
 #[derive(Clone)]
 pub struct World {
     clock: Arc<Clock>,
     pub bucket: Arc<Bucket>,
     faults: Arc<Mutex<Faults>>,
-    hosts: Arc<Mutex<Vec<(String, Arc<SimEnv>)>>>,
+    hosts: Arc<Mutex<Hosts>>,
     dead: Arc<Mutex<HashSet<String>>>,
     /// Bytes that one object can have.
     limit: Arc<AtomicU64>,
@@ -323,7 +342,8 @@ impl Directory {
     fn new() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("sqlbridge-sim-{}-{number}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("sqlbridge-sim-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -339,13 +359,12 @@ impl Drop for Directory {
     }
 }
 
-/// One incarnation of a host: its engine, its environment, its store handle.
+/// One incarnation of a host: its engine and its environment.
 #[derive(Clone)]
 pub struct Machine {
     pub name: String,
     pub env: Arc<SimEnv>,
     pub engine: Arc<Engine>,
-    pub store: Arc<memory::Host>,
     /// Where its cache is.
     pub cache: std::path::PathBuf,
     world: World,
@@ -364,7 +383,10 @@ impl World {
             current: None,
             started: false,
         };
-        let clock = Arc::new(Clock { turns: Mutex::new(turns), turned: Condvar::new() });
+        let clock = Arc::new(Clock {
+            turns: Mutex::new(turns),
+            turned: Condvar::new(),
+        });
         let env = Self::env_of(&clock, seed, 0);
         let world = Self {
             bucket: Bucket::with_style(env, style),
@@ -404,9 +426,15 @@ impl World {
         let env = Self::env_of(&self.clock, seed, 1_000_000_000 + (seed % 1_000_000_000));
         hosts.push((name.to_owned(), Arc::clone(&env)));
         drop(hosts);
-        let store = self.bucket.host(name, Arc::clone(&env) as Arc<dyn Environment>);
+        let store = self
+            .bucket
+            .host(name, Arc::clone(&env) as Arc<dyn Environment>);
         let limit = Arc::clone(&self.limit);
-        let handle = Arc::new(SimStore { inner: Arc::clone(&store), env: Arc::clone(&env), limit });
+        let handle = Arc::new(SimStore {
+            inner: store,
+            env: Arc::clone(&env),
+            limit,
+        });
         let engine = Engine::new(
             Arc::clone(&env) as Arc<dyn Environment>,
             Box::new(move |_, _| Ok(Arc::clone(&handle) as Arc<dyn Store>)),
@@ -415,7 +443,6 @@ impl World {
             name: name.to_owned(),
             env,
             engine: Arc::new(engine),
-            store,
             cache: self.dir.path().join("cache").join(cache),
             world: self.clone(),
         }
@@ -424,8 +451,11 @@ impl World {
     /// Asks `faults` before each request from now on. A dead host's requests never get there.
     pub fn on_request(&self, faults: impl FnMut(&memory::Request<'_>) -> Strike + Send + 'static) {
         *lock(&self.faults) = Box::new(faults);
-        let (faults, dead, hosts) =
-            (Arc::clone(&self.faults), Arc::clone(&self.dead), Arc::clone(&self.hosts));
+        let (faults, dead, hosts) = (
+            Arc::clone(&self.faults),
+            Arc::clone(&self.dead),
+            Arc::clone(&self.hosts),
+        );
         self.bucket.on_request(move |request| {
             if lock(&dead).contains(request.host) {
                 return Some(Fault::Unreachable);
@@ -441,7 +471,10 @@ impl World {
                 Strike::Nothing => None,
                 Strike::Fault(fault) => Some(fault),
                 Strike::KillBefore => Some(Fault::Unreachable),
-                Strike::KillAfter => Some(Fault::Timeout { after: Duration::ZERO, applied: true }),
+                Strike::KillAfter => Some(Fault::Timeout {
+                    after: Duration::ZERO,
+                    applied: true,
+                }),
             }
         });
     }
@@ -449,7 +482,13 @@ impl World {
     /// The `n`th request from now (1 is the next) gets `strike`.
     pub fn strike_nth(&self, n: u64, strike: Strike) {
         let due = self.bucket.requests() + n;
-        self.on_request(move |request| if request.number == due { strike } else { Strike::Nothing });
+        self.on_request(move |request| {
+            if request.number == due {
+                strike
+            } else {
+                Strike::Nothing
+            }
+        });
     }
 
     /// The next `count` requests of this kind get `strike`.
@@ -547,12 +586,6 @@ impl Machine {
         lock(&self.world.dead).contains(&self.name)
     }
 
-    /// Kills it now.
-    pub fn kill(&self) {
-        lock(&self.world.dead).insert(self.name.clone());
-        self.env.dead.store(true, Ordering::Relaxed);
-    }
-
     pub fn sleep(&self, duration: Duration) {
         self.env.sleep(duration);
     }
@@ -560,5 +593,7 @@ impl Machine {
 
 /// The engine that opens files on this thread.
 pub fn current_engine() -> Arc<Engine> {
-    ENGINE.with_borrow(Clone::clone).expect("no host was entered on this thread")
+    ENGINE
+        .with_borrow(Clone::clone)
+        .expect("no host was entered on this thread")
 }
