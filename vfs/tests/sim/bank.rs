@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sqlbridge_vfs::store::{KeyStyle, Operation};
 use sqlbridge_vfs::store::memory::Fault;
+use sqlbridge_vfs::store::{KeyStyle, Operation};
 
 use crate::checker;
 use crate::host::{self, IOERR_FSYNC, code, int, text};
@@ -154,18 +154,14 @@ impl Teller<'_> {
         self.own.clear();
         self.lives += 1;
         // The same cache half of the time: what a torn cache holds must not matter.
-<<<<<<< HEAD
-        let cache = if self.rng.one_in(2) { self.number.to_string() } else { format!("{}-{}", self.number, self.lives) };
-        if self.rng.one_in(2) {
-            damage(&mut self.rng, &self.machine.cache);
-        }
-=======
         let cache = if self.rng.one_in(2) {
             self.number.to_string()
         } else {
             format!("{}-{}", self.number, self.lives)
         };
->>>>>>> main
+        if self.rng.one_in(2) {
+            damage(&mut self.rng, &self.machine.cache);
+        }
         let name = format!("{}#{}", self.number, self.lives);
         self.machine = self.world.host_with_cache(&name, &cache);
     }
@@ -312,7 +308,10 @@ impl Teller<'_> {
     fn autocommit(&mut self, which: usize) {
         let id = self.new_id();
         // One statement, one autocommit transaction: the trigger moves the money.
-        let sql = format!("INSERT INTO transfer VALUES({id}, 7, {})", self.rng.blob(50));
+        let sql = format!(
+            "INSERT INTO transfer VALUES({id}, 7, {})",
+            self.rng.blob(50)
+        );
         let code = code(&self.sessions[which].db.execute_batch(&sql));
         self.say(|| format!("autocommit {id}: {code}"));
         let mut ledger = self.ledger.lock().unwrap();
@@ -414,7 +413,9 @@ impl Teller<'_> {
     fn look_back(&mut self, which: usize) {
         let offset = self.rng.below(40);
         let versions = format!("SELECT txid FROM blob_versions LIMIT 1 OFFSET {offset}");
-        let Ok(txid) = int(&self.sessions[which].db, &versions) else { return };
+        let Ok(txid) = int(&self.sessions[which].db, &versions) else {
+            return;
+        };
         let sum = self
             .machine
             .open("bank.db", &format!("{}&txid={txid}", self.plan.options))
@@ -454,7 +455,12 @@ impl Teller<'_> {
 fn damage(rng: &mut Rng, cache: &std::path::Path) {
     let directories = std::fs::read_dir(cache).into_iter().flatten().flatten();
     let mut files: Vec<_> = directories
-        .flat_map(|directory| std::fs::read_dir(directory.path()).into_iter().flatten().flatten())
+        .flat_map(|directory| {
+            std::fs::read_dir(directory.path())
+                .into_iter()
+                .flatten()
+                .flatten()
+        })
         .map(|file| file.path())
         .collect();
     files.sort();
@@ -462,7 +468,9 @@ fn damage(rng: &mut Rng, cache: &std::path::Path) {
         let mut bytes = std::fs::read(&file).unwrap();
         match rng.below(4) {
             0 => std::fs::remove_file(&file).unwrap(),
-            1 => std::fs::write(&file, &bytes[..rng.below(bytes.len() as u64 + 1) as usize]).unwrap(),
+            1 => {
+                std::fs::write(&file, &bytes[..rng.below(bytes.len() as u64 + 1) as usize]).unwrap()
+            }
             _ => {
                 for _ in 0..(bytes.len() / 500).min(50) {
                     let at = rng.below(bytes.len() as u64) as usize;
@@ -476,7 +484,11 @@ fn damage(rng: &mut Rng, cache: &std::path::Path) {
 
 fn run(seed: u64) -> String {
     let plan = Plan::of(seed);
-    let style = if seed % 2 == 0 { KeyStyle::Hex } else { KeyStyle::Decimal };
+    let style = if seed % 2 == 0 {
+        KeyStyle::Hex
+    } else {
+        KeyStyle::Decimal
+    };
     let world = World::with_style(seed, style);
     let first = world.host("first");
     let db = first.open("bank.db", &plan.options).unwrap();

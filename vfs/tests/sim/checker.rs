@@ -27,13 +27,24 @@ pub struct File {
 pub fn files(objects: &BTreeMap<String, Bytes>, database: &str) -> Vec<File> {
     let mut files = Vec::new();
     for (key, bytes) in objects {
-        let Some(rest) = key.strip_prefix(&format!("{database}/")) else { continue };
+        let Some(rest) = key.strip_prefix(&format!("{database}/")) else {
+            continue;
+        };
         let rest = rest.strip_prefix("ltx/").unwrap_or(rest);
-        let Some((level, name)) = rest.split_once('/') else { continue };
-        let Ok(level) = u8::from_str_radix(level, 16) else { continue };
-        let (min, max) = name.strip_suffix(".ltx").and_then(|name| name.split_once('-')).expect(key);
-        let (min, max) =
-            (u64::from_str_radix(min, 16).unwrap(), u64::from_str_radix(max, 16).unwrap());
+        let Some((level, name)) = rest.split_once('/') else {
+            continue;
+        };
+        let Ok(level) = u8::from_str_radix(level, 16) else {
+            continue;
+        };
+        let (min, max) = name
+            .strip_suffix(".ltx")
+            .and_then(|name| name.split_once('-'))
+            .expect(key);
+        let (min, max) = (
+            u64::from_str_radix(min, 16).unwrap(),
+            u64::from_str_radix(max, 16).unwrap(),
+        );
         let mut pages = BTreeMap::new();
         let decoded = ltx::decode_each(bytes, |pgno, page| {
             pages.insert(pgno, page.to_vec());
@@ -41,12 +52,18 @@ pub fn files(objects: &BTreeMap<String, Bytes>, database: &str) -> Vec<File> {
         let decoded = decoded.unwrap_or_else(|error| panic!("{key}: {error}"));
         let header = decoded.header();
         assert_eq!((header.min_txid, header.max_txid), (min, max), "{key}");
-        assert!(level != 0 || min == max, "{key}: a level-0 file holds one transaction");
+        assert!(
+            level != 0 || min == max,
+            "{key}: a level-0 file holds one transaction"
+        );
         assert!(level != 9 || min == 1, "{key}: a snapshot begins at 1");
         let page_size = header.page_size.get();
         let lock_page = header.page_size.lock_page();
         assert!(!pages.contains_key(&lock_page), "{key}: the lock page");
-        assert!(pages.keys().all(|&pgno| pgno <= header.commit), "{key}: beyond the end");
+        assert!(
+            pages.keys().all(|&pgno| pgno <= header.commit),
+            "{key}: beyond the end"
+        );
         assert!(header.commit > 0, "{key}");
         files.push(File {
             level,
@@ -67,7 +84,12 @@ pub fn files(objects: &BTreeMap<String, Bytes>, database: &str) -> Vec<File> {
 fn plan(files: &[File], txid: Option<u64>) -> Vec<&File> {
     let allowed = |file: &&File| txid.is_none_or(|txid| file.max <= txid);
     let mut plan: Vec<&File> = Vec::new();
-    if let Some(snapshot) = files.iter().filter(|f| f.level == 9).filter(allowed).next_back() {
+    if let Some(snapshot) = files
+        .iter()
+        .filter(|f| f.level == 9)
+        .filter(allowed)
+        .next_back()
+    {
         plan.push(snapshot);
     }
     let mut end = plan.last().map_or(0, |file| file.max);
@@ -83,7 +105,11 @@ fn plan(files: &[File], txid: Option<u64>) -> Vec<&File> {
     }
     if txid.is_none() {
         let stray = files.iter().find(|f| f.level < 9 && f.min > end + 1);
-        assert!(stray.is_none(), "complete up to {end}, but a file begins at {}", stray.unwrap().min);
+        assert!(
+            stray.is_none(),
+            "complete up to {end}, but a file begins at {}",
+            stray.unwrap().min
+        );
     }
     plan
 }
@@ -91,7 +117,9 @@ fn plan(files: &[File], txid: Option<u64>) -> Vec<&File> {
 /// The restored database: its last transaction and its bytes.
 pub fn restore(files: &[File], txid: Option<u64>) -> (u64, Vec<u8>) {
     let plan = plan(files, txid);
-    let Some((first, last)) = plan.first().zip(plan.last()) else { return (0, Vec::new()) };
+    let Some((first, last)) = plan.first().zip(plan.last()) else {
+        return (0, Vec::new());
+    };
     assert_eq!(first.min, 1, "the first file is no beginning");
     let size = first.page_size;
     let mut pages: BTreeMap<u32, &[u8]> = BTreeMap::new();
@@ -99,15 +127,28 @@ pub fn restore(files: &[File], txid: Option<u64>) -> (u64, Vec<u8>) {
     for file in &plan {
         assert_eq!(file.page_size, size, "the page size changed");
         if let Some(before) = before {
-            assert!(file.timestamp_ms >= before.timestamp_ms, "time went backwards at {}", file.max);
+            assert!(
+                file.timestamp_ms >= before.timestamp_ms,
+                "time went backwards at {}",
+                file.max
+            );
             if let (Some(mark), Some(last)) = (file.mark, before.mark) {
                 let follows = file.min == before.max + 1;
-                assert!(!follows || mark.parent == last.own, "{} is no child of {}", file.max, before.max);
+                assert!(
+                    !follows || mark.parent == last.own,
+                    "{} is no child of {}",
+                    file.max,
+                    before.max
+                );
             }
         }
         // A cut is final: what grows again must be written again.
         pages.split_off(&(file.commit + 1));
-        pages.extend(file.pages.iter().map(|(pgno, page)| (*pgno, page.as_slice())));
+        pages.extend(
+            file.pages
+                .iter()
+                .map(|(pgno, page)| (*pgno, page.as_slice())),
+        );
         before = Some(file);
     }
     let lock_page = 0x4000_0000 / size as u32 + 1;
@@ -129,14 +170,24 @@ pub fn check(objects: &BTreeMap<String, Bytes>, database: &str) -> (u64, Vec<u8>
     for level in 1..9 {
         let level: Vec<&File> = files.iter().filter(|file| file.level == level).collect();
         for pair in level.windows(2) {
-            assert!(pair[0].max < pair[1].min, "overlap: {:?}", pair.iter().map(|f| (f.level, f.min, f.max)).collect::<Vec<_>>());
+            assert!(
+                pair[0].max < pair[1].min,
+                "overlap: {:?}",
+                pair.iter()
+                    .map(|f| (f.level, f.min, f.max))
+                    .collect::<Vec<_>>()
+            );
         }
     }
     let (head, image) = restore(&files, None);
     // Whatever way a transaction is reached, it is the same.
     for file in &files {
         if file.level > 0 && file.max <= head {
-            let alone: Vec<File> = files.iter().filter(|f| f.level <= file.level).cloned().collect();
+            let alone: Vec<File> = files
+                .iter()
+                .filter(|f| f.level <= file.level)
+                .cloned()
+                .collect();
             if reaches(&alone, file.max) && reaches(&files, file.max) {
                 let one = restore(&alone, Some(file.max));
                 let other = restore(&files, Some(file.max));
@@ -154,10 +205,15 @@ pub fn check(objects: &BTreeMap<String, Bytes>, database: &str) -> (u64, Vec<u8>
 }
 
 fn names(files: &[&File]) -> Vec<(u8, u64, u64)> {
-    files.iter().map(|file| (file.level, file.min, file.max)).collect()
+    files
+        .iter()
+        .map(|file| (file.level, file.min, file.max))
+        .collect()
 }
 
 /// Whether files end at exactly this transaction.
 pub fn reaches(files: &[File], txid: u64) -> bool {
-    plan(files, Some(txid)).last().is_some_and(|file| file.max == txid)
+    plan(files, Some(txid))
+        .last()
+        .is_some_and(|file| file.max == txid)
 }

@@ -16,7 +16,10 @@ fn history(seed: u64) -> String {
     let mut rng = Rng::new(seed ^ 0x8157);
     let world = World::new(seed);
     let hosts = [world.host("a"), world.host("b")];
-    let dbs: Vec<_> = hosts.iter().map(|host| host.open("x.db", OPTIONS).unwrap()).collect();
+    let dbs: Vec<_> = hosts
+        .iter()
+        .map(|host| host.open("x.db", OPTIONS).unwrap())
+        .collect();
     hosts[0].enter();
     dbs[0].execute_batch("CREATE TABLE t(x)").unwrap();
     let steps = 30 + rng.below(60);
@@ -43,12 +46,22 @@ fn history(seed: u64) -> String {
         .collect();
     ends.sort_unstable();
     ends.dedup();
-    assert!(ends.windows(2).all(|pair| pair[0].1 <= pair[1].1), "time went backwards: {ends:?}");
-    let reader = if rng.one_in(2) { &hosts[0] } else { &world.host("c") };
+    assert!(
+        ends.windows(2).all(|pair| pair[0].1 <= pair[1].1),
+        "time went backwards: {ends:?}"
+    );
+    let reader = if rng.one_in(2) {
+        &hosts[0]
+    } else {
+        &world.host("c")
+    };
     let rows = |options: &str| {
         let db = reader.open("x.db", &format!("{OPTIONS}&{options}"))?;
         host::integrity(&db);
-        assert!(db.execute_batch("INSERT INTO t VALUES(1)").is_err(), "the past was written");
+        assert!(
+            db.execute_batch("INSERT INTO t VALUES(1)").is_err(),
+            "the past was written"
+        );
         int(&db, "SELECT count(*) FROM t")
     };
     for txid in 1..=steps + 2 {
@@ -80,12 +93,18 @@ fn a_database_below_the_one_that_is_open_may_be_its_own_past() {
     let world = World::new(1);
     let a = world.host("a");
     let db = a.open("x.db", OPTIONS).unwrap();
-    db.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES(1); INSERT INTO t VALUES(2)").unwrap();
-    db.execute_batch(&format!("ATTACH '{}' AS past", a.uri("x.db", &format!("{OPTIONS}&txid=2")))).unwrap();
+    db.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES(1); INSERT INTO t VALUES(2)")
+        .unwrap();
+    db.execute_batch(&format!(
+        "ATTACH '{}' AS past",
+        a.uri("x.db", &format!("{OPTIONS}&txid=2"))
+    ))
+    .unwrap();
     assert_eq!(int(&db, "SELECT count(*) FROM main.t").unwrap(), 2);
     assert_eq!(int(&db, "SELECT count(*) FROM past.t").unwrap(), 1);
     // Bring a row back, in one transaction.
-    db.execute_batch("BEGIN IMMEDIATE; DELETE FROM t; INSERT INTO t SELECT x FROM past.t; COMMIT").unwrap();
+    db.execute_batch("BEGIN IMMEDIATE; DELETE FROM t; INSERT INTO t SELECT x FROM past.t; COMMIT")
+        .unwrap();
     assert_eq!(int(&db, "SELECT count(*) FROM main.t").unwrap(), 1);
     assert_eq!(int(&db, "SELECT count(*) FROM past.t").unwrap(), 1);
 }
@@ -95,13 +114,22 @@ fn reads_go_on_offline_where_that_was_asked_for() {
     let world = World::new(1);
     let a = world.host("a");
     let db = a.open("x.db", OPTIONS).unwrap();
-    db.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES(1)").unwrap();
-    let offline = a.open("x.db", &format!("{OPTIONS}&offline_reads=1")).unwrap();
+    db.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES(1)")
+        .unwrap();
+    let offline = a
+        .open("x.db", &format!("{OPTIONS}&offline_reads=1"))
+        .unwrap();
     let read = "SELECT count(*) FROM t";
     assert_eq!(int(&offline, read).unwrap(), 1);
-    world.on_request(|_| crate::world::Strike::Fault(sqlbridge_vfs::store::memory::Fault::Unreachable));
+    world.on_request(|_| {
+        crate::world::Strike::Fault(sqlbridge_vfs::store::memory::Fault::Unreachable)
+    });
     assert!(int(&db, read).is_err());
-    assert!(host::sentence(&a).contains("connection refused"), "{}", host::sentence(&a));
+    assert!(
+        host::sentence(&a).contains("connection refused"),
+        "{}",
+        host::sentence(&a)
+    );
     assert_eq!(int(&offline, read).unwrap(), 1);
     assert!(offline.execute_batch("INSERT INTO t VALUES(2)").is_err());
     world.heal();

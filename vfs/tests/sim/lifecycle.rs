@@ -63,11 +63,16 @@ impl Actor<'_> {
             0..=9 => self.insert(),
             10 | 11 => self.look(),
             12 => {
-                let sql = self.rng.pick(&["SELECT blob_compact()", "SELECT blob_snapshot()"]);
+                let sql = self
+                    .rng
+                    .pick(&["SELECT blob_compact()", "SELECT blob_snapshot()"]);
                 let _ = db.execute_batch(sql);
             }
             13 => {
-                let dropped = self.machine.database("x.db", OPTIONS).and_then(|db| db.drop_database());
+                let dropped = self
+                    .machine
+                    .database("x.db", OPTIONS)
+                    .and_then(|db| db.drop_database());
                 self.ledger.lock().unwrap().drops += u64::from(dropped.is_ok());
             }
             14 => self.import(),
@@ -102,7 +107,11 @@ impl Actor<'_> {
             }
             // What was replaced must be opened again.
             (Err(_), code) => {
-                assert!(![11, 26, 21].contains(&code), "{code}: {}", host::sentence(&self.machine));
+                assert!(
+                    ![11, 26, 21].contains(&code),
+                    "{code}: {}",
+                    host::sentence(&self.machine)
+                );
                 ledger.refused += 1;
                 drop(ledger);
                 if !db.is_autocommit() {
@@ -166,13 +175,25 @@ fn run(seed: u64) -> String {
             return rng.pick(&[Strike::KillBefore, Strike::KillAfter]);
         }
         if faults > 0 && rng.one_in(faults) {
-            let wait = rng.pick(&[Duration::from_millis(700), Duration::from_secs(4), Duration::from_secs(14)]);
+            let wait = rng.pick(&[
+                Duration::from_millis(700),
+                Duration::from_secs(4),
+                Duration::from_secs(14),
+            ]);
             return Strike::Fault(match rng.below(6) {
                 0 => Fault::Before(503),
                 1 => Fault::Unreachable,
-                2 => Fault::Timeout { after: wait, applied: true },
-                3 => Fault::Timeout { after: wait, applied: false },
-                4 if request.operation == Operation::Create => Fault::Delayed { wait, requests: 15 },
+                2 => Fault::Timeout {
+                    after: wait,
+                    applied: true,
+                },
+                3 => Fault::Timeout {
+                    after: wait,
+                    applied: false,
+                },
+                4 if request.operation == Operation::Create => {
+                    Fault::Delayed { wait, requests: 15 }
+                }
                 _ => Fault::Slow(wait),
             });
         }
@@ -205,17 +226,27 @@ fn run(seed: u64) -> String {
     let mut rows = 0;
     if let Ok(era) = int(&db, "SELECT e FROM era") {
         let mut statement = db.prepare("SELECT id FROM t").unwrap();
-        let there: Vec<i64> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let there: Vec<i64> = statement
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
         rows = there.len();
-        for (id, _) in ledger.acknowledged.iter().filter(|(_, acknowledged_in)| **acknowledged_in == era) {
+        for (id, _) in ledger
+            .acknowledged
+            .iter()
+            .filter(|(_, acknowledged_in)| **acknowledged_in == era)
+        {
             assert!(there.contains(id), "{id} is lost, incarnation {era}");
         }
         for id in there {
-            let known = ledger.acknowledged.get(&id).is_some_and(|its| *its == era) || ledger.unknown.contains(&id);
+            let known = ledger.acknowledged.get(&id).is_some_and(|its| *its == era)
+                || ledger.unknown.contains(&id);
             assert!(known, "{id} was refused or is another incarnation's");
         }
     }
-    db.execute_batch("CREATE TABLE IF NOT EXISTS after(x); INSERT INTO after VALUES(1)").unwrap();
+    db.execute_batch("CREATE TABLE IF NOT EXISTS after(x); INSERT INTO after VALUES(1)")
+        .unwrap();
     format!(
         "acknowledged {} unknown {} refused {} drops {} rows {rows} head {head}",
         ledger.acknowledged.len(),

@@ -49,7 +49,9 @@ impl Rng {
 
     /// A blob literal that does not compress. SQLite's own random() has no seed.
     pub fn blob(&mut self, bytes: u64) -> String {
-        let digits: String = (0..bytes).map(|_| format!("{:02x}", self.next() as u8)).collect();
+        let digits: String = (0..bytes)
+            .map(|_| format!("{:02x}", self.next() as u8))
+            .collect();
         format!("x'{digits}'")
     }
 
