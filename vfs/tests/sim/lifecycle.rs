@@ -258,5 +258,5 @@ fn run(seed: u64) -> String {
 
 #[test]
 fn databases_come_and_go() {
-    every_seed(40, run);
+    every_seed(12, run);
 }

@@ -23,9 +23,13 @@ struct Tally {
 
 fn write(machine: &Machine, thread: u64, count: u64, tally: &Tally) {
     machine.enter();
-    let db = (0..100)
-        .find_map(|_| machine.open("x.db", OPTIONS).ok())
-        .unwrap();
+    let mut opened = machine.open("x.db", OPTIONS);
+    for _ in 0..100 {
+        if opened.is_err() {
+            opened = machine.open("x.db", OPTIONS);
+        }
+    }
+    let db = opened.unwrap_or_else(|_| panic!("never opened: {}", host::sentence(machine)));
     db.busy_timeout(Duration::from_secs(20)).unwrap();
     let mut rng = Rng::new(thread);
     for n in 0..count {
@@ -102,7 +106,7 @@ fn stress(faults: bool) {
         .unwrap();
     if faults {
         let mut rng = Rng::new(9);
-        world.on_request(move |request| match rng.below(40) {
+        world.on_request(move |request| match rng.below(200) {
             0 => Strike::Fault(Fault::Before(503)),
             1 => Strike::Fault(Fault::Unreachable),
             2 if request.operation == Operation::Create => Strike::Fault(Fault::After(500)),
