@@ -20,7 +20,7 @@ use super::outgoing::{Draft, Outgoing};
 use super::pages::{PageError, ReadAhead};
 use crate::error::{Error, Result};
 use crate::layout::{FileName, SNAPSHOT_LEVEL};
-use crate::ltx;
+use crate::ltx::{self, PageSize};
 use crate::overlay::Overlay;
 use crate::snapshot::Snapshot;
 use crate::store::{Body, ErrorKind, Part};
@@ -378,7 +378,7 @@ impl Database {
 
     /// Removes or empties what came before the transaction that ended the database, and
     /// nothing that came after it: somebody may have begun anew meanwhile.
-    fn clear_away(&self, dropped: &Snapshot) -> Result<u64> {
+    fn clear_away(&self, dropped: &Arc<Snapshot>) -> Result<u64> {
         let mark = self.layout.dropped_key(dropped.txid);
         self.store.put(&mark, &Body::Memory(Bytes::new()))?;
         let files = self.list()?;
@@ -393,6 +393,9 @@ impl Database {
                     .cloned(),
             );
         }
+        let mut page = vec![0; dropped.page_size().map_or(0, PageSize::get)];
+        let mut ahead = ReadAhead::default();
+        self.read_page(&mut Arc::clone(dropped), 1, &mut page, &mut ahead)?;
         let mut emptied = 0;
         for name in files
             .names()
@@ -400,7 +403,7 @@ impl Database {
             .filter(|name| name.max < dropped.txid)
         {
             if name.level == 0 && !files.is_older(name, self.retention()) {
-                emptied += u64::from(self.empty_file(name, files.size(name))?);
+                emptied += u64::from(self.empty_file(name, &page)?);
             } else {
                 keys.push(self.layout.key(name));
             }
@@ -411,9 +414,9 @@ impl Database {
         Ok(keys.len() as u64 + emptied)
     }
 
-    /// Replaces a level-0 file by one of the same name without pages, which keeps the
-    /// number taken; false where that was done before.
-    fn empty_file(&self, name: FileName, size: u64) -> Result<bool> {
+    /// Replaces a level-0 file by one of the same name that leaves an empty database,
+    /// with this `page`, and keeps the number taken; false where that was done before.
+    fn empty_file(&self, name: FileName, page: &[u8]) -> Result<bool> {
         let key = self.layout.key(name);
         let fetched = self
             .store
@@ -422,26 +425,25 @@ impl Database {
             key: key.clone(),
             detail: error.to_string(),
         })?;
+        let mark = Mark::decode(&header.reserved);
+        if mark.is_some_and(|mark| mark.emptied) {
+            return Ok(false);
+        }
         let draft = Draft {
             name,
             page_size: header.page_size,
             page_count: 1,
             timestamp_ms: header.timestamp_ms,
             node_id: header.node_id,
-            mark: Mark::decode(&header.reserved).map(|mark| Mark {
+            mark: mark.map(|mark| Mark {
                 emptied: true,
                 ..mark
             }),
         };
-        // The first transaction must hold its page, or it would be no image.
-        let pages = if name.min == 1 { vec![1] } else { Vec::new() };
-        let (outgoing, _) = self.encode(&draft, pages, &mut |_, page| {
-            page.fill(0);
+        let (outgoing, _) = self.encode(&draft, [1], &mut |_, target| {
+            target.copy_from_slice(page);
             Ok(())
         })?;
-        if outgoing.summary.size == size {
-            return Ok(false);
-        }
         self.store.put(&key, &outgoing.body)?;
         Ok(true)
     }
