@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use sqlbridge_vfs::store::Operation;
 use sqlbridge_vfs::store::memory::Fault;
+use sqlbridge_vfs::store::{KeyStyle, Operation};
 
 use crate::checker;
 use crate::host::{self, IOERR_FSYNC, code, int, text};
@@ -159,6 +159,9 @@ impl Teller<'_> {
         } else {
             format!("{}-{}", self.number, self.lives)
         };
+        if self.rng.one_in(2) {
+            damage(&mut self.rng, &self.machine.cache);
+        }
         let name = format!("{}#{}", self.number, self.lives);
         self.machine = self.world.host_with_cache(&name, &cache);
     }
@@ -208,6 +211,7 @@ impl Teller<'_> {
             None => match self.rng.below(20) {
                 0..=8 => self.begin(which),
                 9..=13 => self.read(which),
+                14 if self.rng.one_in(2) => self.look_back(which),
                 14 => {
                     self.say(|| "closes".to_owned());
                     self.sessions.swap_remove(which);
@@ -240,7 +244,8 @@ impl Teller<'_> {
         format!(
             "UPDATE account SET balance = balance - {amount} WHERE id = {from};
              UPDATE account SET balance = balance + {amount} WHERE id = {to};
-             INSERT INTO transfer VALUES({id}, {amount}, randomblob({pad}));"
+             INSERT INTO transfer VALUES({id}, {amount}, {});",
+            self.rng.blob(pad)
         )
     }
 
@@ -303,7 +308,10 @@ impl Teller<'_> {
     fn autocommit(&mut self, which: usize) {
         let id = self.new_id();
         // One statement, one autocommit transaction: the trigger moves the money.
-        let sql = format!("INSERT INTO transfer VALUES({id}, 7, randomblob(50))");
+        let sql = format!(
+            "INSERT INTO transfer VALUES({id}, 7, {})",
+            self.rng.blob(50)
+        );
         let code = code(&self.sessions[which].db.execute_batch(&sql));
         self.say(|| format!("autocommit {id}: {code}"));
         let mut ledger = self.ledger.lock().unwrap();
@@ -401,6 +409,23 @@ impl Teller<'_> {
         }
     }
 
+    /// The sum holds at any point of the history that can be opened.
+    fn look_back(&mut self, which: usize) {
+        let offset = self.rng.below(40);
+        let versions = format!("SELECT txid FROM blob_versions LIMIT 1 OFFSET {offset}");
+        let Ok(txid) = int(&self.sessions[which].db, &versions) else {
+            return;
+        };
+        let sum = self
+            .machine
+            .open("bank.db", &format!("{}&txid={txid}", self.plan.options))
+            .and_then(|db| int(&db, "SELECT sum(balance) FROM account"));
+        self.say(|| format!("at {txid}: {sum:?}"));
+        if let Ok(sum) = sum {
+            assert_eq!(sum, ACCOUNTS as i64 * EACH, "the sum at transaction {txid}");
+        }
+    }
+
     fn maintain(&mut self, which: usize) {
         let call = self.rng.pick(&[
             "blob_compact()",
@@ -426,9 +451,45 @@ impl Teller<'_> {
     }
 }
 
+/// Flips bytes in the files of a cache, cuts some and removes others.
+fn damage(rng: &mut Rng, cache: &std::path::Path) {
+    let directories = std::fs::read_dir(cache).into_iter().flatten().flatten();
+    let mut files: Vec<_> = directories
+        .flat_map(|directory| {
+            std::fs::read_dir(directory.path())
+                .into_iter()
+                .flatten()
+                .flatten()
+        })
+        .map(|file| file.path())
+        .collect();
+    files.sort();
+    for file in files {
+        let mut bytes = std::fs::read(&file).unwrap();
+        match rng.below(4) {
+            0 => std::fs::remove_file(&file).unwrap(),
+            1 => {
+                std::fs::write(&file, &bytes[..rng.below(bytes.len() as u64 + 1) as usize]).unwrap()
+            }
+            _ => {
+                for _ in 0..(bytes.len() / 500).min(50) {
+                    let at = rng.below(bytes.len() as u64) as usize;
+                    bytes[at] ^= rng.below(255) as u8 + 1;
+                }
+                std::fs::write(&file, &bytes).unwrap();
+            }
+        }
+    }
+}
+
 fn run(seed: u64) -> String {
     let plan = Plan::of(seed);
-    let world = World::new(seed);
+    let style = if seed.is_multiple_of(2) {
+        KeyStyle::Hex
+    } else {
+        KeyStyle::Decimal
+    };
+    let world = World::with_style(seed, style);
     let first = world.host("first");
     let db = first.open("bank.db", &plan.options).unwrap();
     db.execute_batch(&format!(

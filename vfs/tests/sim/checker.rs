@@ -183,17 +183,31 @@ pub fn check(objects: &BTreeMap<String, Bytes>, database: &str) -> (u64, Vec<u8>
                 .filter(|f| f.level <= file.level)
                 .cloned()
                 .collect();
-            if plan_reaches(&alone, file.max) && plan_reaches(&files, file.max) {
+            if reaches(&alone, file.max) && reaches(&files, file.max) {
                 let one = restore(&alone, Some(file.max));
                 let other = restore(&files, Some(file.max));
-                assert!(one == other, "transaction {} has two contents", file.max);
+                assert!(
+                    one == other,
+                    "transaction {} has two contents: {:?} and {:?}",
+                    file.max,
+                    names(&plan(&alone, Some(file.max))),
+                    names(&plan(&files, Some(file.max)))
+                );
             }
         }
     }
     (head, image)
 }
 
-fn plan_reaches(files: &[File], txid: u64) -> bool {
+fn names(files: &[&File]) -> Vec<(u8, u64, u64)> {
+    files
+        .iter()
+        .map(|file| (file.level, file.min, file.max))
+        .collect()
+}
+
+/// Whether files end at exactly this transaction.
+pub fn reaches(files: &[File], txid: u64) -> bool {
     plan(files, Some(txid))
         .last()
         .is_some_and(|file| file.max == txid)

@@ -7,6 +7,8 @@
 //! | [`checker`] | a bucket judged from its bytes alone, by another reading of the format |
 //! | [`bank`] | random hosts, transfers, faults, kills; the sum holds |
 //! | [`nth`] | a fixed workload with the Nth request failing, for every N and every fault |
+//! | [`lifecycle`] | databases dropped, made anew and imported at random |
+//! | [`history`] | `as_of` and `txid` against a model |
 //! | [`crash`] | a host dies before or after every request of every operation |
 //! | [`rules`] | one test or more for each storage rule |
 //! | [`regress`] | bugs that were found, each by the history that showed it |
@@ -29,7 +31,9 @@ mod bank;
 mod checker;
 mod counts;
 mod crash;
+mod history;
 mod host;
+mod lifecycle;
 mod nth;
 mod regress;
 mod rules;

@@ -47,6 +47,14 @@ impl Rng {
         self.below(n) == 0
     }
 
+    /// A blob literal that does not compress. SQLite's own random() has no seed.
+    pub fn blob(&mut self, bytes: u64) -> String {
+        let digits: String = (0..bytes)
+            .map(|_| format!("{:02x}", self.next() as u8))
+            .collect();
+        format!("x'{digits}'")
+    }
+
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }
