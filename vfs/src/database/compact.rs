@@ -20,7 +20,7 @@ use super::outgoing::{Draft, Outgoing};
 use super::pages::{PageError, ReadAhead};
 use crate::error::{Error, Result};
 use crate::layout::{FileName, SNAPSHOT_LEVEL};
-use crate::ltx;
+use crate::ltx::{self, PageSize};
 use crate::overlay::Overlay;
 use crate::snapshot::Snapshot;
 use crate::store::{Body, ErrorKind, Part};
@@ -393,13 +393,9 @@ impl Database {
                     .cloned(),
             );
         }
-        let mut page = vec![0; dropped.page_size().map_or(0, ltx::PageSize::get)];
-        self.read_page(
-            &mut Arc::clone(dropped),
-            1,
-            &mut page,
-            &mut ReadAhead::default(),
-        )?;
+        let mut page = vec![0; dropped.page_size().map_or(0, PageSize::get)];
+        let mut ahead = ReadAhead::default();
+        self.read_page(&mut Arc::clone(dropped), 1, &mut page, &mut ahead)?;
         let mut emptied = 0;
         for name in files
             .names()
@@ -407,7 +403,7 @@ impl Database {
             .filter(|name| name.max < dropped.txid)
         {
             if name.level == 0 && !files.is_older(name, self.retention()) {
-                emptied += u64::from(self.empty_file(name, files.size(name), &page)?);
+                emptied += u64::from(self.empty_file(name, &page)?);
             } else {
                 keys.push(self.layout.key(name));
             }
@@ -420,7 +416,7 @@ impl Database {
 
     /// Replaces a level-0 file by one of the same name that leaves an empty database,
     /// with this `page`, and keeps the number taken; false where that was done before.
-    fn empty_file(&self, name: FileName, size: u64, page: &[u8]) -> Result<bool> {
+    fn empty_file(&self, name: FileName, page: &[u8]) -> Result<bool> {
         let key = self.layout.key(name);
         let fetched = self
             .store
@@ -429,13 +425,17 @@ impl Database {
             key: key.clone(),
             detail: error.to_string(),
         })?;
+        let mark = Mark::decode(&header.reserved);
+        if mark.is_some_and(|mark| mark.emptied) {
+            return Ok(false);
+        }
         let draft = Draft {
             name,
             page_size: header.page_size,
             page_count: 1,
             timestamp_ms: header.timestamp_ms,
             node_id: header.node_id,
-            mark: Mark::decode(&header.reserved).map(|mark| Mark {
+            mark: mark.map(|mark| Mark {
                 emptied: true,
                 ..mark
             }),
@@ -444,9 +444,6 @@ impl Database {
             target.copy_from_slice(page);
             Ok(())
         })?;
-        if outgoing.summary.size == size {
-            return Ok(false);
-        }
         self.store.put(&key, &outgoing.body)?;
         Ok(true)
     }

@@ -484,7 +484,7 @@ fn damage(rng: &mut Rng, cache: &std::path::Path) {
 
 fn run(seed: u64) -> String {
     let plan = Plan::of(seed);
-    let style = if seed % 2 == 0 {
+    let style = if seed.is_multiple_of(2) {
         KeyStyle::Hex
     } else {
         KeyStyle::Decimal

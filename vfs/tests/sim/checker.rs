@@ -84,12 +84,7 @@ pub fn files(objects: &BTreeMap<String, Bytes>, database: &str) -> Vec<File> {
 fn plan(files: &[File], txid: Option<u64>) -> Vec<&File> {
     let allowed = |file: &&File| txid.is_none_or(|txid| file.max <= txid);
     let mut plan: Vec<&File> = Vec::new();
-    if let Some(snapshot) = files
-        .iter()
-        .filter(|f| f.level == 9)
-        .filter(allowed)
-        .next_back()
-    {
+    if let Some(snapshot) = files.iter().filter(|f| f.level == 9).rfind(allowed) {
         plan.push(snapshot);
     }
     let mut end = plan.last().map_or(0, |file| file.max);
