@@ -342,8 +342,11 @@ fn rule_2_a_backup_of_a_wal_database_is_seen_as_what_it_is_here() {
         .unwrap();
     assert_eq!(count(&db, "p"), 1);
     db.execute_batch("INSERT INTO p VALUES(2)").unwrap();
-    let (_, image) = checker::check(&world.bucket.objects(), "x.db");
-    assert_eq!(image[18..20], [1, 1]);
+    let files = checker::files(&world.bucket.objects(), "x.db");
+    for txid in [1, 2] {
+        let (_, image) = checker::restore(&files, Some(txid));
+        assert_eq!(image[18..20], [1, 1], "transaction {txid}");
+    }
     assert_eq!(count(&b.open("x.db", OPTIONS).unwrap(), "p"), 2);
     host::integrity(&db);
 }
@@ -373,6 +376,21 @@ fn rule_3_a_refused_first_transaction_sends_nothing_and_can_be_tried_again() {
     db.execute_batch("CREATE TABLE t(x)").unwrap();
     assert_eq!(transactions(&world), 1);
     checker::check(&world.bucket.objects(), "x.db");
+}
+
+#[test]
+fn rule_3_a_first_transaction_that_is_given_up_after_busy_sends_nothing() {
+    let world = World::new(1);
+    let a = world.host("a");
+    let db = a.open("x.db", "max_staleness=0&timeout=2s").unwrap();
+    db.execute_batch("BEGIN; CREATE TABLE t(x); INSERT INTO t VALUES(1)")
+        .unwrap();
+    world.strike_next(Operation::Create, 1000, Strike::Fault(Fault::Unreachable));
+    assert_eq!(code(&db.execute_batch("COMMIT")), BUSY);
+    world.heal();
+    db.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(transactions(&world), 0, "a rollback was sent");
+    assert_eq!(int(&db, "SELECT count(*) FROM sqlite_schema").unwrap(), 0);
 }
 
 #[test]
