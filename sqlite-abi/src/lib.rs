@@ -5,6 +5,7 @@
 //! | [`entry`] | an extension's entry points: loaded, or linked into a program |
 //! | [`vfs`] | the safe traits of a file system; [`register`] makes one known to SQLite |
 //! | [`connection`], [`statement`] | the host's connection, and SQL on it |
+//! | [`lent`] | the same for what must be `'static`, such as a sandbox's data |
 //! | [`function`], [`table`] | scalar and table-valued functions |
 //! | [`value`] | SQL values |
 //! | [`host`] | what the host's SQLite is and what it lacks |
@@ -39,6 +40,7 @@ pub mod function;
 mod guard;
 pub mod host;
 mod lending;
+pub mod lent;
 pub mod statement;
 pub mod table;
 pub mod value;
@@ -51,6 +53,7 @@ pub use connection::{Connection, Error};
 pub use entry::Extension;
 pub use filename::Filename;
 pub use function::{Arguments, FunctionError, FunctionFlags};
+pub use lent::{Kept, Lent};
 pub use statement::Statement;
 pub use table::{Column, Rows, TableFunction};
 pub use value::{Value, ValueRef};
