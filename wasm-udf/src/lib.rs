@@ -1,1 +1,3 @@
 //! Stored procedures.
+
+pub mod sqlproxy;
