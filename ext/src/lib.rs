@@ -6,6 +6,7 @@
 //! | cargo feature | capability |
 //! | --- | --- |
 //! | `storage` | databases in blob storage |
+//! | `sessions` | change capture |
 #![deny(unsafe_code)]
 
 mod debug;
@@ -28,6 +29,8 @@ impl Extension for Sqlbridge {
             .map_err(|error| error.message)?;
         #[cfg(feature = "storage")]
         sqlbridge_vfs::register(connection)?;
+        #[cfg(feature = "sessions")]
+        sqlbridge_session_ext::register(connection)?;
         Ok(())
     }
 }
