@@ -5,6 +5,9 @@
 //! | [`value`] | fields of records |
 //! | [`reader`] | [`Reader`]: the changes, one after the other, borrowed from the bytes |
 //! | [`writer`] | [`Writer`]: changes to bytes |
+//! | [`invert`] | what undoes a changeset |
+//! | [`group`] | many changesets as one |
+//! | [`rebase`] | local changes as if made after others' |
 //!
 //! A changeset is a sequence of tables, each a header and its changes; there is no magic, no
 //! version and no checksum, and no bytes at all is the changeset without changes:
@@ -23,13 +26,46 @@
 //!
 //! Nothing here fails on bytes that are not a changeset but by returning [`Malformed`].
 
+pub mod group;
+mod index;
+pub mod invert;
 pub mod reader;
+pub mod rebase;
 pub mod value;
 pub mod writer;
 
+pub use group::{Group, concat};
+pub use invert::invert;
 pub use reader::{Change, Kind, Op, Position, Reader, Record, Table};
+pub use rebase::{Rebaser, rebase};
 pub use value::Field;
 pub use writer::Writer;
+
+/// Why changesets cannot be transformed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Bytes that are not a changeset.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    /// A patchset among changesets or the reverse.
+    #[error("a changeset and a patchset cannot be combined; use two of a kind")]
+    Mixed,
+    /// A table that is not the same everywhere.
+    #[error(
+        "table '{0}' has other columns or another primary key in one of the changesets; \
+         they come from databases with different schemas"
+    )]
+    Schema(String),
+    /// A patchset to invert.
+    #[error("a patchset cannot be inverted: it holds no old values; make a changeset instead")]
+    InvertPatchset,
+    /// A patchset to rebase.
+    #[error("a patchset cannot be rebased: it holds no old values; make a changeset instead")]
+    RebasePatchset,
+    /// Something else than a rebase blob.
+    #[error("not a rebase blob, at byte {0}; pass what changeset_apply() returned as 'rebase'")]
+    NotRebase(usize),
+}
 
 /// Bytes that are not a changeset.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

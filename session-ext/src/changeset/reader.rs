@@ -108,6 +108,8 @@ pub struct Change<'a> {
     pub old: Option<Record<'a>>,
     /// What is there after; none for DELETE. In a patchset's UPDATE the key is in here.
     pub new: Option<Record<'a>>,
+    /// The records as they stand in the bytes, one after the other.
+    pub body: &'a [u8],
 }
 
 impl<'a> Change<'a> {
@@ -119,12 +121,6 @@ impl<'a> Change<'a> {
             key: self.table.key,
             key_only: false,
         })
-    }
-
-    /// The records as they stand in the bytes.
-    #[must_use]
-    pub fn bytes(&self) -> [&'a [u8]; 2] {
-        [self.old, self.new].map(|record| record.map_or(&[][..], Record::bytes))
     }
 
     /// Writes the fields to `old` and `new`, one for each column, the same for both kinds: the key
@@ -163,10 +159,7 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Cuts a record off `bytes`.
-    ///
-    /// # Errors
-    /// What is wrong, and with how many bytes left.
+    /// Cuts a record off `bytes`; an error says what is wrong, and with how many bytes left.
     pub(super) fn split(
         bytes: &'a [u8],
         key: &'a [u8],
@@ -372,13 +365,15 @@ impl<'a> Reader<'a> {
         let old = old.transpose()?;
         let has_new = op != Op::Delete;
         let new = has_new.then(|| self.read_record(&table, false));
+        let new = new.transpose()?;
         Ok(Some(Change {
             offset,
             table,
             op,
             indirect,
             old,
-            new: new.transpose()?,
+            new,
+            body: &self.bytes[offset + 2..self.offset],
         }))
     }
 }

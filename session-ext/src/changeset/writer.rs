@@ -6,7 +6,7 @@
 use sqlite_abi::ValueRef;
 
 use super::reader::{Kind, Op, Table};
-use super::value::{encode, put_varint};
+use super::value::{Field, encode, put_varint};
 
 /// A changeset or patchset in the making.
 #[derive(Debug)]
@@ -107,11 +107,31 @@ impl Writer {
         changed
     }
 
-    /// Writes a change whose records are encoded already.
-    pub fn raw(&mut self, op: Op, indirect: bool, records: &[&[u8]]) {
+    /// Writes a change whose records are encoded already, one after the other.
+    pub fn raw(&mut self, op: Op, indirect: bool, records: &[u8]) {
         self.begin(op, indirect);
-        for record in records {
-            self.out.extend_from_slice(record);
+        self.out.extend_from_slice(records);
+    }
+
+    /// Writes a change field by field: the fields of its one record, or of both.
+    pub(super) fn fields<'f>(
+        &mut self,
+        op: Op,
+        indirect: bool,
+        fields: impl IntoIterator<Item = Field<'f>>,
+    ) {
+        self.begin(op, indirect);
+        for field in fields {
+            self.out.extend_from_slice(field.bytes());
+        }
+    }
+
+    /// The same, with room for so many bytes.
+    #[must_use]
+    pub fn with_capacity(kind: Kind, bytes: usize) -> Self {
+        Self {
+            out: Vec::with_capacity(bytes),
+            ..Self::new(kind)
         }
     }
 
