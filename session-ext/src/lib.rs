@@ -3,10 +3,13 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`changeset`] | the format: read, write, invert, concat, group, rebase; needs no database |
+//! | [`apply`] | changesets into a database, with a policy for conflicts |
 //! | [`functions`] | the SQL surface |
 #![forbid(unsafe_code)]
 
+pub mod apply;
 pub mod changeset;
 pub mod functions;
+mod json;
 
 pub use functions::register;

@@ -114,6 +114,23 @@ impl Connection<'_> {
         unsafe { call!(changes64(self.raw())) }
     }
 
+    /// Whether the open transaction violates foreign keys that are checked at its end.
+    #[must_use]
+    pub fn violates_foreign_keys(&self) -> bool {
+        let (mut current, mut highest) = (0, 0);
+        // SAFETY: the connection is open; both numbers may be written.
+        unsafe {
+            call!(db_status(
+                self.raw(),
+                c::SQLITE_DBSTATUS_DEFERRED_FKS,
+                &raw mut current,
+                &raw mut highest,
+                0,
+            ));
+        }
+        current != 0
+    }
+
     /// Absolute path of a schema's file; none for an unknown schema, empty for one without a file.
     #[must_use]
     pub fn filename(&self, schema: &str) -> Option<String> {

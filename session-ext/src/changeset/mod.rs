@@ -7,6 +7,7 @@
 //! | [`writer`] | [`Writer`]: changes to bytes |
 //! | [`invert`] | what undoes a changeset |
 //! | [`group`] | many changesets as one |
+//! | [`check`] | whether SQLite could have written it |
 //! | [`rebase`] | local changes as if made after others' |
 //!
 //! A changeset is a sequence of tables, each a header and its changes; there is no magic, no
@@ -26,6 +27,7 @@
 //!
 //! Nothing here fails on bytes that are not a changeset but by returning [`Malformed`].
 
+pub mod check;
 pub mod group;
 mod index;
 pub mod invert;
@@ -34,6 +36,7 @@ pub mod rebase;
 pub mod value;
 pub mod writer;
 
+pub use check::check;
 pub use group::{Group, concat};
 pub use invert::invert;
 pub use reader::{Change, Kind, Op, Position, Reader, Record, Table};
@@ -104,4 +107,16 @@ pub enum Problem {
     /// A field of the primary key is undefined.
     #[error("a change of table '{0}' lacks a column of the primary key")]
     NoKey(String),
+    /// NULL in the primary key.
+    #[error("a change of table '{0}' has NULL in its primary key")]
+    NullKey(String),
+    /// A table without a primary key.
+    #[error("table '{0}' has no primary key")]
+    Keyless(String),
+    /// Fields that are there and should not be, or the reverse.
+    #[error("the {0} of table '{1}' has other fields than it should")]
+    Fields(&'static str, String),
+    /// Two changes of one row.
+    #[error("there are two changes of one row of table '{0}'; changeset_group() makes them one")]
+    Twice(String),
 }

@@ -9,7 +9,7 @@ use super::reader::{Kind, Op, Table};
 use super::value::{Field, encode, put_varint};
 
 /// A changeset or patchset in the making.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Writer {
     out: Vec<u8>,
     kind: Kind,
@@ -114,7 +114,7 @@ impl Writer {
     }
 
     /// Writes a change field by field: the fields of its one record, or of both.
-    pub(super) fn fields<'f>(
+    pub fn fields<'f>(
         &mut self,
         op: Op,
         indirect: bool,
