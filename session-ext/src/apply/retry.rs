@@ -20,7 +20,7 @@ impl<'c, 'a> Application<'c, 'a> {
     /// Deals with what waits, once a table's changes are through.
     pub(super) fn finish_table(&mut self, target: Option<&mut Target<'c>>) -> Result<(), Error> {
         let Some(target) = target else { return Ok(()) };
-        self.retry_while_it_helps(target)?;
+        self.retry_while_it_helps(target, 0)?;
         if self.transaction.has_savepoints() {
             self.retry_with_stand_ins(target)?;
         }
@@ -31,15 +31,18 @@ impl<'c, 'a> Application<'c, 'a> {
         Ok(())
     }
 
-    fn retry_while_it_helps(&mut self, target: &mut Target<'c>) -> Result<(), Error> {
+    /// `gone`: how many have just left those that wait, which counts as the first progress. So a
+    /// policy is asked as often as SQLite asks.
+    fn retry_while_it_helps(&mut self, target: &mut Target<'c>, gone: usize) -> Result<(), Error> {
+        let mut before = self.waiting.len() + gone;
         while !self.waiting.is_empty() {
-            let waiting = std::mem::take(&mut self.waiting);
-            for change in &waiting {
-                self.apply(target, change)?;
+            for change in std::mem::take(&mut self.waiting) {
+                self.apply(target, &change)?;
             }
-            if self.waiting.len() >= waiting.len() {
+            if self.waiting.len() >= before {
                 break;
             }
+            before = self.waiting.len();
         }
         Ok(())
     }
@@ -81,7 +84,7 @@ impl<'c, 'a> Application<'c, 'a> {
         self.exec(BEGIN, &update)?;
         let mut done = step(&mut away, &update)? == Outcome::Done;
         if done {
-            self.retry_while_it_helps(target)?;
+            self.retry_while_it_helps(target, 1)?;
             done = step(&mut back, &update)? == Outcome::Done;
         }
         if done {

@@ -366,6 +366,12 @@ impl<'a> Reader<'a> {
         let has_new = op != Op::Delete;
         let new = has_new.then(|| self.read_record(&table, false));
         let new = new.transpose()?;
+        if let (true, Op::Update, Some(new)) = (patchset, op, new)
+            && !new.key().all(Field::is_defined)
+        {
+            self.offset = offset;
+            return self.wrong(Problem::NoKey(table.name.to_owned()));
+        }
         Ok(Some(Change {
             offset,
             table,
