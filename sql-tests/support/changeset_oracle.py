@@ -119,10 +119,11 @@ TRIGGERS = [
 
 
 def value(rng, small=8):
+    # No REAL equals an INTEGER: a key that changes from 0 to 0.0 SQLite writes as an UPDATE of the key.
     return rng.choice(
         [
             rng.randrange(small), rng.randrange(small), rng.randrange(small), None,
-            f"text{rng.randrange(small)}", rng.randrange(small) / 4, bytes([rng.randrange(small)]),
+            f"text{rng.randrange(small)}", rng.randrange(small) + 0.25, bytes([rng.randrange(small)]),
             rng.choice([b"", "", 2**63 - 1, -(2**63), 1e300, "grüße", "x" * 200, "nul\0inside"]),
         ]
     )
@@ -232,17 +233,10 @@ def check(what, native, ours):
         raise AssertionError(f"{what}:\n  native {native!r}\n  ours   {ours!r}")
 
 
-def is_whole(changeset):
-    """False where a key changed from 0 to 0.0: SQLite calls that the same row and an UPDATE of its key."""
-    return not any(
-        change.op == "UPDATE" and change.new[i] is not apsw.no_change
-        for change in apsw.Changeset.iter(changeset) for i in change.pk_columns
-    )
-
-
 def transforms(db, one, two, three):
     for changeset in (one, two, three):
         check("decode", native_changes(changeset), our_changes(db, changeset))
+        check("check", "ok", db.execute("SELECT changeset_check(?)", (changeset,)).get)
     concat = db.execute("SELECT changeset_concat(?, ?)", (one, two)).get
     check("concat", as_set(native_changes(apsw.Changeset.concat(one, two))), as_set(native_changes(concat)))
     builder = apsw.ChangesetBuilder()
@@ -409,10 +403,6 @@ def run(seed):
     mutate(rng, base, tables, 25)
     origin, target, third = clone(base), clone(base), clone(base)
     steps = [captured(rng, origin, tables, rng.randrange(1, 25)) for _ in range(3)]
-    for changesets in steps:
-        if is_whole(changesets[0]):
-            for changeset in changesets:
-                check("check", "ok", base.execute("SELECT changeset_check(?)", (changeset,)).get)
     concat = transforms(origin, *(changeset for changeset, _ in steps))
     transforms(origin, *(patchset for _, patchset in steps))
     inversion(origin, concat)

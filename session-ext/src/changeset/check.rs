@@ -86,8 +86,8 @@ impl Seen {
                 return false;
             };
             let key_only = table.kind == Kind::Patchset && bytes[offset] == Op::Delete.code();
-            Record::split(body, table.key, key_only)
-                .is_ok_and(|(known, _)| known.key().eq(change.keyed().key()))
+            let known = Record::known(body, table.key, key_only);
+            known.key().eq(change.keyed().key())
         };
         let new = self.index.find(hash, same).is_none();
         if new {

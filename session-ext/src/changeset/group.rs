@@ -146,8 +146,7 @@ impl<'a> Changes<'a> {
         let hash = self.index.hash(record.key());
         let found = self.index.find(hash, |place| {
             let row = self.rows.get(place).and_then(Option::as_ref);
-            row.and_then(|row| records(layout, row.op, &row.body))
-                .is_some_and(|(first, _)| first.key().eq(record.key()))
+            row.is_some_and(|row| first(layout, row.op, &row.body).key().eq(record.key()))
         });
         let Some(place) = found else {
             self.index.insert(hash, self.rows.len());
@@ -179,16 +178,15 @@ impl<'a> Changes<'a> {
 
 type Layout<'t> = (Kind, &'t [u8]);
 
-/// The records of a change; an UPDATE of a changeset has two.
-fn records<'r>(
-    (kind, key): Layout<'r>,
-    op: Op,
-    body: &'r [u8],
-) -> Option<(Record<'r>, Option<Record<'r>>)> {
-    let patchset = kind == Kind::Patchset;
-    let (first, rest) = Record::split(body, key, patchset && op == Op::Delete).ok()?;
-    let second = (op == Op::Update && !patchset).then(|| Record::split(rest, key, false));
-    Some((first, second.transpose().ok()?.map(|(second, _)| second)))
+/// The first record of a change, the one with the key.
+fn first<'r>((kind, key): Layout<'r>, op: Op, body: &'r [u8]) -> Record<'r> {
+    Record::known(body, key, kind == Kind::Patchset && op == Op::Delete)
+}
+
+/// The second record of a changeset's UPDATE.
+fn second<'r>((_, key): Layout<'r>, body: &'r [u8]) -> Option<Record<'r>> {
+    let (_, rest) = Record::split(body, key, false).ok()?;
+    Some(Record::known(rest, key, false))
 }
 
 /// What is left of two changes of one row.
@@ -205,9 +203,7 @@ enum Merged {
 /// | UPDATE | the first | UPDATE | DELETE |
 /// | DELETE | UPDATE | the first | the first |
 fn merge(table: Layout<'_>, known: &Row<'_>, change: &Change<'_>) -> Merged {
-    let Some((first, first_new)) = records(table, known.op, &known.body) else {
-        return Merged::Same;
-    };
+    let first = first(table, known.op, &known.body);
     let patchset = table.0 == Kind::Patchset;
     match (known.op, change.op) {
         (Op::Insert | Op::Update, Op::Insert) | (Op::Delete, Op::Update | Op::Delete) => {
@@ -225,7 +221,7 @@ fn merge(table: Layout<'_>, known: &Row<'_>, change: &Change<'_>) -> Merged {
         (Op::Update, Op::Update) => update(
             table.1,
             prefer(first.fields(), fields(change.old)),
-            prefer(fields(change.new), fields(first_new)),
+            prefer(fields(change.new), fields(second(table, &known.body))),
         ),
     }
 }

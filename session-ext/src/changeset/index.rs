@@ -1,8 +1,8 @@
 //! Rows by key, for those who keep the rows themselves.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::value::Field;
 
@@ -10,7 +10,7 @@ use super::value::Field;
 #[derive(Debug, Default)]
 pub(super) struct KeyIndex {
     places: HashTable<(u64, usize)>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
 impl KeyIndex {

@@ -180,6 +180,15 @@ impl<'a> Record<'a> {
         Ok((record, rest))
     }
 
+    /// The record that `bytes` begin with; they were split before.
+    pub(super) const fn known(bytes: &'a [u8], key: &'a [u8], key_only: bool) -> Self {
+        Self {
+            bytes,
+            key,
+            key_only,
+        }
+    }
+
     /// A full record from bytes that [`super::value::encode`] wrote, one field for each of the
     /// columns that `key` stands for.
     ///
@@ -218,8 +227,9 @@ impl<'a> Record<'a> {
 
     /// The fields of the primary key, in the order of the columns.
     pub fn key(self) -> impl Iterator<Item = Field<'a>> + Clone {
+        let last = self.key.iter().rposition(|place| *place != 0);
         self.fields()
-            .zip(self.key)
+            .zip(&self.key[..last.map_or(0, |last| last + 1)])
             .filter_map(|(field, place)| (*place != 0).then_some(field))
     }
 }
