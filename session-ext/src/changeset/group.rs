@@ -241,7 +241,8 @@ fn prefer<'r>(
 
 /// A record with the fields that another one defines put over it.
 fn overlay(under: Option<Record<'_>>, over: Option<Record<'_>>) -> Vec<u8> {
-    let mut body = Vec::new();
+    let size = |record: Option<Record<'_>>| record.map_or(0, |record| record.bytes().len());
+    let mut body = Vec::with_capacity(size(under) + size(over));
     for field in prefer(fields(over), fields(under)) {
         body.extend_from_slice(field.bytes());
     }
@@ -251,31 +252,35 @@ fn overlay(under: Option<Record<'_>>, over: Option<Record<'_>>) -> Vec<u8> {
 /// The records of an UPDATE from one row to another; nothing where they are the same.
 fn update<'r>(
     key: &[u8],
-    old: impl Iterator<Item = Field<'r>> + Clone,
-    new: impl Iterator<Item = Field<'r>> + Clone,
+    old: impl Iterator<Item = Field<'r>>,
+    new: impl Iterator<Item = Field<'r>>,
 ) -> Merged {
-    let (mut body, mut changed) = (Vec::new(), false);
-    for ((old, new), place) in old.clone().zip(new.clone()).zip(key) {
-        let field = if *place != 0 {
-            old
-        } else if old == new {
-            Field::UNDEFINED
-        } else {
-            changed = true;
-            old
-        };
-        body.extend_from_slice(field.bytes());
-    }
-    if !changed {
+    let columns: Vec<_> = old
+        .zip(new)
+        .zip(key.iter().map(|place| *place != 0))
+        .collect();
+    let differs = |&((old, new), key): &((Field<'r>, Field<'r>), bool)| !key && old != new;
+    if !columns.iter().any(differs) {
         return Merged::Nothing;
     }
-    for ((old, new), place) in old.zip(new).zip(key) {
-        let field = if *place != 0 || old == new {
-            Field::UNDEFINED
+    let size = columns
+        .iter()
+        .map(|((old, new), _)| old.bytes().len() + new.bytes().len());
+    let mut body = Vec::with_capacity(size.sum());
+    let mut push = |field: Field<'_>| body.extend_from_slice(field.bytes());
+    for column @ ((old, _), key) in &columns {
+        push(if *key || differs(column) {
+            *old
         } else {
-            new
-        };
-        body.extend_from_slice(field.bytes());
+            Field::UNDEFINED
+        });
+    }
+    for column @ ((_, new), _) in &columns {
+        push(if differs(column) {
+            *new
+        } else {
+            Field::UNDEFINED
+        });
     }
     Merged::Change(Op::Update, body)
 }
