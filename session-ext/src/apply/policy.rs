@@ -9,7 +9,7 @@
 //! | JSON | one of these for each kind, and [`Options`] | | | | |
 //!
 //! A foreign key that is violated at the end is no single change that could be left out. So only
-//! JSON or a function answers it with `omit`, which leaves the violation to the open transaction.
+//! JSON or a function answers it with `omit`, which keeps the rows that violate it.
 
 use std::fmt;
 

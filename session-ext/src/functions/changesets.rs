@@ -220,6 +220,10 @@ impl TableFunction for Each {
         EACH
     }
 
+    fn innocuous(&self) -> bool {
+        true
+    }
+
     fn scan(
         &self,
         _: &Connection<'_>,
