@@ -62,15 +62,23 @@ impl Statement<'_> {
     /// # Errors
     /// `RANGE` for an index there is not, `TOOBIG`, `MISUSE` while the statement runs.
     pub fn bind(&mut self, index: usize, value: &Value) -> Result<(), Error> {
+        self.bind_ref(index, value.as_ref())
+    }
+
+    /// Binds a borrowed value; text is not checked to be UTF-8, as SQLite does not.
+    ///
+    /// # Errors
+    /// As [`Statement::bind`].
+    pub fn bind_ref(&mut self, index: usize, value: ValueRef<'_>) -> Result<(), Error> {
         let statement = self.raw();
         let index = c_int::try_from(index).unwrap_or(c_int::MAX);
         // SAFETY: the statement is alive; SQLite checks the index and copies text and blobs.
         let code = unsafe {
             match value {
-                Value::Null => call!(bind_null(statement, index)),
-                Value::Integer(integer) => call!(bind_int64(statement, index, *integer)),
-                Value::Real(real) => call!(bind_double(statement, index, *real)),
-                Value::Text(text) => call!(bind_text64(
+                ValueRef::Null => call!(bind_null(statement, index)),
+                ValueRef::Integer(integer) => call!(bind_int64(statement, index, integer)),
+                ValueRef::Real(real) => call!(bind_double(statement, index, real)),
+                ValueRef::Text(text) => call!(bind_text64(
                     statement,
                     index,
                     text.as_ptr().cast(),
@@ -78,7 +86,7 @@ impl Statement<'_> {
                     transient(),
                     c::SQLITE_UTF8 as u8,
                 )),
-                Value::Blob(blob) => call!(bind_blob64(
+                ValueRef::Blob(blob) => call!(bind_blob64(
                     statement,
                     index,
                     blob.as_ptr().cast(),
