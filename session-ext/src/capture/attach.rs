@@ -226,7 +226,10 @@ impl State {
         if whole && shape == table.shape {
             return Ok(());
         }
-        if !shape.extends(&table.shape) {
+        if !shape.continues(
+            &table.shape,
+            whole && shape.columns.len() >= table.shape.columns.len(),
+        ) {
             for watch in &mut table.watches {
                 watch.replaced |= watch.touched.has_rows();
             }

@@ -310,7 +310,8 @@ impl<'c> Changes<'c> {
         (self.old, self.new) = (old, new);
     }
 
-    /// The fields of an earlier row, with those of the columns that were added since.
+    /// The fields of an earlier row, with those of the columns that were added since. (Those of columns that a
+    /// rollback took away are left out by the caller, who goes by the table's columns.)
     fn old_row<'r>(&'r self, row: &'r [u8]) -> impl Iterator<Item = Field<'r>> {
         let count = Field::all(row).count();
         Field::all(row).chain(Field::all(&self.added).skip(count))

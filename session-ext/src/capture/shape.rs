@@ -268,12 +268,17 @@ impl Shape {
         self.columns.iter().map(|column| column.place).collect()
     }
 
-    /// Whether rows of `earlier` are rows of this shape with columns missing at their ends.
-    pub(crate) fn extends(&self, earlier: &Self) -> bool {
-        self.places().starts_with(&earlier.places())
-            && self.columns[earlier.columns.len()..]
-                .iter()
-                .all(|column| column.place == 0)
+    /// Whether rows of `earlier` are rows of this shape but for columns that were added or taken
+    /// away at their ends. `renamed`: its columns may have got other names.
+    pub(crate) fn continues(&self, earlier: &Self, renamed: bool) -> bool {
+        let common = self.columns.len().min(earlier.columns.len());
+        let same = |at: usize| {
+            let (new, old) = (&self.columns[at], &earlier.columns[at]);
+            new.place == old.place && (new.name == old.name || renamed)
+        };
+        self.key.len() == earlier.key.len()
+            && self.key.iter().all(|at| *at < common)
+            && (0..common).all(same)
     }
 
     /// A column by name, generated or not.
