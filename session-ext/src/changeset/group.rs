@@ -63,7 +63,7 @@ impl<'a> Group<'a> {
         for table in &self.tables {
             out.table(&table.name, &table.key);
             for row in table.rows.iter().flatten() {
-                out.raw(row.op, row.indirect, &row.body);
+                out.raw(row.op, row.indirect, &[&row.body]);
             }
         }
         out.finish()

@@ -21,8 +21,8 @@ pub fn invert(changeset: &[u8]) -> Result<Vec<u8>, Error> {
             out.table_of(&change.table);
         }
         match change.op {
-            Op::Insert => out.raw(Op::Delete, change.indirect, change.body),
-            Op::Delete => out.raw(Op::Insert, change.indirect, change.body),
+            Op::Insert => out.raw(Op::Delete, change.indirect, &[change.body]),
+            Op::Delete => out.raw(Op::Insert, change.indirect, &[change.body]),
             Op::Update => invert_update(&mut out, &change),
         }
     }

@@ -185,7 +185,7 @@ impl<'r> Rebaser<'r> {
             });
             match resolution {
                 Some(resolution) => rebase_change(&mut out, &change, resolution),
-                None => out.raw(change.op, change.indirect, change.body),
+                None => out.raw(change.op, change.indirect, &[change.body]),
             }
         }
         Ok(out.finish())
@@ -246,7 +246,7 @@ fn rebase_change(out: &mut Writer, change: &Change<'_>, resolution: &Resolution<
                 out.fields(Op::Update, indirect, before.chain(columns.map(|c| c.new)));
             }
         }
-        (Op::Insert, _) => out.raw(Op::Insert, indirect, change.body),
+        (Op::Insert, _) => out.raw(Op::Insert, indirect, &[change.body]),
         (Op::Update, Op::Delete) => {
             if !resolution.replaced {
                 out.fields(Op::Insert, indirect, columns.map(|c| or(c.new, c.theirs)));

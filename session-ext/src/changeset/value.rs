@@ -45,6 +45,16 @@ impl<'a> Field<'a> {
         Ok((Self(field), rest))
     }
 
+    /// The fields of bytes that [`encode`] wrote.
+    pub(crate) fn all(bytes: &'a [u8]) -> impl Iterator<Item = Self> {
+        let mut rest = bytes;
+        std::iter::from_fn(move || {
+            let (field, tail) = Self::split(rest).ok()?;
+            rest = tail;
+            Some(field)
+        })
+    }
+
     /// The encoded bytes.
     #[must_use]
     pub const fn bytes(self) -> &'a [u8] {

@@ -107,10 +107,12 @@ impl Writer {
         changed
     }
 
-    /// Writes a change whose records are encoded already, one after the other.
-    pub fn raw(&mut self, op: Op, indirect: bool, records: &[u8]) {
+    /// Writes a change whose records are encoded already.
+    pub fn raw(&mut self, op: Op, indirect: bool, records: &[&[u8]]) {
         self.begin(op, indirect);
-        self.out.extend_from_slice(records);
+        for record in records {
+            self.out.extend_from_slice(record);
+        }
     }
 
     /// Writes a change field by field: the fields of its one record, or of both.

@@ -3,12 +3,14 @@
 //! | module | functions |
 //! | --- | --- |
 //! | `changesets` | `changeset_apply`, `changeset_invert`, … |
+//! | `sessions` | `session_create`, `session_attach`, … |
 //!
 //! Whatever changes something may be used in top-level SQL only (`SQLITE_DIRECTONLY`): a view or
 //! trigger of a stranger's database cannot call it. What only computes is deterministic and
 //! innocuous.
 
 mod changesets;
+mod sessions;
 
 use sqlite_abi::Connection;
 
@@ -17,7 +19,9 @@ use sqlite_abi::Connection;
 /// # Errors
 /// A sentence.
 pub fn register(connection: &Connection<'_>) -> Result<(), String> {
-    changesets::register(connection).map_err(|error| error.message)
+    changesets::register(connection)
+        .and_then(|()| sessions::register(connection))
+        .map_err(|error| error.message)
 }
 
 /// One function, for the reference and its test.
@@ -33,7 +37,9 @@ pub struct FunctionDoc {
 
 /// All functions, in the order of the reference.
 pub fn functions() -> impl Iterator<Item = &'static FunctionDoc> {
-    [changesets::FUNCTIONS].into_iter().flatten()
+    [sessions::FUNCTIONS, changesets::FUNCTIONS]
+        .into_iter()
+        .flatten()
 }
 
 const fn doc(signature: &'static str, returns: &'static str, meaning: &'static str) -> FunctionDoc {

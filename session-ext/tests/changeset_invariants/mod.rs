@@ -75,7 +75,7 @@ fn rewritten(changes: &[Change<'_>]) -> Vec<u8> {
         if header.replace(change.table.offset) != Some(change.table.offset) {
             out.table_of(&change.table);
         }
-        out.raw(change.op, change.indirect, change.body);
+        out.raw(change.op, change.indirect, &[change.body]);
     }
     out.finish()
 }
