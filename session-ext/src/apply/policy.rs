@@ -67,7 +67,9 @@ impl Conflict {
         }
     }
 
-    const fn replaceable(self) -> bool {
+    /// Whether there is a row that `replace` could mean.
+    #[must_use]
+    pub const fn is_replaceable(self) -> bool {
         matches!(self, Self::Data | Self::Conflict)
     }
 }
@@ -101,7 +103,7 @@ impl Verdict {
     const fn for_all(self, kind: Conflict) -> Self {
         match (self, kind) {
             (_, Conflict::ForeignKey) => Self::Abort,
-            (Self::Replace, kind) if !kind.replaceable() => Self::Omit,
+            (Self::Replace, kind) if !kind.is_replaceable() => Self::Omit,
             (verdict, _) => verdict,
         }
     }
@@ -212,7 +214,7 @@ impl<'c> Policy<'c> {
                 (_, Some(kind)) => {
                     let word = word(key, value)?;
                     self.rules[kind as usize] = match Verdict::parse(word) {
-                        Some(Verdict::Replace) if !kind.replaceable() => {
+                        Some(Verdict::Replace) if !kind.is_replaceable() => {
                             return Err(Error::Replace(kind));
                         }
                         Some(verdict) => Rule::Fixed(verdict),
@@ -261,7 +263,7 @@ impl<'c> Policy<'c> {
                 None => Verdict::Abort,
             },
         };
-        if verdict == Verdict::Replace && !kind.replaceable() {
+        if verdict == Verdict::Replace && !kind.is_replaceable() {
             return Err(Error::Replace(kind));
         }
         Ok(verdict)

@@ -44,6 +44,8 @@ pub use rebase::{Rebaser, rebase};
 pub use value::Field;
 pub use writer::Writer;
 
+use sqlite_abi::Code;
+
 /// Why changesets cannot be transformed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -68,6 +70,18 @@ pub enum Error {
     /// Something else than a rebase blob.
     #[error("not a rebase blob, at byte {0}; pass what changeset_apply() returned as 'rebase'")]
     NotRebase(usize),
+}
+
+impl Error {
+    /// The code SQLite gets: that of the C API.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Malformed(_) => Code::CORRUPT,
+            Self::Schema(_) => Code::SCHEMA,
+            _ => Code::ERROR,
+        }
+    }
 }
 
 /// Bytes that are not a changeset.

@@ -76,12 +76,7 @@ pub(super) fn register(connection: &Connection<'_>) -> Result<(), Error> {
 
 impl From<changeset::Error> for FunctionError {
     fn from(error: changeset::Error) -> Self {
-        let code = match &error {
-            changeset::Error::Malformed(_) => Code::CORRUPT,
-            changeset::Error::Schema(_) => Code::SCHEMA,
-            _ => Code::ERROR,
-        };
-        Self::new(error.to_string()).with_code(code)
+        Self::new(error.to_string()).with_code(error.code())
     }
 }
 
