@@ -339,6 +339,19 @@ def test_a_trigger_that_rolls_back_ends_it(db):
         assert not db.in_transaction
 
 
+def test_a_policy_that_rolls_back_ends_it(db):
+    def policy(*_):
+        db.execute("ROLLBACK")
+        return "omit"
+
+    db.create_function("policy", 6, policy)
+    many = recorded(*CHANGES, *(f"INSERT INTO users VALUES ({n}, 'n', {n})" for n in range(10, 60)))
+    db.execute("UPDATE users SET score = 7")
+    with pytest.raises(sqlite3.Error, match="rolled"):
+        applied(db, many, "policy")
+    assert users(db) == [(1, "alice", 7), (2, "bob", 7)] and not db.in_transaction
+
+
 def test_inside_a_transaction_only_its_own_part_is_undone(db):
     db.execute("BEGIN")
     db.execute("INSERT INTO users VALUES (8, 'mine', 1)")

@@ -126,7 +126,9 @@ fn explain_apply(error: &apply::Error) -> &'static str {
         apply::Error::InStatement => {
             "inside a transaction, called by a statement that writes; use a SELECT of its own"
         }
-        apply::Error::RolledBack(_) => "a trigger with RAISE(ROLLBACK) ended the transaction",
+        apply::Error::RolledBack(_) => {
+            "a trigger with RAISE(ROLLBACK), or the policy's function, ended the transaction"
+        }
         apply::Error::Sqlite { .. } => unreachable!("SQLite's own errors have no row"),
     }
 }

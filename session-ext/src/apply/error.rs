@@ -66,8 +66,11 @@ pub enum Error {
          transaction; call it in a SELECT of its own"
     )]
     InStatement,
-    /// A trigger ended the transaction.
-    #[error("a trigger of table '{0}' rolled the transaction back; nothing was applied")]
+    /// A trigger, or a policy's function, ended the transaction.
+    #[error(
+        "the transaction was rolled back by a trigger of table '{0}', or by the policy's \
+         function; nothing was applied"
+    )]
     RolledBack(String),
     /// SQLite's own.
     #[error("cannot {action}: {error}; nothing was applied")]

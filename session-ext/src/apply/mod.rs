@@ -231,9 +231,7 @@ impl<'c, 'a> Application<'c, 'a> {
         outcome: Outcome,
         replaceable: bool,
     ) -> Result<bool, Error> {
-        if self.transaction.is_lost() {
-            return Err(Error::RolledBack(target.name().to_owned()));
-        }
+        self.check_transaction(target)?;
         let exists = replaceable && target.seek(change, fields)?;
         let kind = match (outcome, exists) {
             (Outcome::NoRow, true) => Conflict::Data,
@@ -256,6 +254,7 @@ impl<'c, 'a> Application<'c, 'a> {
             })
         });
         target.leave();
+        self.check_transaction(target)?;
         match verdict? {
             Verdict::Abort => Err(Error::Aborted {
                 kind,
@@ -269,6 +268,14 @@ impl<'c, 'a> Application<'c, 'a> {
                 Ok(verdict == Verdict::Replace)
             }
         }
+    }
+
+    /// What a trigger or a policy's function rolled back must not go on as single commits.
+    fn check_transaction(&self, target: &Target<'c>) -> Result<(), Error> {
+        if self.transaction.is_lost() {
+            return Err(Error::RolledBack(target.name().to_owned()));
+        }
+        Ok(())
     }
 
     /// Writes into the rebase blob how a conflict was resolved.

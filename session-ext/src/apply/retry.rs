@@ -90,9 +90,7 @@ impl<'c, 'a> Application<'c, 'a> {
         if done {
             self.report.applied += 1;
         } else {
-            if self.transaction.is_lost() {
-                return Err(Error::RolledBack(target.name().to_owned()));
-            }
+            self.check_transaction(target)?;
             self.exec(ROLLBACK, &update)?;
             (self.waiting, self.report, self.rebase) = before;
         }
