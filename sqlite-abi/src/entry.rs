@@ -131,7 +131,7 @@ struct Mark(usize, &'static str);
 
 impl Mark {
     fn set<E: Extension>(connection: &Connection<'_>) -> Self {
-        let mark = Self(connection.id().0, E::NAME);
+        let mark = Self(connection.raw().expose_provenance(), E::NAME);
         attached(|set| set.insert((mark.0, mark.1)));
         mark
     }
@@ -145,6 +145,18 @@ impl Drop for Mark {
 
 fn attached<R>(body: impl FnOnce(&mut BTreeSet<(usize, &'static str)>) -> R) -> R {
     body(&mut ATTACHED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Calls `visit` with the address of each connection that has the extension `name`. None of them
+/// is closed meanwhile: its mark is dropped first, which waits.
+pub(crate) fn with_attached(name: &str, mut visit: impl FnMut(usize)) {
+    attached(|set| {
+        for (address, extension) in set.iter() {
+            if *extension == name {
+                visit(*address);
+            }
+        }
+    });
 }
 
 /// Replacing functions while `SELECT load_extension(...)` runs would fail, and would drop state

@@ -1,15 +1,16 @@
-//! Scalar functions: <https://www.sqlite.org/c3ref/create_function.html>.
+//! Scalar functions and the arguments of all functions:
+//! <https://www.sqlite.org/c3ref/create_function.html>.
 
 use std::ffi::{c_int, c_void};
 use std::fmt;
 use std::ops::BitOr;
-use std::ptr::NonNull;
 
 use crate::api::{c_text, call};
 use crate::bindings as c;
 use crate::connection::name;
+use crate::context::Context;
 use crate::guard::{guard, guard_or};
-use crate::value::{read, set_result, utf8};
+use crate::value::{read, utf8};
 use crate::{Code, Connection, Error, Value, ValueRef};
 
 /// Why a function or a table failed: the statement ends with this text.
@@ -95,6 +96,12 @@ impl FunctionFlags {
     pub const DETERMINISTIC: Self = Self(c::SQLITE_DETERMINISTIC);
     /// Harmless even when an untrusted schema calls it.
     pub const INNOCUOUS: Self = Self(c::SQLITE_INNOCUOUS);
+    /// May give its result a subtype. Older hosts ignore it.
+    pub const RESULT_SUBTYPE: Self = Self(c::SQLITE_RESULT_SUBTYPE);
+
+    pub(crate) fn bits(self) -> c_int {
+        c::SQLITE_UTF8 | self.0
+    }
 }
 
 impl BitOr for FunctionFlags {
@@ -225,8 +232,9 @@ struct Scalar<F> {
 }
 
 impl Connection<'_> {
-    /// Creates or replaces a scalar function of `arguments` arguments (-1: any number).
-    /// `body` is dropped when the function is replaced or the connection closed.
+    /// Creates or replaces a scalar function of `arguments` arguments (-1: any number) whose
+    /// result is what `body` returns. `body` is dropped when the function is replaced or the
+    /// connection closed.
     ///
     /// # Errors
     /// SQLite's: a name that is too long, or a function of that name that is running.
@@ -243,21 +251,42 @@ impl Connection<'_> {
             + Sync
             + 'static,
     {
+        self.create_function(function, arguments, flags, move |context, arguments| {
+            context.set(body(context.connection(), arguments)?.as_ref());
+            Ok(())
+        })
+    }
+
+    /// The same for a body that sets its result itself ([`Context::set`]; NULL where it does not)
+    /// and may keep data for the statement.
+    ///
+    /// # Errors
+    /// As [`Connection::create_scalar`].
+    pub fn create_function<F>(
+        &self,
+        function: &str,
+        arguments: i32,
+        flags: FunctionFlags,
+        body: F,
+    ) -> Result<(), Error>
+    where
+        F: Fn(&Context<'_>, &Arguments<'_>) -> Result<(), FunctionError> + Send + Sync + 'static,
+    {
         let c_name = name(function)?;
         let scalar = Box::new(Scalar {
             name: function.to_owned(),
             body,
         });
-        // SAFETY: the connection is open; `call_scalar::<F>` and `destroy` fit the boxed type,
+        // SAFETY: the connection is open; `call_function::<F>` and `destroy` fit the boxed type,
         // which SQLite destroys once, also where this call fails.
         let code = unsafe {
             call!(create_function_v2(
                 self.raw(),
                 c_name.as_ptr(),
                 arguments,
-                c::SQLITE_UTF8 | flags.0,
+                flags.bits(),
                 Box::into_raw(scalar).cast(),
-                Some(call_scalar::<F>),
+                Some(call_function::<F>),
                 None,
                 None,
                 Some(destroy::<Scalar<F>>),
@@ -268,57 +297,45 @@ impl Connection<'_> {
 }
 
 /// `xFunc`.
-unsafe extern "C" fn call_scalar<F>(
+unsafe extern "C" fn call_function<F>(
     context: *mut c::sqlite3_context,
     count: c_int,
     values: *mut *mut c::sqlite3_value,
 ) where
-    F: Fn(&Connection<'_>, &Arguments<'_>) -> Result<Value, FunctionError>,
+    F: Fn(&Context<'_>, &Arguments<'_>) -> Result<(), FunctionError>,
 {
-    if context.is_null() {
-        return;
-    }
     guard_or("a function", (), || {
-        // SAFETY: SQLite passes the context of a running function; its data is the `Scalar<F>`
-        // that was registered with this very trampoline, alive as long as the function.
-        let (scalar, db, arguments) = unsafe {
-            (
-                call!(user_data(context)).cast::<Scalar<F>>().as_ref(),
-                NonNull::new(call!(context_db_handle(context))),
-                Arguments::new(count, values),
-            )
-        };
-        let (Some(scalar), Some(db)) = (scalar, db) else {
-            return;
-        };
-        // SAFETY: open while one of its functions runs.
-        let connection = unsafe { Connection::new(db) };
-        let outcome = guard("a function", || (scalar.body)(&connection, &arguments))
-            .unwrap_or_else(|panicked| {
-                let message = panicked.message(&format!("{}()", scalar.name));
-                Err(FunctionError::new(message).with_code(Code::IOERR))
-            });
-        // SAFETY: the context of the running function.
-        unsafe { finish(context, &outcome) };
+        // SAFETY: SQLite passes the context of a running function and its arguments.
+        let (context, arguments) =
+            unsafe { (Context::new(context, true), Arguments::new(count, values)) };
+        let Some(context) = context else { return };
+        // SAFETY: the function's data is the `Scalar<F>` that was registered with this very
+        // trampoline, alive as long as the function.
+        let scalar = unsafe { call!(user_data(context.raw())).cast::<Scalar<F>>().as_ref() };
+        let Some(scalar) = scalar else { return };
+        run(&context, &scalar.name, || {
+            (scalar.body)(&context, &arguments)
+        });
     });
 }
 
-/// Sets a function's result or error.
-///
-/// # Safety
-/// `context` is the one passed to the running callback.
-unsafe fn finish(context: *mut c::sqlite3_context, outcome: &Result<Value, FunctionError>) {
-    match outcome {
-        // SAFETY: as promised.
-        Ok(value) => unsafe { set_result(context, value) },
-        Err(error) => {
-            let message = c_text(error.message());
-            // SAFETY: as promised; SQLite copies the text. The code comes second, because
-            // setting the text resets it.
-            unsafe {
-                call!(result_error(context, message.as_ptr(), -1));
-                call!(result_error_code(context, error.code().0));
-            }
+/// Runs the body of a function's callback; an error or a panic becomes the function's error.
+pub(crate) fn run(
+    context: &Context<'_>,
+    function: &str,
+    body: impl FnOnce() -> Result<(), FunctionError>,
+) {
+    let outcome = guard("a function", body).unwrap_or_else(|panicked| {
+        let message = panicked.message(&format!("{function}()"));
+        Err(FunctionError::new(message).with_code(Code::IOERR))
+    });
+    if let Err(error) = outcome {
+        let message = c_text(error.message());
+        // SAFETY: the context of the running callback; SQLite copies the text. The code comes
+        // second, because setting the text resets it.
+        unsafe {
+            call!(result_error(context.raw(), message.as_ptr(), -1));
+            call!(result_error_code(context.raw(), error.code().0));
         }
     }
 }

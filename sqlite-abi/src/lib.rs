@@ -5,7 +5,10 @@
 //! | [`entry`] | an extension's entry points: loaded, or linked into a program |
 //! | [`vfs`] | the safe traits of a file system; [`register`] makes one known to SQLite |
 //! | [`connection`], [`statement`] | the host's connection, and SQL on it |
-//! | [`function`], [`table`] | scalar and table-valued functions |
+//! | [`lent`] | the same for what must be `'static`, such as a sandbox's data |
+//! | [`function`], [`aggregate`], [`table`] | scalar, aggregate, window and table-valued functions |
+//! | [`context`] | what a running function has, and what its statement keeps for it |
+//! | [`interrupt`], [`peers`] | stopping a connection's SQL; reaching the process's other connections |
 //! | [`value`] | SQL values |
 //! | [`host`] | what the host's SQLite is and what it lacks |
 //! | `api` | the host's `sqlite3_api_routines`, read once |
@@ -17,6 +20,7 @@
 //! Invariants. The API table is one per process and never changes once set. No panic crosses into
 //! C: every callback runs inside `guard`. Strings handed to the host are allocated by the host.
 
+pub mod aggregate;
 mod api;
 #[allow(
     dead_code,
@@ -32,27 +36,35 @@ mod api;
 mod bindings;
 mod code;
 pub mod connection;
+pub mod context;
 pub mod entry;
 mod file_ffi;
 mod filename;
 pub mod function;
 mod guard;
 pub mod host;
+pub mod interrupt;
 mod lending;
+pub mod lent;
+pub mod peers;
 pub mod statement;
 pub mod table;
 pub mod value;
 pub mod vfs;
 mod vfs_ffi;
 
+pub use aggregate::Aggregate;
 pub use api::log;
 pub use code::Code;
 pub use connection::{Connection, Error};
+pub use context::{Context, StatementKey};
 pub use entry::Extension;
 pub use filename::Filename;
 pub use function::{Arguments, FunctionError, FunctionFlags};
+pub use interrupt::{InterruptProbe, Interrupter};
+pub use lent::{Kept, Lent};
 pub use statement::Statement;
-pub use table::{Column, Rows, TableFunction};
+pub use table::{Column, Rows, Scan, TableFunction};
 pub use value::{Value, ValueRef};
 pub use vfs::{
     Access, ConnectionId, Control, Delegated, File, Handled, Lock, OpenFlags, Opened, Vfs,

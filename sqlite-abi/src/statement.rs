@@ -12,12 +12,12 @@ use crate::{Code, Connection, Error, Value, ValueRef};
 /// A compiled statement, finalised when dropped.
 pub struct Statement<'c> {
     statement: NonNull<c::sqlite3_stmt>,
-    connection: &'c Connection<'c>,
+    connection: Connection<'c>,
 }
 
-/// See [`Connection::prepare_next`].
+/// See [`Connection::prepare_next`]. The statement lives as long as the connection may.
 pub(crate) fn prepare<'c, 's>(
-    connection: &'c Connection<'c>,
+    connection: Connection<'c>,
     sql: &'s str,
 ) -> Result<(Option<Statement<'c>>, &'s str), Error> {
     let error = |code, message: &str| Error {
@@ -53,6 +53,10 @@ pub(crate) fn prepare<'c, 's>(
 }
 
 impl Statement<'_> {
+    pub(crate) fn handle(&self) -> NonNull<c::sqlite3_stmt> {
+        self.statement
+    }
+
     fn raw(&self) -> *mut c::sqlite3_stmt {
         self.statement.as_ptr()
     }
@@ -65,7 +69,7 @@ impl Statement<'_> {
         self.bind_ref(index, value.as_ref())
     }
 
-    /// Binds a borrowed value; text is not checked to be UTF-8, as SQLite does not.
+    /// The same with a borrowed value. SQLite does not check that text is UTF-8.
     ///
     /// # Errors
     /// As [`Statement::bind`].
@@ -123,6 +127,17 @@ impl Statement<'_> {
         // SAFETY: the statement is alive.
         let index = unsafe { call!(bind_parameter_index(self.raw(), name.as_ptr())) };
         usize::try_from(index).ok().filter(|index| *index > 0)
+    }
+
+    /// A parameter's name with its `:`, `@`, `$` or `?`; the first is 1. None where it has none.
+    #[must_use]
+    pub fn parameter_name(&self, index: usize) -> Option<String> {
+        let index = c_int::try_from(index).ok()?;
+        // SAFETY: the statement is alive; SQLite checks the index; the text is copied at once.
+        unsafe {
+            let name = call!(bind_parameter_name(self.raw(), index));
+            (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned())
+        }
     }
 
     /// Sets all parameters to NULL.

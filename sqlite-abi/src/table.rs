@@ -4,7 +4,8 @@
 //! Every table is eponymous-only: it exists on each connection without `CREATE VIRTUAL TABLE`.
 //! Its arguments are hidden columns, in the order in which they are declared.
 
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::borrow::Cow;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fmt;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -15,16 +16,47 @@ use crate::connection::name;
 use crate::function::{Arguments, destroy};
 use crate::guard::{code, guard, guard_or};
 use crate::value::set_result;
-use crate::{Code, Connection, Error, FunctionError, Value};
+use crate::{Code, Connection, Error, FunctionError, Value, ValueRef};
 
-/// The rows of one scan, each with the values of the visible columns in order; missing ones are
-/// NULL. `Send`, because a host may step a statement on another thread than before.
+/// Rows as an iterator: the values of the visible columns in order; missing ones are NULL.
 pub type Rows = Box<dyn Iterator<Item = Result<Vec<Value>, FunctionError>> + Send>;
 
+/// One scan of a table-valued function. `Send`, because a host may step a statement on another
+/// thread than before.
+pub trait Scan: Send {
+    /// Goes to the next row, the first at first. False: there is none.
+    ///
+    /// # Errors
+    /// What the statement fails with.
+    fn advance(&mut self, connection: &Connection<'_>) -> Result<bool, FunctionError>;
+
+    /// A visible column of the current row; the first is 0.
+    fn value(&self, column: usize) -> ValueRef<'_>;
+}
+
+/// A scan of rows that need no connection.
+struct Iterated {
+    rows: Rows,
+    row: Vec<Value>,
+}
+
+impl Scan for Iterated {
+    fn advance(&mut self, _: &Connection<'_>) -> Result<bool, FunctionError> {
+        let row = self.rows.next().transpose()?;
+        let found = row.is_some();
+        self.row = row.unwrap_or_default();
+        Ok(found)
+    }
+
+    fn value(&self, column: usize) -> ValueRef<'_> {
+        self.row.get(column).map_or(ValueRef::Null, Value::as_ref)
+    }
+}
+
 /// A column of a table-valued function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    name: &'static str,
+    name: Cow<'static, str>,
     kind: &'static str,
     argument: bool,
 }
@@ -34,7 +66,7 @@ impl Column {
     #[must_use]
     pub const fn new(name: &'static str, kind: &'static str) -> Self {
         Self {
-            name,
+            name: Cow::Borrowed(name),
             kind,
             argument: false,
         }
@@ -44,9 +76,18 @@ impl Column {
     #[must_use]
     pub const fn argument(name: &'static str, kind: &'static str) -> Self {
         Self {
-            name,
+            name: Cow::Borrowed(name),
             kind,
             argument: true,
+        }
+    }
+
+    /// The same under a name made at run time.
+    #[must_use]
+    pub fn named(self, name: String) -> Self {
+        Self {
+            name: Cow::Owned(name),
+            ..self
         }
     }
 }
@@ -56,7 +97,7 @@ pub trait TableFunction: Send + Sync + 'static {
     /// Its name in SQL.
     fn name(&self) -> &str;
 
-    /// Its columns: first those of the result, then the arguments (at most 31).
+    /// Its columns: first those of the result, then the arguments.
     fn columns(&self) -> &[Column];
 
     /// Whether it may be used in top-level SQL only.
@@ -64,16 +105,38 @@ pub trait TableFunction: Send + Sync + 'static {
         false
     }
 
-    /// Starts a scan. `arguments` has one element for each argument column, none where the
-    /// query gives no value for it.
+    /// Whether it is harmless even where an untrusted schema uses it.
+    fn innocuous(&self) -> bool {
+        false
+    }
+
+    /// The rows of a scan, unless [`TableFunction::scan`] gives them. `arguments` has one element
+    /// for each argument column, none where the query gives no value for it.
     ///
     /// # Errors
     /// What the statement fails with.
     fn rows(
         &self,
+        _connection: &Connection<'_>,
+        _arguments: &[Option<Value>],
+    ) -> Result<Rows, FunctionError> {
+        Ok(Box::new(std::iter::empty()))
+    }
+
+    /// Starts a scan: over [`TableFunction::rows`], unless the rows need the connection as they
+    /// are read, or are better lent than copied.
+    ///
+    /// # Errors
+    /// What the statement fails with.
+    fn scan(
+        &self,
         connection: &Connection<'_>,
         arguments: &[Option<Value>],
-    ) -> Result<Rows, FunctionError>;
+    ) -> Result<Box<dyn Scan>, FunctionError> {
+        let rows = self.rows(connection, arguments)?;
+        let row = Vec::new();
+        Ok(Box::new(Iterated { rows, row }))
+    }
 }
 
 /// What SQLite keeps for a module.
@@ -97,8 +160,10 @@ struct Cursor {
     base: c::sqlite3_vtab_cursor,
     /// Name of the function.
     function: String,
-    rows: Option<Rows>,
-    row: Option<Vec<Value>>,
+    db: NonNull<c::sqlite3>,
+    scan: Option<Box<dyn Scan>>,
+    /// Whether the scan is on a row.
+    on_row: bool,
     arguments: Vec<Option<Value>>,
     visible: usize,
     rowid: i64,
@@ -108,17 +173,16 @@ impl Connection<'_> {
     /// Creates or replaces a table-valued function.
     ///
     /// # Errors
-    /// SQLite's, and `MISUSE` for columns out of order or more than 31 arguments.
+    /// SQLite's, and `MISUSE` for columns out of order.
     pub fn create_table_function<T: TableFunction>(&self, function: T) -> Result<(), Error> {
         let c_name = name(function.name())?;
         let columns = function.columns();
         let visible = columns.iter().take_while(|column| !column.argument).count();
-        let arguments = columns.len() - visible;
-        if arguments > 31 || columns.iter().skip(visible).any(|column| !column.argument) {
+        if columns.iter().skip(visible).any(|column| !column.argument) {
             return Err(Error {
                 code: Code::MISUSE,
                 message: format!(
-                    "table function {}: at most 31 arguments, after all other columns",
+                    "table function {}: its arguments must come after all other columns",
                     function.name()
                 ),
             });
@@ -209,12 +273,17 @@ unsafe extern "C" fn connect<T: TableFunction>(
         let visible = columns.iter().take_while(|column| !column.argument).count();
         let arguments = columns.len() - visible;
         // SAFETY: the connection is open; SQLite's own rule is that these two are called here.
-        // SQLITE_VTAB_DIRECTONLY takes no further argument.
+        // Neither option below takes a further argument.
         Code(unsafe { call!(declare_vtab(db.as_ptr(), schema.as_ptr())) }).into_result()?;
-        if function.direct_only() {
-            // SAFETY: as above.
-            let code = unsafe { call!(vtab_config(db.as_ptr(), c::SQLITE_VTAB_DIRECTONLY)) };
-            Code(code).into_result()?;
+        for (applies, option) in [
+            (function.direct_only(), c::SQLITE_VTAB_DIRECTONLY),
+            (function.innocuous(), c::SQLITE_VTAB_INNOCUOUS),
+        ] {
+            if applies {
+                // SAFETY: as above.
+                let code = unsafe { call!(vtab_config(db.as_ptr(), option)) };
+                Code(code).into_result()?;
+            }
         }
         let base = c::sqlite3_vtab {
             pModule: ptr::null(),
@@ -253,7 +322,7 @@ unsafe extern "C" fn disconnect<T: TableFunction>(table: *mut c::sqlite3_vtab) -
 }
 
 /// Arguments are equality constraints on the hidden columns. They are handed on in the order of
-/// the columns; `idxNum` tells which were given. A plan in which one exists but cannot be used yet
+/// the columns; `idxStr` tells which were given, a `1` or `0` for each. A plan in which one exists but cannot be used yet
 /// would run without that argument, so it is refused.
 unsafe extern "C" fn best_index<T: TableFunction>(
     table: *mut c::sqlite3_vtab,
@@ -297,11 +366,17 @@ unsafe extern "C" fn best_index<T: TableFunction>(
             return Code::CONSTRAINT.0;
         }
         let mut given = 0;
-        info.idxNum = 0;
-        for (argument, index) in chosen.iter().enumerate() {
-            let Some(index) = index else { continue };
+        let plan: String = chosen
+            .iter()
+            .map(|index| if index.is_some() { '1' } else { '0' })
+            .collect();
+        info.idxStr = host_text(&plan);
+        info.needToFreeIdxStr = 1;
+        if info.idxStr.is_null() {
+            return Code::NOMEM.0;
+        }
+        for index in chosen.iter().flatten() {
             given += 1;
-            info.idxNum |= 1 << argument;
             // SAFETY: within the array.
             let usage = unsafe { &mut *info.aConstraintUsage.add(*index) };
             usage.argvIndex = given;
@@ -327,12 +402,14 @@ unsafe extern "C" fn open<T: TableFunction>(
         // cursor through `close`.
         unsafe {
             let visible = (*table.cast::<Table<T>>()).visible;
+            let db = (*table.cast::<Table<T>>()).db;
             let function = (*table.cast::<Table<T>>()).function.name().to_owned();
             *cursor = Box::into_raw(Box::new(Cursor {
                 base: c::sqlite3_vtab_cursor { pVtab: table },
                 function,
-                rows: None,
-                row: None,
+                db,
+                scan: None,
+                on_row: false,
                 arguments: Vec::new(),
                 visible,
                 rowid: 0,
@@ -371,8 +448,8 @@ unsafe fn with(
         return Code::OK.0;
     };
     guard_or(method, Code::IOERR.0, || {
-        this.row = None;
-        this.rows = None;
+        this.on_row = false;
+        this.scan = None;
         // SAFETY: SQLite sets `pVtab` after `open`; the message is the host's to free, an
         // earlier one ours.
         unsafe {
@@ -386,8 +463,8 @@ unsafe fn with(
 
 unsafe extern "C" fn filter<T: TableFunction>(
     cursor: *mut c::sqlite3_vtab_cursor,
-    given: c_int,
-    _plan: *const c_char,
+    _index: c_int,
+    plan: *const c_char,
     count: c_int,
     values: *mut *mut c::sqlite3_value,
 ) -> c_int {
@@ -396,26 +473,32 @@ unsafe extern "C" fn filter<T: TableFunction>(
         with(cursor, "xFilter", |cursor| {
             let table = cursor.base.pVtab.cast::<Table<T>>();
             let values = Arguments::new(count, values);
-            cursor.arguments = given_arguments(given, (*table).arguments, &values)?;
+            let plan = if plan.is_null() {
+                &[]
+            } else {
+                CStr::from_ptr(plan).to_bytes()
+            };
+            cursor.arguments = given_arguments(plan, (*table).arguments, &values)?;
             cursor.rowid = 0;
-            let connection = Connection::new((*table).db);
+            cursor.scan = None;
+            let connection = Connection::new(cursor.db);
             let function = Arc::clone(&(*table).function);
-            cursor.rows = Some(function.rows(&connection, &cursor.arguments)?);
-            cursor.advance()
+            cursor.scan = Some(function.scan(&connection, &cursor.arguments)?);
+            cursor.advance(&connection)
         })
     }
 }
 
-/// Puts the values SQLite passes in the places that `given` tells.
+/// Puts the values SQLite passes in the places that the plan tells.
 fn given_arguments(
-    given: c_int,
+    plan: &[u8],
     count: usize,
     values: &Arguments<'_>,
 ) -> Result<Vec<Option<Value>>, FunctionError> {
     let mut next = 0;
     (0..count)
         .map(|argument| {
-            if given & (1 << argument) == 0 {
+            if plan.get(argument) != Some(&b'1') {
                 return Ok(None);
             }
             next += 1;
@@ -425,29 +508,43 @@ fn given_arguments(
 }
 
 impl Cursor {
-    fn advance(&mut self) -> Result<(), FunctionError> {
-        self.row = self.rows.as_mut().and_then(Iterator::next).transpose()?;
+    fn advance(&mut self, connection: &Connection<'_>) -> Result<(), FunctionError> {
         self.rowid += 1;
+        self.on_row = match &mut self.scan {
+            Some(scan) => scan.advance(connection)?,
+            None => false,
+        };
         Ok(())
     }
 
-    fn value(&self, column: usize) -> Option<&Value> {
+    fn value(&self, column: usize) -> ValueRef<'_> {
         match column.checked_sub(self.visible) {
-            Some(argument) => self.arguments.get(argument)?.as_ref(),
-            None => self.row.as_ref()?.get(column),
+            Some(argument) => match self.arguments.get(argument) {
+                Some(Some(value)) => value.as_ref(),
+                _ => ValueRef::Null,
+            },
+            None => self
+                .scan
+                .as_ref()
+                .map_or(ValueRef::Null, |scan| scan.value(column)),
         }
     }
 }
 
 unsafe extern "C" fn next(cursor: *mut c::sqlite3_vtab_cursor) -> c_int {
-    // SAFETY: SQLite passes a cursor made in `open`.
-    unsafe { with(cursor, "xNext", Cursor::advance) }
+    // SAFETY: SQLite passes a cursor made in `open`; its connection is open.
+    unsafe {
+        with(cursor, "xNext", |cursor| {
+            let connection = Connection::new(cursor.db);
+            cursor.advance(&connection)
+        })
+    }
 }
 
 unsafe extern "C" fn eof(cursor: *mut c::sqlite3_vtab_cursor) -> c_int {
     // SAFETY: SQLite passes a cursor made in `open`.
     unsafe { cursor.cast::<Cursor>().as_ref() }
-        .is_none_or(|cursor| cursor.row.is_none())
+        .is_none_or(|cursor| !cursor.on_row)
         .into()
 }
 
@@ -464,8 +561,8 @@ unsafe extern "C" fn column(
         with(cursor, "xColumn", |cursor| {
             let value = usize::try_from(index)
                 .ok()
-                .and_then(|index| cursor.value(index));
-            set_result(context, value.unwrap_or(&Value::Null));
+                .map_or(ValueRef::Null, |index| cursor.value(index));
+            set_result(context, value);
             Ok(())
         })
     }

@@ -162,21 +162,21 @@ pub(crate) unsafe fn bytes<'a>(start: *const u8, length: c_int) -> &'a [u8] {
 ///
 /// # Safety
 /// `context` is the one passed to the running callback.
-pub(crate) unsafe fn set_result(context: *mut c::sqlite3_context, value: &Value) {
+pub(crate) unsafe fn set_result(context: *mut c::sqlite3_context, value: ValueRef<'_>) {
     // SAFETY: as promised; SQLITE_TRANSIENT makes SQLite copy text and blobs before returning.
     unsafe {
         match value {
-            Value::Null => call!(result_null(context)),
-            Value::Integer(integer) => call!(result_int64(context, *integer)),
-            Value::Real(real) => call!(result_double(context, *real)),
-            Value::Text(text) => call!(result_text64(
+            ValueRef::Null => call!(result_null(context)),
+            ValueRef::Integer(integer) => call!(result_int64(context, integer)),
+            ValueRef::Real(real) => call!(result_double(context, real)),
+            ValueRef::Text(text) => call!(result_text64(
                 context,
                 text.as_ptr().cast(),
                 text.len() as u64,
                 transient(),
                 c::SQLITE_UTF8 as u8,
             )),
-            Value::Blob(blob) => {
+            ValueRef::Blob(blob) => {
                 call!(result_blob64(
                     context,
                     blob.as_ptr().cast(),

@@ -159,7 +159,7 @@ impl TableFunction for Range {
     }
 
     fn columns(&self) -> &[Column] {
-        const COLUMNS: [Column; 5] = [
+        static COLUMNS: [Column; 5] = [
             Column::new("value", "INTEGER"),
             Column::new("absent", "TEXT"),
             Column::argument("from", "INTEGER"),
@@ -203,7 +203,7 @@ impl TableFunction for Faulty {
     }
 
     fn columns(&self) -> &[Column] {
-        const COLUMNS: [Column; 2] = [Column::new("v", ""), Column::argument("how", "TEXT")];
+        static COLUMNS: [Column; 2] = [Column::new("v", ""), Column::argument("how", "TEXT")];
         &COLUMNS
     }
 
@@ -235,7 +235,7 @@ impl TableFunction for Plain {
     }
 
     fn columns(&self) -> &[Column] {
-        const COLUMNS: [Column; 2] = [Column::new("a\"b", "TEXT"), Column::new("b", "BLOB")];
+        static COLUMNS: [Column; 2] = [Column::new("a\"b", "TEXT"), Column::new("b", "BLOB")];
         &COLUMNS
     }
 

@@ -108,6 +108,8 @@ pub struct Change<'a> {
     pub old: Option<Record<'a>>,
     /// What is there after; none for DELETE. In a patchset's UPDATE the key is in here.
     pub new: Option<Record<'a>>,
+    /// The records as they stand in the bytes, one after the other.
+    pub body: &'a [u8],
 }
 
 impl<'a> Change<'a> {
@@ -119,12 +121,6 @@ impl<'a> Change<'a> {
             key: self.table.key,
             key_only: false,
         })
-    }
-
-    /// The records as they stand in the bytes.
-    #[must_use]
-    pub fn bytes(&self) -> [&'a [u8]; 2] {
-        [self.old, self.new].map(|record| record.map_or(&[][..], Record::bytes))
     }
 
     /// Writes the fields to `old` and `new`, one for each column, the same for both kinds: the key
@@ -163,10 +159,7 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Cuts a record off `bytes`.
-    ///
-    /// # Errors
-    /// What is wrong, and with how many bytes left.
+    /// Cuts a record off `bytes`; an error says what is wrong, and with how many bytes left.
     pub(super) fn split(
         bytes: &'a [u8],
         key: &'a [u8],
@@ -185,6 +178,15 @@ impl<'a> Record<'a> {
             key_only,
         };
         Ok((record, rest))
+    }
+
+    /// The record that `bytes` begin with; they were split before.
+    pub(super) const fn known(bytes: &'a [u8], key: &'a [u8], key_only: bool) -> Self {
+        Self {
+            bytes,
+            key,
+            key_only,
+        }
     }
 
     /// A full record from bytes that [`super::value::encode`] wrote, one field for each of the
@@ -225,8 +227,9 @@ impl<'a> Record<'a> {
 
     /// The fields of the primary key, in the order of the columns.
     pub fn key(self) -> impl Iterator<Item = Field<'a>> + Clone {
+        let last = self.key.iter().rposition(|place| *place != 0);
         self.fields()
-            .zip(self.key)
+            .zip(&self.key[..last.map_or(0, |last| last + 1)])
             .filter_map(|(field, place)| (*place != 0).then_some(field))
     }
 }
@@ -372,13 +375,21 @@ impl<'a> Reader<'a> {
         let old = old.transpose()?;
         let has_new = op != Op::Delete;
         let new = has_new.then(|| self.read_record(&table, false));
+        let new = new.transpose()?;
+        if let (true, Op::Update, Some(new)) = (patchset, op, new)
+            && !new.key().all(Field::is_defined)
+        {
+            self.offset = offset;
+            return self.wrong(Problem::NoKey(table.name.to_owned()));
+        }
         Ok(Some(Change {
             offset,
             table,
             op,
             indirect,
             old,
-            new: new.transpose()?,
+            new,
+            body: &self.bytes[offset + 2..self.offset],
         }))
     }
 }

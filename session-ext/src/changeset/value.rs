@@ -119,6 +119,10 @@ pub(super) fn put_varint(out: &mut Vec<u8>, number: u64) {
 
 /// Cuts a length off: seven bits a byte, the highest first, all eight of a ninth.
 pub(super) fn split_varint(bytes: &[u8]) -> Result<(usize, &[u8]), Problem> {
+    // Nearly all lengths are short.
+    if let Some((&first @ ..0x80, rest)) = bytes.split_first() {
+        return Ok((first.into(), rest));
+    }
     let mut number = 0_u64;
     for (index, &byte) in bytes.iter().enumerate().take(9) {
         let (bits, more) = if index == 8 {

@@ -6,10 +6,10 @@
 use sqlite_abi::ValueRef;
 
 use super::reader::{Kind, Op, Table};
-use super::value::{encode, put_varint};
+use super::value::{Field, encode, put_varint};
 
 /// A changeset or patchset in the making.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Writer {
     out: Vec<u8>,
     kind: Kind,
@@ -112,6 +112,28 @@ impl Writer {
         self.begin(op, indirect);
         for record in records {
             self.out.extend_from_slice(record);
+        }
+    }
+
+    /// Writes a change field by field: the fields of its one record, or of both.
+    pub fn fields<'f>(
+        &mut self,
+        op: Op,
+        indirect: bool,
+        fields: impl IntoIterator<Item = Field<'f>>,
+    ) {
+        self.begin(op, indirect);
+        for field in fields {
+            self.out.extend_from_slice(field.bytes());
+        }
+    }
+
+    /// The same, with room for so many bytes.
+    #[must_use]
+    pub fn with_capacity(kind: Kind, bytes: usize) -> Self {
+        Self {
+            out: Vec::with_capacity(bytes),
+            ..Self::new(kind)
         }
     }
 
