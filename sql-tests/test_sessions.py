@@ -115,8 +115,10 @@ def compare(make, seed: int) -> str | None:
         problem = wrong(connection, found, before)
         if problem:
             return "\n".join([*log, problem])
-        # Older session extensions know nothing of columns that were added.
-        if expected is None or make is Native and "\nALTER TABLE" in "\n".join(log):
+        # Older session extensions know nothing of columns that were added, newer ones nothing of
+        # their being rolled back.
+        altered = any(sql.startswith("ALTER") for sql in log)
+        if expected is None or altered and (make is Native or "ROLLBACK" in str(log)):
             return None
         doubtful = {table for table, *_ in expected - found if equal_keys(table, connection)}
         missing = {change for change in expected if change[0] not in doubtful} - set(found)
