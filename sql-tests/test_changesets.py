@@ -531,3 +531,27 @@ def test_memory_stays_within_a_few_times_the_size():
     size, grown = json.loads(done.stdout)
     # SQLite's copies of two arguments; the result, half as large again, and SQLite's copy of it.
     assert grown < 6 * size
+
+
+# Hosts and stores ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.stores("file", "s3gate")
+def test_on_a_blob_database(store, connect, host):
+    db = connect(store.uri("users.db"))
+    db.executescript(SCHEMA)
+    commits = one(db, "SELECT max(txid) FROM blob_versions")
+    assert applied(db, recorded(*CHANGES))["applied"] == 3
+    assert one(db, "SELECT max(txid) FROM blob_versions") == commits + 1
+    with pytest.raises(sqlite3.Error, match="DATA|NOTFOUND|CONFLICT"):
+        applied(db, recorded(*CHANGES))
+    other = host(store.uri("users.db"))
+    assert other.run("SELECT * FROM users ORDER BY id") == users(db) == [(1, "alice", 51), (3, "carol", 75)]
+
+
+def test_in_the_cli(tmp_path):
+    (tmp_path / "x.changes").write_bytes(recorded(*CHANGES))
+    done = database.cli(
+        f"{SCHEMA} SELECT changeset_apply(readfile('{tmp_path}/x.changes')) ->> 'applied'; SELECT * FROM users;"
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["3", "1|alice|51", "3|carol|75"]), done.stderr

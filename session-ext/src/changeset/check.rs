@@ -3,6 +3,8 @@
 //! The reader takes what SQLite's reader takes, which is more: a rebase blob, an UPDATE of
 //! nothing, the same row twice. Such bytes fail or do nothing where they are applied.
 
+use sqlite_abi::ValueRef;
+
 use super::index::KeyIndex;
 use super::reader::{Change, Kind, Op, Reader, Record};
 use super::{Malformed, Problem};
@@ -38,10 +40,8 @@ fn check_change(change: &Change<'_>) -> Result<(), Problem> {
     let table = || change.table.name.to_owned();
     let stat1 = change.table.name.eq_ignore_ascii_case("sqlite_stat1");
     for field in change.keyed().key() {
-        match field.value() {
-            None => return Err(Problem::NoKey(table())),
-            Some(sqlite_abi::ValueRef::Null) if !stat1 => return Err(Problem::NullKey(table())),
-            Some(_) => {}
+        if field.value() == Some(ValueRef::Null) && !stat1 {
+            return Err(Problem::NullKey(table()));
         }
     }
     let (mut old, mut new) = (Vec::new(), Vec::new());

@@ -12,6 +12,7 @@ use super::writer::Writer;
 pub fn invert(changeset: &[u8]) -> Result<Vec<u8>, Error> {
     let mut out = Writer::with_capacity(Kind::Changeset, changeset.len());
     let mut header = None;
+    let (mut old, mut new) = (Vec::new(), Vec::new());
     for change in Reader::new(changeset) {
         let change = change?;
         if change.table.kind == Kind::Patchset {
@@ -23,19 +24,22 @@ pub fn invert(changeset: &[u8]) -> Result<Vec<u8>, Error> {
         match change.op {
             Op::Insert => out.raw(Op::Delete, change.indirect, &[change.body]),
             Op::Delete => out.raw(Op::Insert, change.indirect, &[change.body]),
-            Op::Update => invert_update(&mut out, &change),
+            Op::Update => {
+                change.fields(&mut old, &mut new);
+                invert_update(&mut out, &change, &old, &new);
+            }
         }
     }
     Ok(out.finish())
 }
 
 /// The key stays in the old record; all other fields change sides.
-fn invert_update(out: &mut Writer, change: &Change<'_>) {
-    let (Some(old), Some(new)) = (change.old, change.new) else {
-        return;
-    };
-    let columns = || old.fields().zip(new.fields()).zip(change.table.key);
-    let before = columns().map(|((old, new), place)| if *place == 0 { new } else { old });
-    let after = columns().map(|((old, _), place)| if *place == 0 { old } else { Field::UNDEFINED });
+fn invert_update(out: &mut Writer, change: &Change<'_>, old: &[Field<'_>], new: &[Field<'_>]) {
+    let columns = || old.iter().zip(new).zip(change.table.key);
+    let before = columns().map(|((old, new), place)| if *place == 0 { *new } else { *old });
+    let after = columns().map(|((old, _), place)| match place {
+        0 => *old,
+        _ => Field::UNDEFINED,
+    });
     out.fields(Op::Update, change.indirect, before.chain(after));
 }

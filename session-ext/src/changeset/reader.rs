@@ -2,8 +2,8 @@
 //!
 //! Divisions: what a change is · records · the iterator.
 //! Every length is checked when a change is read; after that its records are walked without
-//! errors. The reader is as lenient as SQLite's: it takes undefined fields anywhere (a rebase blob
-//! has them), headers without changes, and both kinds one after the other.
+//! errors. The reader is nearly as lenient as SQLite's: it takes undefined fields outside of keys (a
+//! rebase blob has them), headers without changes, and both kinds one after the other.
 
 use super::value::{Field, split_varint};
 use super::{Malformed, Problem};
@@ -376,13 +376,7 @@ impl<'a> Reader<'a> {
         let has_new = op != Op::Delete;
         let new = has_new.then(|| self.read_record(&table, false));
         let new = new.transpose()?;
-        if let (true, Op::Update, Some(new)) = (patchset, op, new)
-            && !new.key().all(Field::is_defined)
-        {
-            self.offset = offset;
-            return self.wrong(Problem::NoKey(table.name.to_owned()));
-        }
-        Ok(Some(Change {
+        let change = Change {
             offset,
             table,
             op,
@@ -390,7 +384,12 @@ impl<'a> Reader<'a> {
             old,
             new,
             body: &self.bytes[offset + 2..self.offset],
-        }))
+        };
+        if !change.keyed().key().all(Field::is_defined) {
+            self.offset = offset;
+            return self.wrong(Problem::NoKey(table.name.to_owned()));
+        }
+        Ok(Some(change))
     }
 }
 
