@@ -6,6 +6,7 @@ from collections import Counter
 
 #: Random triggers that call each other must not go on for ever.
 TRIGGER_DEPTH, DEEPEST = 10, 4
+LONGEST = 500
 OPS = {18: "INSERT", 23: "UPDATE", 9: "DELETE"}
 
 
@@ -69,6 +70,38 @@ def decode(data: bytes, indirect: bool = False) -> Counter:
     return changes
 
 
+def typed(value) -> tuple:
+    """A value of SQL as `decode` gives it."""
+    if value is None:
+        return ("n",)
+    if isinstance(value, int):
+        return ("i", value)
+    if isinstance(value, float):
+        return ("r", struct.pack(">d", value))
+    return ("t", value.encode()) if isinstance(value, str) else ("b", bytes(value))
+
+
+def apply(changes, rows: dict[str, dict]) -> dict[str, dict]:
+    """What becomes of rows, by table and exact key; an assertion fails where a change does not fit."""
+    rows = {table: dict(content) for table, content in rows.items()}
+    for table, key, op, old, new in sorted(changes, key=lambda change: change[2]):
+        content = rows.setdefault(table, {})
+        whole = new if op == "INSERT" else old
+        name = tuple(field for field, place in zip(whole, key) if place)
+        if op == "DELETE":
+            assert content.pop(name) == old, (table, old)
+        elif op == "INSERT":
+            assert name not in content, (table, new)
+            content[name] = new
+        else:
+            before = content[name]
+            assert all(field in (("-",), was) for field, was in zip(old, before)), (table, old, before)
+            after = tuple(was if field == ("-",) else field for field, was in zip(new, before))
+            assert after != before, (table, old)
+            content[name] = after
+    return rows
+
+
 class SqliteError(Exception):
     def __init__(self, code: int, message: str):
         super().__init__(f"{message} ({code})")
@@ -95,6 +128,13 @@ class Native:
         self.db = ctypes.c_void_p()
         self.check(library.sqlite3_open(path.encode(), ctypes.byref(self.db)))
         library.sqlite3_limit(self.db, TRIGGER_DEPTH, DEEPEST)
+        self.steps = 0
+        self.handler = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(self.tick)
+        library.sqlite3_progress_handler(self.db, 1000, self.handler, None)
+
+    def tick(self, _) -> int:
+        self.steps += 1
+        return self.steps > LONGEST
 
     def check(self, code: int) -> None:
         if code:
@@ -106,27 +146,38 @@ class Native:
 
     def execute(self, sql: str) -> list[tuple]:
         library, statement = self.library, ctypes.c_void_p()
+        self.steps = 0
         self.check(library.sqlite3_prepare_v2(self.db, sql.encode(), -1, ctypes.byref(statement), None))
         library.sqlite3_column_blob.restype = ctypes.c_void_p
+        library.sqlite3_column_text.restype = ctypes.c_void_p
         library.sqlite3_column_int64.restype = ctypes.c_longlong
+        library.sqlite3_column_double.restype = ctypes.c_double
         rows = []
         try:
             while (code := library.sqlite3_step(statement)) == 100:
                 row = []
                 for column in range(library.sqlite3_column_count(statement)):
-                    kind = library.sqlite3_column_type(statement, column)
-                    if kind == 1:
-                        row.append(library.sqlite3_column_int64(statement, column))
-                    else:
-                        blob = library.sqlite3_column_blob(statement, column)
-                        size = library.sqlite3_column_bytes(statement, column)
-                        row.append(ctypes.string_at(blob, size) if blob else b"")
+                    row.append(self.value(statement, column))
                 rows.append(tuple(row))
             if code != 101:
                 self.check(code)
         finally:
             library.sqlite3_finalize(statement)
         return rows
+
+    def value(self, statement, column: int):
+        library = self.library
+        kind = library.sqlite3_column_type(statement, column)
+        if kind == 1:
+            return library.sqlite3_column_int64(statement, column)
+        if kind == 2:
+            return library.sqlite3_column_double(statement, column)
+        if kind == 5:
+            return None
+        read = library.sqlite3_column_text if kind == 3 else library.sqlite3_column_blob
+        start = read(statement, column)
+        content = ctypes.string_at(start, library.sqlite3_column_bytes(statement, column)) if start else b""
+        return content.decode() if kind == 3 else content
 
     def session(self) -> "NativeSession":
         return NativeSession(self)
@@ -165,12 +216,19 @@ class Apsw:
         self.apsw = apsw
         self.connection = apsw.Connection(path)
         self.connection.limit(TRIGGER_DEPTH, DEEPEST)
+        self.steps = 0
+        self.connection.set_progress_handler(self.tick, 1000)
+
+    def tick(self) -> bool:
+        self.steps += 1
+        return self.steps > LONGEST
 
     def load_extension(self, path: str) -> None:
         self.connection.enable_load_extension(True)
         self.connection.load_extension(path)
 
     def execute(self, sql: str) -> list[tuple]:
+        self.steps = 0
         try:
             return list(self.connection.execute(sql))
         except self.apsw.Error as error:

@@ -408,7 +408,7 @@ impl State {
                 .by_ref()
                 .for_each(|value| encode(&mut key, Some(value)));
             for watch in table.watches.iter_mut().filter(|watch| watching(watch)) {
-                watch.touched.touch(&key, watch.indirect, |_| false);
+                watch.touched.touch(&key, watch.indirect, |_| None);
             }
         }
         Ok(())
@@ -441,7 +441,7 @@ impl State {
             {
                 watch.touched.touch(&key, watch.indirect, |row| {
                     (0..3).for_each(|index| encode(row, Some(statement.column_ref(index))));
-                    true
+                    Some(3)
                 });
             }
         }

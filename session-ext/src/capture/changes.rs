@@ -89,7 +89,7 @@ fn note_new_statistics(connection: &Connection<'_>, table: &mut Tracked, at: usi
         let mut key = Vec::new();
         (0..2).for_each(|index| encode(&mut key, Some(statement.column_ref(index))));
         let watch = &mut table.watches[at];
-        watch.touched.touch(&key, watch.indirect, |_| false);
+        watch.touched.touch(&key, watch.indirect, |_| None);
     }
     Ok(())
 }
@@ -237,9 +237,25 @@ impl<'c> Changes<'c> {
         let Some(mut reader) = self.reader.take() else {
             return Ok(());
         };
-        for touch in self.watch.touched.iter() {
+        let touched = &self.watch.touched;
+        // Neighbours are read one after the other where order is the same in bytes and in the table.
+        if self.table.shape.rowid_key {
+            self.write_all(writer, &mut reader, touched.sorted(), enough)
+        } else {
+            self.write_all(writer, &mut reader, touched.iter(), enough)
+        }
+    }
+
+    fn write_all<'t>(
+        &mut self,
+        writer: &mut Writer,
+        reader: &mut RowReader<'_>,
+        touches: impl Iterator<Item = Touch<'t>>,
+        enough: &impl Fn(&Writer) -> bool,
+    ) -> Result<()> {
+        for touch in touches {
             let exists = reader.read(touch.key)?;
-            self.write_one(writer, &touch, exists.then_some(&reader));
+            self.write_one(writer, &touch, exists.then_some(&*reader));
             if enough(writer) {
                 break;
             }
@@ -253,10 +269,15 @@ impl<'c> Changes<'c> {
             (Before::Absent, Some(now)) => {
                 writer.raw(Op::Insert, touch.indirect, &[now.row()]);
             }
-            (Before::Row(row), None) => {
+            (Before::Row(columns, row), None)
+                if self.kind == Kind::Changeset && columns == self.columns() =>
+            {
+                writer.raw(Op::Delete, touch.indirect, &[row]);
+            }
+            (Before::Row(columns, row), None) => {
                 let mut old = std::mem::take(&mut self.old);
                 old.clear();
-                for (field, column) in self.old_row(row).zip(&self.table.shape.columns) {
+                for (field, column) in self.old_row(columns, row).zip(&self.table.shape.columns) {
                     if self.kind == Kind::Changeset || column.place > 0 {
                         old.extend_from_slice(field.bytes());
                     }
@@ -264,7 +285,9 @@ impl<'c> Changes<'c> {
                 writer.raw(Op::Delete, touch.indirect, &[&old]);
                 self.old = old;
             }
-            (Before::Row(row), Some(now)) => self.write_update(writer, touch, row, now),
+            (Before::Row(columns, row), Some(now)) => {
+                self.write_update(writer, touch, (columns, row), now);
+            }
         }
     }
 
@@ -272,7 +295,7 @@ impl<'c> Changes<'c> {
         &mut self,
         writer: &mut Writer,
         touch: &Touch<'_>,
-        row: &[u8],
+        (columns, row): (u16, &[u8]),
         now: &RowReader<'_>,
     ) {
         // Most rows that did not change are the same bytes.
@@ -283,7 +306,11 @@ impl<'c> Changes<'c> {
         old.clear();
         new.clear();
         let mut changed = false;
-        for (at, (field, column)) in self.old_row(row).zip(&self.table.shape.columns).enumerate() {
+        for (at, (field, column)) in self
+            .old_row(columns, row)
+            .zip(&self.table.shape.columns)
+            .enumerate()
+        {
             let in_key = column.place > 0;
             let differs = !in_key && field.bytes() != now.field(at);
             changed |= differs;
@@ -312,9 +339,12 @@ impl<'c> Changes<'c> {
 
     /// The fields of an earlier row, with those of the columns that were added since. (Those of columns that a
     /// rollback took away are left out by the caller, who goes by the table's columns.)
-    fn old_row<'r>(&'r self, row: &'r [u8]) -> impl Iterator<Item = Field<'r>> {
-        let count = Field::all(row).count();
-        Field::all(row).chain(Field::all(&self.added).skip(count))
+    fn old_row<'r>(&'r self, columns: u16, row: &'r [u8]) -> impl Iterator<Item = Field<'r>> {
+        Field::all(row).chain(Field::all(&self.added).skip(usize::from(columns)))
+    }
+
+    fn columns(&self) -> u16 {
+        self.table.shape.columns.len() as u16
     }
 }
 

@@ -55,7 +55,7 @@ impl State {
             )));
         }
         let mut changed = 0;
-        let shape = table.shape.clone();
+        let shape = &table.shape.clone();
         let ours = (table.schema.clone(), table.name.clone());
         let theirs = (from.to_owned(), theirs.name.clone());
         let touch = |table: &mut Tracked, key: &[u8], row: Option<&[u8]>| {
@@ -65,17 +65,18 @@ impl State {
                 .filter(|watch| watch.session == handle)
             {
                 watch.touched.touch(key, watch.indirect, |bytes| {
-                    row.inspect(|row| bytes.extend_from_slice(row)).is_some()
+                    bytes.extend_from_slice(row?);
+                    Some(shape.columns.len() as u16)
                 });
             }
         };
-        each_row(connection, &theirs, &ours, &shape, |key, row, other| {
+        each_row(connection, &theirs, &ours, shape, |key, row, other| {
             if other != Some(row) {
                 changed += 1;
                 touch(table, key, Some(row));
             }
         })?;
-        each_row(connection, &ours, &theirs, &shape, |key, _, other| {
+        each_row(connection, &ours, &theirs, shape, |key, _, other| {
             if other.is_none() {
                 changed += 1;
                 touch(table, key, None);

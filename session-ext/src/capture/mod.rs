@@ -29,7 +29,7 @@ mod touched;
 mod triggers;
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use sqlite_abi::{Arguments, Connection, ValueRef};
@@ -67,7 +67,7 @@ pub(crate) struct State {
     tables: BTreeMap<usize, Tracked>,
     next_slot: usize,
     last_mark: u64,
-    routes: HashMap<i64, Route>,
+    routes: hashbrown::HashMap<i64, Route, BuildHasherDefault<Token>>,
     /// A hash of each schema's definition when it was last looked at.
     definitions: HashMap<String, u64>,
     random: RandomState,
@@ -126,6 +126,26 @@ struct Watch {
 struct Route {
     slot: usize,
     says: Says,
+}
+
+/// The hash of a token: itself, as it is random.
+#[derive(Debug, Default)]
+struct Token(u64);
+
+impl Hasher for Token {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0 << 8 | u64::from(*byte);
+        }
+    }
+
+    fn write_i64(&mut self, token: i64) {
+        self.0 = token as u64;
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,18 +296,15 @@ impl State {
         let table = &mut *table;
         for watch in table.watches.iter_mut().filter(|watch| watch.enabled) {
             watch.touched.touch(&self.key, watch.indirect, |row| {
-                if says == Says::Row {
-                    read_row(&table.shape, arguments, row);
-                }
-                says == Says::Row
+                (says == Says::Row).then(|| read_row(&table.shape, arguments, row))
             });
         }
         Ok(())
     }
 }
 
-/// Appends the row that a trigger hands over.
-fn read_row(shape: &Shape, arguments: &Arguments<'_>, row: &mut Vec<u8>) {
+/// Appends the row that a trigger hands over; returns how many columns it has.
+fn read_row(shape: &Shape, arguments: &Arguments<'_>, row: &mut Vec<u8>) -> u16 {
     match shape.passing() {
         Passing::Columns => {
             for at in 1..arguments.len() {
@@ -302,6 +319,7 @@ fn read_row(shape: &Shape, arguments: &Arguments<'_>, row: &mut Vec<u8>) {
             }
         }
     }
+    shape.columns.len() as u16
 }
 
 impl Tracked {

@@ -5,7 +5,8 @@
 //! A rollback undoes nothing here, because the state before the first touch is the one that
 //! a rollback restores.
 //!
-//! Keys and rows lie encoded, as fields of records, one after the other in one buffer.
+//! All rows lie one after the other in one buffer, encoded as fields of records; a hash table finds
+//! them by key.
 
 use hashbrown::HashTable;
 
@@ -14,8 +15,8 @@ use hashbrown::HashTable;
 pub(crate) enum Before<'a> {
     /// There was no row with this key.
     Absent,
-    /// Its columns, encoded; those added to the table later are missing at the end.
-    Row(&'a [u8]),
+    /// This many columns, encoded; those added to the table later are missing at the end.
+    Row(u16, &'a [u8]),
 }
 
 /// A touched row.
@@ -26,23 +27,29 @@ pub(crate) struct Touch<'a> {
     pub(crate) indirect: bool,
 }
 
-#[derive(Debug)]
-struct Entry {
-    hash: u64,
-    start: usize,
-    key: u32,
-    row: u32,
-    absent: bool,
-    indirect: bool,
+/// Where a row lies in the buffer, in units of [`UNIT`], with the hash of its key.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    hash: u32,
+    at: u32,
 }
+
+/// Rows begin at multiples of this many bytes, so that 32 bits reach 32 GiB.
+const UNIT: usize = 8;
+/// Lengths of key and row, number of columns, whether indirect, and filling.
+const HEADER: usize = 12;
+/// The length of a row that was not there.
+const ABSENT: u32 = u32::MAX;
+/// Where in the header it stands that all touches were indirect.
+const INDIRECT: usize = 10;
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(crate) struct Touched {
     seed: u64,
-    index: HashTable<u32>,
-    entries: Vec<Entry>,
+    index: HashTable<Place>,
     bytes: Vec<u8>,
+    rows: usize,
 }
 
 impl Touched {
@@ -54,82 +61,106 @@ impl Touched {
         }
     }
 
-    /// Notes a touch. For the first of its key, `before` appends the row as it is, or returns
-    /// false where there is none.
+    /// Notes a touch. For the first of its key, `before` appends the row as it is and returns how many
+    /// columns it has, or none where there is no row.
     pub(crate) fn touch(
         &mut self,
         key: &[u8],
         indirect: bool,
-        before: impl FnOnce(&mut Vec<u8>) -> bool,
+        before: impl FnOnce(&mut Vec<u8>) -> Option<u16>,
     ) {
         let hash = hash(self.seed, key);
-        let Self {
-            index,
-            entries,
-            bytes,
-            ..
-        } = self;
-        let same = |at: &u32| {
-            let entry = &entries[*at as usize];
-            entry.hash == hash && bytes[entry.start..][..entry.key as usize] == *key
+        let Self { index, bytes, .. } = self;
+        let same = |place: &Place| {
+            place.hash == hash && bytes[place.at as usize * UNIT + HEADER..].starts_with(key)
         };
-        if let Some(&at) = index.find(hash, same) {
-            entries[at as usize].indirect &= indirect;
+        // One key is never the beginning of another: both are as many whole fields.
+        if let Some(place) = index.find(spread(hash), same) {
+            bytes[place.at as usize * UNIT + INDIRECT] &= u8::from(indirect);
             return;
         }
         let start = bytes.len();
+        bytes.extend_from_slice(&[0; HEADER]);
         bytes.extend_from_slice(key);
-        let absent = !before(bytes);
+        let columns = before(bytes);
         // SQLite's rows and keys are below 2 GiB.
-        let entry = Entry {
-            hash,
-            start,
-            key: key.len() as u32,
-            row: (bytes.len() - start - key.len()) as u32,
-            absent,
-            indirect,
-        };
-        let at = entries.len() as u32;
-        entries.push(entry);
-        index.insert_unique(hash, at, |at| entries[*at as usize].hash);
+        let length = (bytes.len() - start - HEADER - key.len()) as u32;
+        let length = if columns.is_some() { length } else { ABSENT };
+        bytes[start..start + 4].copy_from_slice(&(key.len() as u32).to_le_bytes());
+        bytes[start + 4..start + 8].copy_from_slice(&length.to_le_bytes());
+        bytes[start + 8..start + 10].copy_from_slice(&columns.unwrap_or(0).to_le_bytes());
+        bytes[start + INDIRECT] = u8::from(indirect);
+        bytes.resize(bytes.len().next_multiple_of(UNIT), 0);
+        let at = (start / UNIT) as u32;
+        index.insert_unique(spread(hash), Place { hash, at }, |place| spread(place.hash));
+        self.rows += usize::from(columns.is_some());
     }
 
     /// All touched rows in the order of their first touch.
-    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Touch<'_>> {
-        self.entries.iter().map(|entry| {
-            let (key, rest) = self.bytes[entry.start..].split_at(entry.key as usize);
-            Touch {
-                key,
-                before: if entry.absent {
-                    Before::Absent
-                } else {
-                    Before::Row(&rest[..entry.row as usize])
-                },
-                indirect: entry.indirect,
-            }
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Touch<'_>> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let (touch, length) = self.read(at)?;
+            at += length;
+            Some(touch)
         })
+    }
+
+    /// All touched rows in the order of their keys' bytes.
+    pub(crate) fn sorted(&self) -> impl Iterator<Item = Touch<'_>> {
+        let mut touches: Vec<Touch<'_>> = self.iter().collect();
+        touches.sort_by_key(|touch| touch.key);
+        touches.into_iter()
+    }
+
+    /// The row at an offset, and how many bytes it takes.
+    fn read(&self, at: usize) -> Option<(Touch<'_>, usize)> {
+        let (header, rest) = self.bytes.get(at..)?.split_at_checked(HEADER)?;
+        let number = |at: usize| -> Option<u32> {
+            Some(u32::from_le_bytes(header[at..at + 4].try_into().ok()?))
+        };
+        let (key, rest) = rest.split_at_checked(number(0)? as usize)?;
+        let length = number(4)?;
+        let columns = u16::from_le_bytes([header[8], header[9]]);
+        let (before, row) = if length == ABSENT {
+            (Before::Absent, 0)
+        } else {
+            (
+                Before::Row(columns, rest.get(..length as usize)?),
+                length as usize,
+            )
+        };
+        let touch = Touch {
+            key,
+            before,
+            indirect: header[INDIRECT] != 0,
+        };
+        Some((touch, (HEADER + key.len() + row).next_multiple_of(UNIT)))
     }
 
     /// How many rows were touched.
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.index.len()
     }
 
     /// Whether old values are held.
-    pub(crate) fn has_rows(&self) -> bool {
-        self.entries.iter().any(|entry| !entry.absent)
+    pub(crate) const fn has_rows(&self) -> bool {
+        self.rows > 0
     }
 
     /// The memory held, in bytes.
     pub(crate) fn memory(&self) -> usize {
-        self.bytes.capacity()
-            + self.entries.capacity() * size_of::<Entry>()
-            + self.index.capacity() * size_of::<u32>()
+        self.bytes.capacity() + self.index.capacity() * size_of::<Place>()
     }
 }
 
+/// A hash for the table, which looks at the highest bits as well.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// Multiplies eight bytes at a time into the hash and folds the product.
-fn hash(seed: u64, bytes: &[u8]) -> u64 {
+fn hash(seed: u64, bytes: &[u8]) -> u32 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let fold = |hash: u64, word: u64| {
         let product = u128::from(hash ^ word) * u128::from(FACTOR);
@@ -147,7 +178,7 @@ fn hash(seed: u64, bytes: &[u8]) -> u64 {
         .remainder()
         .iter()
         .fold(0, |tail, byte| tail << 8 | u64::from(*byte));
-    fold(fold(hash, tail), seed)
+    (fold(fold(hash, tail), seed) >> 32) as u32
 }
 
 #[cfg(test)]
@@ -159,9 +190,9 @@ mod tests {
         let mut touched = Touched::new(7);
         touched.touch(b"a", true, |row| {
             row.extend_from_slice(b"one");
-            true
+            Some(1)
         });
-        touched.touch(b"b", true, |_| false);
+        touched.touch(b"b", true, |_| None);
         touched.touch(b"a", false, |_| unreachable!("it was touched before"));
         let rows: Vec<_> = touched
             .iter()
@@ -170,7 +201,7 @@ mod tests {
         assert_eq!(
             rows,
             [
-                (&b"a"[..], Before::Row(b"one"), false),
+                (&b"a"[..], Before::Row(1, b"one"), false),
                 (&b"b"[..], Before::Absent, true)
             ]
         );
@@ -182,10 +213,15 @@ mod tests {
         let mut touched = Touched::new(1);
         for round in 0..2 {
             for key in 0..10_000_u32 {
-                touched.touch(&key.to_be_bytes(), false, |_| round == 0);
+                touched.touch(&key.to_be_bytes(), false, |_| (round == 0).then_some(0));
             }
         }
         assert_eq!(touched.len(), 10_000);
-        assert!(touched.iter().all(|touch| touch.before == Before::Row(b"")));
+        assert!(
+            touched
+                .iter()
+                .all(|touch| touch.before == Before::Row(0, b""))
+        );
+        assert!(touched.sorted().map(|touch| touch.key).is_sorted());
     }
 }

@@ -3,8 +3,11 @@
 //! | trigger | tells |
 //! | --- | --- |
 //! | BEFORE DELETE, BEFORE UPDATE | the row as it is |
-//! | BEFORE INSERT, BEFORE UPDATE of unique columns | the rows that the new one collides with: REPLACE removes them without firing a trigger |
-//! | AFTER INSERT, AFTER UPDATE of the key | the new key |
+//! | BEFORE INSERT, BEFORE UPDATE of unique columns | the rows that the new one collides with: REPLACE removes them without firing a trigger; and then the new key |
+//! | AFTER INSERT, AFTER UPDATE of the key | the new key, where it is known only now: SQLite chose it, or took a default for a NULL |
+//!
+//! The new key is told as early as possible: a foreign key's action may change the row before the AFTER
+//! triggers run.
 //!
 //! A TEMP trigger is seen by its connection only, is gone with it, and may name any schema. It
 //! does nothing but call [`CAPTURE`] in a SELECT, so `changes()`, `last_insert_rowid()` and the user's
@@ -125,28 +128,30 @@ impl Maker<'_> {
             self.trigger("delete", "BEFORE DELETE", &old),
             self.trigger("update", "BEFORE UPDATE", &old),
         ];
-        let mut collisions = self.collisions();
-        let changed = self.update_of_unique();
-        triggers.push(self.trigger("collide", &format!("BEFORE UPDATE{changed}"), &collisions));
-        if self.key_is_known_before() {
-            collisions.push(new_key.clone());
-        } else {
-            let body = [new_key.clone()];
-            triggers.push(self.trigger("inserted", "AFTER INSERT", &body));
+        let mut arriving = self.collisions();
+        let known = self.key_is_given();
+        if known {
+            arriving.push(new_key.clone());
         }
-        triggers.push(self.trigger("insert", "BEFORE INSERT", &collisions));
-        let moved = self.update_of_key();
-        triggers.push(self.trigger("moved", &format!("AFTER UPDATE OF {moved}"), &[new_key]));
+        let changed = self.update_of_unique();
+        triggers.push(self.trigger("collide", &format!("BEFORE UPDATE{changed}"), &arriving));
+        if !known {
+            let moved = format!("AFTER UPDATE OF {}", self.update_of_key());
+            triggers.push(self.trigger("moved", &moved, std::slice::from_ref(&new_key)));
+        }
+        if !known || self.shape.rowid_key {
+            let inserted = std::slice::from_ref(&new_key);
+            triggers.push(self.trigger("inserted", "AFTER INSERT", inserted));
+            arriving.retain(|select| *select != new_key);
+        }
+        triggers.push(self.trigger("insert", "BEFORE INSERT", &arriving));
         triggers
     }
 
-    /// A rowid that SQLite chooses, and a default in place of a NULL, are known only afterwards.
-    fn key_is_known_before(&self) -> bool {
-        let key = self.shape.key.iter().map(|at| &self.shape.columns[*at]);
-        !self.shape.rowid_key
-            && key
-                .into_iter()
-                .all(|column| !column.not_null || column.default.is_none())
+    /// Whether the key that a row gets is the one it is given, and not a default in place of a NULL.
+    fn key_is_given(&self) -> bool {
+        let mut key = self.shape.key.iter().map(|at| &self.shape.columns[*at]);
+        key.all(|column| !column.not_null || column.default.is_none())
     }
 
     /// The call that hands over a row.
