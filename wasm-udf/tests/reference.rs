@@ -26,16 +26,24 @@ fn the_reference_is_up_to_date() {
 }
 
 fn functions() -> String {
-    let rows = FUNCTIONS
-        .iter()
-        .map(|doc| vec![code(doc.signature), doc.returns.to_owned(), doc.meaning.to_owned()]);
+    let rows = FUNCTIONS.iter().map(|doc| {
+        vec![
+            code(doc.signature),
+            doc.returns.to_owned(),
+            doc.meaning.to_owned(),
+        ]
+    });
     table(&["function", "returns", "what it does"], rows)
 }
 
 fn definition() -> String {
-    let rows = KEYS
-        .iter()
-        .map(|doc| vec![code(doc.key), doc.default.to_owned(), doc.meaning.to_owned()]);
+    let rows = KEYS.iter().map(|doc| {
+        vec![
+            code(doc.key),
+            doc.default.to_owned(),
+            doc.meaning.to_owned(),
+        ]
+    });
     table(&["key", "default", "meaning"], rows)
 }
 
