@@ -46,7 +46,7 @@ impl Session {
             pool: Pool::new(rules.limits.statements),
             statements: BTreeMap::new(),
             cursors: BTreeMap::new(),
-            transactions: Transactions::default(),
+            transactions: Transactions::new(rules.grant),
             last_id: 0,
         }
     }
