@@ -1,6 +1,7 @@
 //! The host: `guest()` is an SQL function whose body each test brings along.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Once;
 
 use rusqlite::Connection as Host;
@@ -11,7 +12,7 @@ use sqlite_abi::{
     entry,
 };
 
-type Body = Box<dyn FnMut(&Connection<'_>) -> Value>;
+type Body = Rc<dyn Fn(&Connection<'_>) -> Value>;
 
 thread_local! {
     static BODY: RefCell<Option<Body>> = const { RefCell::new(None) };
@@ -29,11 +30,9 @@ impl Extension for Guests {
 
     fn register(connection: &Connection<'_>) -> Result<(), String> {
         let run = |connection: &Connection<'_>| {
-            // Taken for the call, so that a body's SQL can call another one.
-            let mut body = BODY.take().expect("a body");
-            let value = body(connection);
-            BODY.set(Some(body));
-            value
+            // Cloned, so that a body's SQL can call it again.
+            let body = BODY.with_borrow(Clone::clone).expect("a body");
+            body(connection)
         };
         connection
             .create_scalar("guest", -1, FunctionFlags::NONE, move |connection, _| {
@@ -106,10 +105,10 @@ pub(crate) fn open_with(extra: fn(&Connection<'_>)) -> Host {
 
 /// Runs `sql` of the host with this body for `guest()`.
 pub(crate) fn with_body<R>(
-    body: impl FnMut(&Connection<'_>) -> Value + 'static,
+    body: impl Fn(&Connection<'_>) -> Value + 'static,
     run: impl FnOnce() -> R,
 ) -> R {
-    let before = BODY.replace(Some(Box::new(body)));
+    let before = BODY.replace(Some(Rc::new(body)));
     let result = run();
     BODY.set(before);
     result
@@ -192,17 +191,16 @@ pub(crate) fn with_guest<R>(
 }
 
 pub(crate) fn with_proxy<R>(
-    mut proxy: Proxy,
-    mut body: impl FnMut(&mut Guest<'_>) + 'static,
+    proxy: Proxy,
+    body: impl FnMut(&mut Guest<'_>) + 'static,
     run: impl FnOnce() -> R,
 ) -> R {
+    let (proxy, body) = (RefCell::new(proxy), RefCell::new(body));
     with_body(
         move |connection| {
             connection.lend(|lent| {
-                body(&mut Guest {
-                    proxy: &mut proxy,
-                    lent,
-                });
+                let proxy = &mut *proxy.borrow_mut();
+                body.borrow_mut()(&mut Guest { proxy, lent });
                 proxy.end();
             });
             Value::Integer(1)
