@@ -11,5 +11,6 @@
 mod commands;
 mod gate;
 mod host;
+mod page;
 mod transactions;
 mod values;

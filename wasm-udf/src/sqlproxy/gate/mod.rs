@@ -79,7 +79,9 @@ pub(crate) enum Refusal {
          create it with \"sql\": \"write\""
     )]
     ReadOnly,
-    #[error("the function {0}() is not for procedures: SQLite calls it neither innocuous nor safe")]
+    #[error(
+        "the function {0}() is not for procedures, because SQLite does not know it as innocuous"
+    )]
     Function(String),
     #[error(
         "{0} is the name of a virtual table that is not for procedures; a table or column of that \
