@@ -11,6 +11,7 @@
 mod commands;
 mod gate;
 mod host;
+mod invariants;
 mod page;
 mod transactions;
 mod values;
