@@ -21,8 +21,8 @@ pub mod sqlproxy {
 
     thread_local! {
         static HOST: RefCell<rusqlite::Connection> = RefCell::new({
-            let host = host::open();
-            invariants::prepared(&host);
+            let mut host = host::open();
+            invariants::prepared(&mut host);
             host
         });
     }

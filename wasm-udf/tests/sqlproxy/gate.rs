@@ -29,8 +29,8 @@ fn refusal(host: &Host, grant: Grant, sql: &str) -> Option<(String, String)> {
 
 #[test]
 fn useful_statements_pass() {
-    let host = open();
-    prepared(&host);
+    let mut host = open();
+    prepared(&mut host);
     for sql in [
         "SELECT * FROM t, v WHERE t.id = v.id AND t.x LIKE 'a%' AND v.x GLOB '*' ORDER BY upper(t.x), t.x COLLATE NOCASE",
         "SELECT y ->> 'k', json_extract(y, '$.k'), y -> 'k' FROM t WHERE json_valid(y)",
@@ -73,8 +73,8 @@ fn useful_statements_pass() {
 
 #[test]
 fn harmful_statements_are_refused() {
-    let host = open();
-    prepared(&host);
+    let mut host = open();
+    prepared(&mut host);
     // The careless host: nothing else keeps a guest from the schema.
     host.execute_batch("PRAGMA writable_schema = ON").unwrap();
     for sql in [
@@ -189,8 +189,8 @@ fn harmful_statements_are_refused() {
 
 #[test]
 fn several_statements_are_refused_before_the_first_runs() {
-    let host = open();
-    prepared(&host);
+    let mut host = open();
+    prepared(&mut host);
     for sql in [
         "DELETE FROM t; DELETE FROM v",
         "DELETE FROM t; x",
@@ -207,7 +207,7 @@ fn several_statements_are_refused_before_the_first_runs() {
 
 #[test]
 fn a_function_that_is_replaced_is_no_longer_trusted() {
-    let host = open_with(|connection| {
+    let mut host = open_with(|connection| {
         forbidden(connection, "like", 2, FunctionFlags::NONE);
         forbidden(connection, "glob", 2, FunctionFlags::NONE);
         forbidden(connection, "regexp", 2, FunctionFlags::NONE);
@@ -216,7 +216,7 @@ fn a_function_that_is_replaced_is_no_longer_trusted() {
         forbidden(connection, "upper", 1, FunctionFlags::NONE);
         forbidden(connection, "abs", 3, FunctionFlags::NONE);
     });
-    prepared(&host);
+    prepared(&mut host);
     for sql in [
         "SELECT 'a' LIKE 'b'",
         "SELECT 'a' NOT LIKE 'b' ESCAPE 'c'",
@@ -239,7 +239,7 @@ fn a_function_that_is_replaced_is_no_longer_trusted() {
 
 #[test]
 fn a_hostile_database_cannot_lie_to_the_gate() {
-    let host = open();
+    let mut host = open();
     host.execute_batch(
         "CREATE TABLE pragma_function_list(name, builtin, flags);
          INSERT INTO pragma_function_list VALUES ('danger', 1, 0x200000);
@@ -247,7 +247,7 @@ fn a_hostile_database_cannot_lie_to_the_gate() {
          CREATE TABLE pragma_database_list(name);",
     )
     .unwrap();
-    prepared(&host);
+    prepared(&mut host);
     for sql in [
         "SELECT danger()",
         "SELECT * FROM reach",
@@ -405,8 +405,8 @@ fn cases() -> ProptestConfig {
 
 #[test]
 fn no_mixture_reaches_anything() {
-    let host = open();
-    prepared(&host);
+    let mut host = open();
+    prepared(&mut host);
     let host = RefCell::new(host);
     proptest!(cases(), |(pieces in prop::collection::vec(piece(), 0..14), close in any::<bool>())| {
         nothing_is_reached(&host, &pieces.join(if close { "" } else { " " }));
@@ -415,8 +415,8 @@ fn no_mixture_reaches_anything() {
 
 #[test]
 fn no_mutation_reaches_anything() {
-    let host = open();
-    prepared(&host);
+    let mut host = open();
+    prepared(&mut host);
     let host = RefCell::new(host);
     proptest!(cases(), |(sql in statement())| {
         nothing_is_reached(&host, &sql);
@@ -472,8 +472,8 @@ fn atom() -> impl Strategy<Value = String> {
 /// If two readers of a text find the same tokens, nothing changes when the tokens are set apart.
 #[test]
 fn tokens_are_sqlite_s_own() {
-    let host = open();
-    prepared(&host);
+    let mut host = open();
+    prepared(&mut host);
     let understood = Cell::new(0);
     let operator = prop::sample::select(vec![",", ",", "||", "-", "<>", "AND", "LIKE", ""]);
     proptest!(cases(), |(parts in prop::collection::vec((gap(), atom(), gap(), operator), 1..6))| {
