@@ -317,7 +317,8 @@ impl Call<'_> {
             if let Err(error) = outcome {
                 self.answer.back_to(mark);
                 error.write(self.rules, self.answer);
-                if stop {
+                // Errors alone could fill any memory.
+                if stop || self.answer.len() > self.rules.limits.result_bytes {
                     break;
                 }
             }

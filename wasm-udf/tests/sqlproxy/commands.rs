@@ -378,6 +378,7 @@ fn limits_name_themselves() {
             json!({"command": "batch", "requests": vec![json!({"command": "query", "sql": "SELECT hex(zeroblob(400))"}); 3], "on_error": "continue"}),
         ] {
             let answer = guest.send(&request).to_string();
+            assert!(answer.len() < 2000, "{answer}");
             assert!(
                 answer.contains("SQLITE_TOOBIG")
                     && answer.contains("procedure tested")
@@ -385,6 +386,14 @@ fn limits_name_themselves() {
                 "{request}: {answer}"
             );
         }
+    });
+    limited(&host, "SELECT guest()", Grant::Write, limits, |guest| {
+        // Errors count too.
+        let requests = vec![json!(5); 200];
+        let answer =
+            guest.ok(json!({"command": "batch", "requests": requests, "on_error": "continue"}));
+        let count = answer["results"].as_array().unwrap().len();
+        assert!((5..50).contains(&count), "{count}");
     });
     // The host's own limit is as it was.
     let length: i64 = host

@@ -261,6 +261,39 @@ fn a_hostile_database_cannot_lie_to_the_gate() {
     }
 }
 
+/// SQLite goes by the text of an entry of the schema, whatever its other columns say.
+#[test]
+fn virtual_tables_are_found_in_every_schema() {
+    let mut host = open();
+    prepared(&mut host);
+    host.execute_batch(
+        "ATTACH ':memory:' AS \"o\"\"ther\";
+         CREATE VIRTUAL TABLE \"o\"\"ther\".there USING fts4(a, compress=danger, uncompress=danger);
+         CREATE VIRTUAL TABLE temp.fleeting USING fts4(a, compress=danger, uncompress=danger);
+         CREATE VIRTUAL TABLE IF NOT EXISTS [the table] USING \"FTS4\"(a, uncompress=danger, compress=danger);
+         CREATE VIRTUAL TABLE plain USING fts4(a);
+         PRAGMA writable_schema = ON;
+         INSERT INTO sqlite_schema(type, name, tbl_name, rootpage, sql)
+         VALUES ('index', 'x', 'y', 7, 'Create/**/Virtual -- really\n Table \"Hidden\" Using zipfile(''f'')');",
+    )
+    .unwrap();
+    for table in [
+        "there",
+        "fleeting",
+        "\"the table\"",
+        "temp.'FLEETING'",
+        "hidden",
+    ] {
+        let (code, message) =
+            refusal(&host, Grant::Read, &format!("SELECT * FROM {table}")).unwrap();
+        assert!(
+            code == "SQLITE_AUTH" && message.contains("virtual table of the kind"),
+            "{table}: {message}"
+        );
+    }
+    assert_eq!(refusal(&host, Grant::Read, "SELECT * FROM plain"), None);
+}
+
 /// Pieces of statements; names that must not be reached are among them in every form.
 fn piece() -> impl Strategy<Value = String> {
     let fixed = prop::sample::select(vec![
