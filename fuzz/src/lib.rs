@@ -6,9 +6,6 @@
 //! cargo +nightly fuzz run ltx_decode fuzz/corpus/ltx_decode vfs/testdata/litestream-0.5.15 vfs/testdata/litestream-0.5.17
 //! ```
 
-#[path = "../../vfs/tests/ltx_invariants/mod.rs"]
-pub mod ltx;
-
 /// The host interface of procedures.
 pub mod sqlproxy {
     use std::cell::RefCell;
@@ -47,3 +44,6 @@ pub mod sqlproxy {
         });
     }
 }
+
+#[path = "../../vfs/tests/ltx_invariants/mod.rs"]
+pub mod ltx;
