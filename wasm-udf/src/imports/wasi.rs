@@ -169,7 +169,8 @@ fn total(caller: &mut In<'_>, list: i32, count: i32) -> wasmtime::Result<u32> {
 
 /// The time as the guest sees it, in nanoseconds since 1970.
 pub(super) fn time(guest: &Guest) -> u64 {
-    if guest.clock { now() } else { 0 }
+    // Not 0: Go takes that for a broken clock.
+    if guest.clock { now() } else { 1 }
 }
 
 #[expect(clippy::disallowed_methods, reason = "granted by \"clock\"")]
