@@ -12,6 +12,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 export SQLBRIDGE_EXTENSION ?= $(abspath $(TARGET_DIR))/release/libsqlbridge
 export SQLBRIDGE_S3GATE ?= $(abspath $(TARGET_DIR))/release/s3gate
 export SQLBRIDGE_NODE_MODULES = $(abspath $(NODE_MODULES))
+export SQLBRIDGE_JDBC = $(abspath $(VENV))/java
 export SQLBRIDGE_PROCEDURES ?= $(abspath build/procedures)
 
 export SQLBRIDGE_TEST_S3GATE = $(SQLBRIDGE_S3GATE)
@@ -22,6 +23,7 @@ export LITESTREAM = $(abspath $(VENV))/bin/litestream
 # The hosts of the matrix and the tools of the tests, as Debian calls them.
 APT_PACKAGES := gcc g++ make git python3-venv sqlite3 libsqlite3-dev strace tcl libsqlite3-tcl \
                 php-cli php-sqlite3 libdbd-sqlite3-perl ruby ruby-sqlite3 clang lld
+JDBC_VERSION := 3.46.1.3
 DEMO_PACKAGES := gcc python3-venv sqlite3
 
 PYTEST = $(VENV)/bin/python -m pytest sql-tests
@@ -29,7 +31,7 @@ SOAK_SECONDS ?= 600
 SIM_SEEDS ?= 2000
 FUZZ_SECONDS ?= 60
 
-.PHONY: all help procedures demo test test-rust test-sql soak fuzz bench lint test-deps demo-deps venv node-modules wasm-target clean
+.PHONY: all help procedures demo test test-rust test-sql soak fuzz bench lint test-deps demo-deps venv node-modules wasm-target java-driver clean
 
 all: ## the library: target/release/libsqlbridge.so
 	$(CARGO) build --release -p sqlbridge
@@ -76,7 +78,7 @@ lint: ## formatting and clippy, warnings are errors
 
 # What tests need ---------------------------------------------------------------
 
-test-deps: venv node-modules wasm-target
+test-deps: venv node-modules wasm-target java-driver
 	@tools/apt-install $(APT_PACKAGES)
 
 demo-deps: wasm-target
@@ -90,6 +92,13 @@ $(VENV)/installed: sql-tests/requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+# SQLite's driver for Java; without java and mvn its test says that it is missing.
+java-driver: venv
+	@if command -v java mvn >/dev/null && [ ! -e $(SQLBRIDGE_JDBC)/sqlite-jdbc-$(JDBC_VERSION).jar ]; then \
+	    mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy \
+	        -Dartifact=org.xerial:sqlite-jdbc:$(JDBC_VERSION) -DoutputDirectory=$(SQLBRIDGE_JDBC) || true; \
+	fi
 
 # Rust for WebAssembly; without it `make procedures` says what is left out.
 wasm-target:

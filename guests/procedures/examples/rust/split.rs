@@ -1,4 +1,4 @@
-//! A table: the parts of a text, one row each.
+//! Tables: the parts of a text, one row each.
 
 use sqlbridge_procedure::{Rows, table};
 
@@ -9,5 +9,13 @@ table! {
         }
         let parts: Vec<String> = text.split(separator).map(String::from).collect();
         Ok(Box::new((1..).zip(parts)))
+    }
+}
+
+table! {
+    /// One column.
+    fn letters(text: &str) -> Rows<(String,)> {
+        let letters: Vec<char> = text.chars().collect();
+        Box::new(letters.into_iter().map(|letter| (String::from(letter),)))
     }
 }
