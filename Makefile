@@ -95,7 +95,7 @@ $(VENV)/installed: sql-tests/requirements.txt
 
 # SQLite's driver for Java; without java and mvn its test says that it is missing.
 java-driver: venv
-	@if command -v java mvn >/dev/null && [ ! -e $(SQLBRIDGE_JDBC)/sqlite-jdbc-$(JDBC_VERSION).jar ]; then \
+	@if command -v java >/dev/null && command -v mvn >/dev/null && [ ! -e $(SQLBRIDGE_JDBC)/sqlite-jdbc-$(JDBC_VERSION).jar ]; then \
 	    mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy \
 	        -Dartifact=org.xerial:sqlite-jdbc:$(JDBC_VERSION) -DoutputDirectory=$(SQLBRIDGE_JDBC) || true; \
 	fi
