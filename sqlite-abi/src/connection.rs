@@ -1,6 +1,6 @@
 //! A connection of the host, borrowed for the time of a callback or an entry point.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_int};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -44,6 +44,18 @@ impl Connection<'_> {
         }
     }
 
+    /// The same connection for a part of the lifetime.
+    pub(crate) fn reborrow(&self) -> Connection<'_> {
+        Connection {
+            db: self.db,
+            lifetime: PhantomData,
+        }
+    }
+
+    pub(crate) fn handle(&self) -> NonNull<c::sqlite3> {
+        self.db
+    }
+
     pub(crate) fn raw(&self) -> *mut c::sqlite3 {
         self.db.as_ptr()
     }
@@ -74,7 +86,7 @@ impl Connection<'_> {
         &self,
         sql: &'s str,
     ) -> Result<(Option<Statement<'_>>, &'s str), Error> {
-        statement::prepare(self, sql)
+        statement::prepare(self.reborrow(), sql)
     }
 
     /// Runs a script; rows are dropped.
@@ -112,6 +124,21 @@ impl Connection<'_> {
     pub fn changes(&self) -> i64 {
         // SAFETY: the connection is open.
         unsafe { call!(changes64(self.raw())) }
+    }
+
+    /// Rows changed since the connection was opened, also by triggers and foreign keys.
+    #[must_use]
+    pub fn total_changes(&self) -> i64 {
+        // SAFETY: the connection is open.
+        unsafe { call!(total_changes64(self.raw())) }
+    }
+
+    /// Runs `body` with a lower limit on the size of a text, blob or row in bytes:
+    /// <https://www.sqlite.org/c3ref/c_limit_attached.html#sqlitelimitlength>. The limit that was
+    /// there returns afterwards, and a higher one is not set.
+    pub fn with_length_limit<R>(&self, bytes: usize, body: impl FnOnce() -> R) -> R {
+        let _restored = LengthLimit::lower(self, bytes);
+        body()
     }
 
     /// Absolute path of a schema's file; none for an unknown schema, empty for one without a file.
@@ -188,6 +215,33 @@ pub(crate) fn name(text: &str) -> Result<CString, Error> {
         code: Code::MISUSE,
         message: format!("the name {:?} contains a zero byte", c_text(text)),
     })
+}
+
+/// The limit on lengths that is to return when this is dropped.
+struct LengthLimit<'c> {
+    connection: &'c Connection<'c>,
+    before: c_int,
+}
+
+impl<'c> LengthLimit<'c> {
+    fn lower(connection: &'c Connection<'c>, bytes: usize) -> Self {
+        let before = set_length_limit(connection, -1);
+        let lower = c_int::try_from(bytes).unwrap_or(c_int::MAX).min(before);
+        set_length_limit(connection, lower);
+        Self { connection, before }
+    }
+}
+
+impl Drop for LengthLimit<'_> {
+    fn drop(&mut self) {
+        set_length_limit(self.connection, self.before);
+    }
+}
+
+/// Sets the limit, unless the new one is negative; returns what it was.
+fn set_length_limit(connection: &Connection<'_>, limit: c_int) -> c_int {
+    // SAFETY: the connection is open; any value is allowed.
+    unsafe { call!(limit(connection.raw(), c::SQLITE_LIMIT_LENGTH, limit)) }
 }
 
 /// The connection's mutex, held until dropped. A SQLite for a single thread has none, or not even

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::api::{call, routines};
 use crate::bindings as c;
+use crate::lending::token;
 use crate::{Code, Connection};
 
 /// Stops the SQL of a connection: <https://www.sqlite.org/c3ref/interrupt.html>. Can be kept and
@@ -56,6 +58,50 @@ impl Connection<'_> {
             .prepare("SELECT 1")
             .and_then(|mut statement| statement.step());
         matches!(probe, Err(error) if error.code == Code::INTERRUPT)
+    }
+}
+
+/// Tells whether the statement that runs was interrupted, for an owner that must be `'static`: it
+/// knows the connection only within [`Connection::with_probe`], and on that thread.
+#[derive(Debug, Default)]
+pub struct InterruptProbe {
+    db: AtomicPtr<c::sqlite3>,
+    thread: AtomicUsize,
+}
+
+impl InterruptProbe {
+    /// False outside of [`Connection::with_probe`] and on other threads.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        if self.thread.load(Ordering::Relaxed) != token() {
+            return false;
+        }
+        let Some(db) = NonNull::new(self.db.load(Ordering::Relaxed)) else {
+            return false;
+        };
+        // SAFETY: this thread is within `with_probe`, whose connection is open.
+        unsafe { Connection::new(db) }.is_interrupted()
+    }
+}
+
+impl Connection<'_> {
+    /// Lets `probe` look at this connection while `body` runs.
+    pub fn with_probe<R>(&self, probe: &InterruptProbe, body: impl FnOnce() -> R) -> R {
+        struct End<'a>(&'a InterruptProbe, *mut c::sqlite3, usize);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.db.store(self.1, Ordering::Relaxed);
+                self.0.thread.store(self.2, Ordering::Relaxed);
+            }
+        }
+        let _end = End(
+            probe,
+            probe.db.load(Ordering::Relaxed),
+            probe.thread.load(Ordering::Relaxed),
+        );
+        probe.db.store(self.raw(), Ordering::Relaxed);
+        probe.thread.store(token(), Ordering::Relaxed);
+        body()
     }
 }
 

@@ -80,7 +80,7 @@ impl Drop for Poison<'_> {
 }
 
 /// A number that no other living thread has: an address of its own.
-fn token() -> usize {
+pub(crate) fn token() -> usize {
     thread_local!(static PLACE: u32 = const { 0 });
     PLACE.with(|place| std::ptr::from_ref(place).addr())
 }

@@ -5,6 +5,7 @@
 //! | [`entry`] | an extension's entry points: loaded, or linked into a program |
 //! | [`vfs`] | the safe traits of a file system; [`register`] makes one known to SQLite |
 //! | [`connection`], [`statement`] | the host's connection, and SQL on it |
+//! | [`lent`] | the same for what must be `'static`, such as a sandbox's data |
 //! | [`function`], [`aggregate`], [`table`] | scalar, aggregate, window and table-valued functions |
 //! | [`context`] | what a running function has, and what its statement keeps for it |
 //! | [`interrupt`], [`peers`] | stopping a connection's SQL; reaching the process's other connections |
@@ -44,6 +45,7 @@ mod guard;
 pub mod host;
 pub mod interrupt;
 mod lending;
+pub mod lent;
 pub mod peers;
 pub mod statement;
 pub mod table;
@@ -59,7 +61,8 @@ pub use context::{Context, StatementKey};
 pub use entry::Extension;
 pub use filename::Filename;
 pub use function::{Arguments, FunctionError, FunctionFlags};
-pub use interrupt::Interrupter;
+pub use interrupt::{InterruptProbe, Interrupter};
+pub use lent::{Kept, Lent};
 pub use statement::Statement;
 pub use table::{Column, Rows, Scan, TableFunction};
 pub use value::{Value, ValueRef};

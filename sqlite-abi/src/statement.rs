@@ -12,12 +12,12 @@ use crate::{Code, Connection, Error, Value, ValueRef};
 /// A compiled statement, finalised when dropped.
 pub struct Statement<'c> {
     statement: NonNull<c::sqlite3_stmt>,
-    connection: &'c Connection<'c>,
+    connection: Connection<'c>,
 }
 
-/// See [`Connection::prepare_next`].
+/// See [`Connection::prepare_next`]. The statement lives as long as the connection may.
 pub(crate) fn prepare<'c, 's>(
-    connection: &'c Connection<'c>,
+    connection: Connection<'c>,
     sql: &'s str,
 ) -> Result<(Option<Statement<'c>>, &'s str), Error> {
     let error = |code, message: &str| Error {
@@ -53,6 +53,10 @@ pub(crate) fn prepare<'c, 's>(
 }
 
 impl Statement<'_> {
+    pub(crate) fn handle(&self) -> NonNull<c::sqlite3_stmt> {
+        self.statement
+    }
+
     fn raw(&self) -> *mut c::sqlite3_stmt {
         self.statement.as_ptr()
     }
@@ -62,15 +66,23 @@ impl Statement<'_> {
     /// # Errors
     /// `RANGE` for an index there is not, `TOOBIG`, `MISUSE` while the statement runs.
     pub fn bind(&mut self, index: usize, value: &Value) -> Result<(), Error> {
+        self.bind_ref(index, value.as_ref())
+    }
+
+    /// The same with a borrowed value. SQLite does not check that text is UTF-8.
+    ///
+    /// # Errors
+    /// As [`Statement::bind`].
+    pub fn bind_ref(&mut self, index: usize, value: ValueRef<'_>) -> Result<(), Error> {
         let statement = self.raw();
         let index = c_int::try_from(index).unwrap_or(c_int::MAX);
         // SAFETY: the statement is alive; SQLite checks the index and copies text and blobs.
         let code = unsafe {
             match value {
-                Value::Null => call!(bind_null(statement, index)),
-                Value::Integer(integer) => call!(bind_int64(statement, index, *integer)),
-                Value::Real(real) => call!(bind_double(statement, index, *real)),
-                Value::Text(text) => call!(bind_text64(
+                ValueRef::Null => call!(bind_null(statement, index)),
+                ValueRef::Integer(integer) => call!(bind_int64(statement, index, integer)),
+                ValueRef::Real(real) => call!(bind_double(statement, index, real)),
+                ValueRef::Text(text) => call!(bind_text64(
                     statement,
                     index,
                     text.as_ptr().cast(),
@@ -78,7 +90,7 @@ impl Statement<'_> {
                     transient(),
                     c::SQLITE_UTF8 as u8,
                 )),
-                Value::Blob(blob) => call!(bind_blob64(
+                ValueRef::Blob(blob) => call!(bind_blob64(
                     statement,
                     index,
                     blob.as_ptr().cast(),
@@ -115,6 +127,17 @@ impl Statement<'_> {
         // SAFETY: the statement is alive.
         let index = unsafe { call!(bind_parameter_index(self.raw(), name.as_ptr())) };
         usize::try_from(index).ok().filter(|index| *index > 0)
+    }
+
+    /// A parameter's name with its `:`, `@`, `$` or `?`; the first is 1. None where it has none.
+    #[must_use]
+    pub fn parameter_name(&self, index: usize) -> Option<String> {
+        let index = c_int::try_from(index).ok()?;
+        // SAFETY: the statement is alive; SQLite checks the index; the text is copied at once.
+        unsafe {
+            let name = call!(bind_parameter_name(self.raw(), index));
+            (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned())
+        }
     }
 
     /// Sets all parameters to NULL.

@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{WithVfs, alone, error, open, text};
 use sqlite_abi::{
-    Aggregate, Arguments, Connection, Context, FunctionError, FunctionFlags, StatementKey, Value,
-    ValueRef, peers,
+    Aggregate, Arguments, Connection, Context, FunctionError, FunctionFlags, InterruptProbe,
+    StatementKey, Value, ValueRef, peers,
 };
 
 static STATES: AtomicUsize = AtomicUsize::new(0);
+
+static PROBE: std::sync::LazyLock<InterruptProbe> =
+    std::sync::LazyLock::new(InterruptProbe::default);
 
 struct Sum(i64);
 
@@ -99,12 +102,14 @@ fn register_functions(connection: &Connection<'_>) -> Result<(), String> {
         })
         .and_then(|()| {
             connection.create_scalar("interrupted", 0, flags, |connection, _| {
-                let before = connection.is_interrupted();
+                let before = PROBE.is_interrupted();
                 let kept = connection.with_interrupter(|interrupter| {
                     interrupter.interrupt();
                     std::sync::Arc::clone(interrupter)
                 });
-                let after = connection.is_interrupted();
+                assert!(!PROBE.is_interrupted(), "it is not lent");
+                let after = connection.with_probe(&PROBE, || PROBE.is_interrupted());
+                assert_eq!(after, connection.is_interrupted());
                 kept.interrupt();
                 Ok(Value::Text(format!("{before} {after}")))
             })

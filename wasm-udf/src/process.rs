@@ -1,0 +1,213 @@
+//! What the connections of one process share: the engine, compiled code, counts, and the thread
+//! that makes time limits work.
+//!
+//! Everything here belongs to one process id, as in the storage room: after `fork()` the child
+//! makes its own and never touches a lock or a thread of its parent.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use sqlite_abi::Interrupter;
+use wasmtime::{Config, Engine};
+
+use crate::code::CodeCache;
+use crate::names::Names;
+use crate::procedure::Procedures;
+use crate::stats::Counts;
+
+/// How often a running guest is looked at: time limits and interrupts hold to within this.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// Most native stack a call into a guest may use.
+pub(crate) const STACK: usize = 512 << 10;
+
+/// See the module's documentation.
+pub(crate) struct Process {
+    pid: u32,
+    /// Made when the first procedure is needed: most connections never call one.
+    runtime: OnceLock<Result<Runtime, String>>,
+    pub(crate) procedures: Procedures,
+    pub(crate) counts: Counts,
+    pub(crate) names: Names,
+    ticker: Mutex<Ticker>,
+    /// Instances that exist; the ticker sleeps while there are none.
+    alive: AtomicUsize,
+    wake: Condvar,
+}
+
+/// What wasmtime needs.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    pub(crate) engine: Engine,
+    pub(crate) code: CodeCache,
+}
+
+#[derive(Default)]
+struct Ticker {
+    started: bool,
+    /// SQL that guests run, and when it must have ended.
+    watched: HashMap<u64, (Instant, Arc<Interrupter>)>,
+    next: u64,
+}
+
+static CURRENT: ArcSwapOption<Process> = ArcSwapOption::const_empty();
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Process {
+    /// This process's.
+    pub(crate) fn current() -> Arc<Self> {
+        let pid = std::process::id();
+        loop {
+            let current = CURRENT.load();
+            if let Some(process) = current.as_ref().filter(|process| process.pid == pid) {
+                return Arc::clone(process);
+            }
+            let fresh = Arc::new(Self::new(pid));
+            // Never freed: in a child its locks may be held by threads that are not there.
+            std::mem::forget(Arc::clone(&fresh));
+            CURRENT.compare_and_swap(&*current, Some(fresh));
+        }
+    }
+
+    fn new(pid: u32) -> Self {
+        Self {
+            pid,
+            runtime: OnceLock::new(),
+            procedures: Procedures::default(),
+            counts: Counts::default(),
+            names: Names::default(),
+            ticker: Mutex::default(),
+            alive: AtomicUsize::new(0),
+            wake: Condvar::new(),
+        }
+    }
+
+    /// The engine and the compiled code.
+    ///
+    /// # Errors
+    /// A machine on which wasmtime does not run, as a sentence.
+    pub(crate) fn runtime(&self) -> Result<&Runtime, String> {
+        let runtime = self.runtime.get_or_init(|| {
+            let engine = Engine::new(&config())
+                .map_err(|error| format!("WebAssembly cannot run on this machine: {error:#}"))?;
+            let code = CodeCache::new(&engine);
+            Ok(Runtime { engine, code })
+        });
+        runtime.as_ref().map_err(Clone::clone)
+    }
+
+    /// Whether this is still the process it was made for.
+    pub(crate) fn is_current(&self) -> bool {
+        self.pid == std::process::id()
+    }
+
+    /// Says that an instance exists, for which time must pass. Starts the ticker's thread.
+    ///
+    /// # Errors
+    /// No thread can be started: without one, nothing would stop an endless loop.
+    pub(crate) fn instance_begins(self: &Arc<Self>) -> Result<Alive, String> {
+        if self.alive.fetch_add(1, Ordering::AcqRel) == 0 {
+            let mut ticker = lock(&self.ticker);
+            if !ticker.started {
+                let process = Arc::clone(self);
+                let spawned = std::thread::Builder::new()
+                    .name("sqlbridge-ticker".to_owned())
+                    .stack_size(128 << 10)
+                    .spawn(move || process.tick());
+                if let Err(error) = spawned {
+                    self.alive.fetch_sub(1, Ordering::AcqRel);
+                    return Err(format!("no thread for time limits can be started: {error}"));
+                }
+                ticker.started = true;
+            }
+            self.wake.notify_all();
+        }
+        Ok(Alive(Arc::clone(self)))
+    }
+
+    /// Interrupts the connection behind `interrupter` at `deadline`, unless dropped before.
+    pub(crate) fn watch(self: &Arc<Self>, deadline: Instant, interrupter: Arc<Interrupter>) -> Watch {
+        let mut ticker = lock(&self.ticker);
+        let number = ticker.next;
+        ticker.next += 1;
+        ticker.watched.insert(number, (deadline, interrupter));
+        Watch {
+            process: Arc::clone(self),
+            number,
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
+    fn tick(&self) {
+        loop {
+            let mut ticker = lock(&self.ticker);
+            while self.alive.load(Ordering::Acquire) == 0 {
+                ticker = self.wake.wait(ticker).unwrap_or_else(PoisonError::into_inner);
+            }
+            let now = Instant::now();
+            ticker.watched.retain(|_, (deadline, interrupter)| {
+                let over = now >= *deadline;
+                if over {
+                    interrupter.interrupt();
+                }
+                !over
+            });
+            drop(ticker);
+            if let Some(Ok(runtime)) = self.runtime.get() {
+                runtime.engine.increment_epoch();
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+}
+
+impl std::fmt::Debug for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Process").field("pid", &self.pid).finish_non_exhaustive()
+    }
+}
+
+/// An instance exists.
+#[derive(Debug)]
+pub(crate) struct Alive(Arc<Process>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.alive.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// SQL of a guest is running.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    process: Arc<Process>,
+    number: u64,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        lock(&self.process.ticker).watched.remove(&self.number);
+    }
+}
+
+/// No signal handler is installed (`docs/decisions/010`): hosts have their own. Memory is bounded
+/// by its limit, not by reserved addresses, so an instance costs nothing but what it uses.
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .signals_based_traps(false)
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK)
+        .memory_reservation(0)
+        .memory_guard_size(0)
+        .memory_reservation_for_growth(1 << 20)
+        .wasm_component_model(true)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(20));
+    config
+}
