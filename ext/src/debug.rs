@@ -42,10 +42,13 @@ pub(crate) fn report() -> String {
 }
 
 fn capabilities() -> Vec<&'static str> {
-    [("storage", cfg!(feature = "storage"))]
-        .into_iter()
-        .filter_map(|(name, enabled)| enabled.then_some(name))
-        .collect()
+    [
+        ("storage", cfg!(feature = "storage")),
+        ("procedures", cfg!(feature = "procedures")),
+    ]
+    .into_iter()
+    .filter_map(|(name, enabled)| enabled.then_some(name))
+    .collect()
 }
 
 /// What the host was built without, named as in SQLite's documentation.

@@ -6,6 +6,7 @@
 //! | cargo feature | capability |
 //! | --- | --- |
 //! | `storage` | databases in blob storage |
+//! | `procedures` | stored procedures in WebAssembly |
 #![deny(unsafe_code)]
 
 mod debug;
@@ -28,6 +29,8 @@ impl Extension for Sqlbridge {
             .map_err(|error| error.message)?;
         #[cfg(feature = "storage")]
         sqlbridge_vfs::register(connection)?;
+        #[cfg(feature = "procedures")]
+        sqlbridge_wasm_udf::register::<Self>(connection)?;
         Ok(())
     }
 }

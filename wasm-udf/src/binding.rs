@@ -74,7 +74,14 @@ pub(crate) struct Binding {
 impl Binding {
     /// Whether it may be used with `OVER`.
     pub(crate) fn is_window(&self) -> bool {
-        matches!(&self.roles, Roles::Aggregate { value: Some(_), inverse: Some(_), .. })
+        matches!(
+            &self.roles,
+            Roles::Aggregate {
+                value: Some(_),
+                inverse: Some(_),
+                ..
+            }
+        )
     }
 
     /// Fits a definition to a module.
@@ -104,15 +111,18 @@ impl Binding {
             _ => output(signature, gives, roles.giver())?,
         };
         let bytes = params.iter().any(|param| param.data_type.is_bytes());
-        let returns_bytes =
-            signature.kind == Kind::Table || output.is_some_and(|output| output.data_type.is_bytes());
+        let returns_bytes = signature.kind == Kind::Table
+            || output.is_some_and(|output| output.data_type.is_bytes());
         if (bytes || returns_bytes) && !exports.has_memory() {
-            return Err("text and blobs need the module to export its memory as \"memory\"".to_owned());
+            return Err(
+                "text and blobs need the module to export its memory as \"memory\"".to_owned(),
+            );
         }
         let allocator = exports.allocator();
         if bytes && allocator.is_none() {
             return Err(
-                "text and blob arguments need an export sqlbridge_alloc(size: i32) -> i32".to_owned(),
+                "text and blob arguments need an export sqlbridge_alloc(size: i32) -> i32"
+                    .to_owned(),
             );
         }
         let columns = signature.columns.clone().unwrap_or_default();
@@ -186,7 +196,10 @@ impl Exports<'_> {
     }
 
     fn has_memory(&self) -> bool {
-        matches!(self.module.get_export("memory"), Some(ExternType::Memory(_)))
+        matches!(
+            self.module.get_export("memory"),
+            Some(ExternType::Memory(_))
+        )
     }
 
     fn is(&self, name: &str, params: &[Number], result: Option<Number>) -> bool {
@@ -204,7 +217,8 @@ impl Exports<'_> {
             .find(|name| self.is(name, &[I32], Some(I32)))
             .map(Allocator::Plain)
             .or_else(|| {
-                self.is("cabi_realloc", &[I32; 4], Some(I32)).then_some(Allocator::Realloc)
+                self.is("cabi_realloc", &[I32; 4], Some(I32))
+                    .then_some(Allocator::Realloc)
             })
     }
 
@@ -326,7 +340,10 @@ fn is_runtime(name: &str) -> bool {
         || name.starts_with("sqlbridge_")
         || name.starts_with("cabi_")
         || name.starts_with("asyncify_")
-        || matches!(name, "malloc" | "free" | "calloc" | "realloc" | "memory" | "alloc" | "dealloc")
+        || matches!(
+            name,
+            "malloc" | "free" | "calloc" | "realloc" | "memory" | "alloc" | "dealloc"
+        )
 }
 
 fn numbers(
@@ -357,11 +374,15 @@ fn result(export: &str, ty: &FuncType) -> Result<Option<Number>, String> {
 /// How the declared parameters fit what the export takes.
 fn params(signature: &Signature, takes: &[Number], export: &str) -> Result<Vec<Param>, String> {
     let Some(declared) = &signature.params else {
-        return Ok(takes.iter().enumerate().map(|(index, number)| undeclared(index, *number)).collect());
+        return Ok(takes
+            .iter()
+            .enumerate()
+            .map(|(index, number)| undeclared(index, *number))
+            .collect());
     };
     let mut rest = takes;
     let mut params = Vec::with_capacity(declared.len());
-    let mut next = |rest: &mut &[Number], parameter: &Parameter| {
+    let next = |rest: &mut &[Number], parameter: &Parameter| {
         let (first, after) = rest.split_first().ok_or_else(|| {
             format!(
                 "the export '{export}' has no parameter for '{}' {}{}",
@@ -388,7 +409,10 @@ fn params(signature: &Signature, takes: &[Number], export: &str) -> Result<Vec<P
         if parameter.nullable && data_type != DataType::Any {
             let found = next(&mut rest, parameter)?;
             if found != Number::I32 {
-                return Err(wrong(found, "(i32 present, then the value), because it is nullable"));
+                return Err(wrong(
+                    found,
+                    "(i32 present, then the value), because it is nullable",
+                ));
             }
         }
         let number = if data_type.is_bytes() {
@@ -443,7 +467,9 @@ fn output(
     export: &str,
 ) -> Result<Option<Output>, String> {
     let Some(declared) = &signature.return_type else {
-        return Ok(gives.map(|number| Output { data_type: DataType::of(number) }));
+        return Ok(gives.map(|number| Output {
+            data_type: DataType::of(number),
+        }));
     };
     let data_type = DataType::parse(declared).unwrap_or(DataType::Any);
     let fits = match gives {
@@ -457,7 +483,12 @@ fn output(
     let expected = if data_type.is_bytes() {
         "one i64 with address and length".to_owned()
     } else {
-        data_type.numbers().iter().map(Number::to_string).collect::<Vec<_>>().join(" or ")
+        data_type
+            .numbers()
+            .iter()
+            .map(Number::to_string)
+            .collect::<Vec<_>>()
+            .join(" or ")
     };
     Err(format!(
         "the result is declared {declared}, which is returned as {expected}, but the export '{export}' returns {}",

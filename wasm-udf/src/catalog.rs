@@ -40,12 +40,17 @@ impl Stored {
     /// SQLite's.
     pub(crate) fn module(&self, connection: &Connection<'_>) -> Result<Vec<u8>> {
         let sql = format!("SELECT module FROM {} WHERE name = ?1", table(&self.schema));
-        let module = query(connection, &sql, &[Value::from(self.name.as_str())], |row| {
-            Ok(match row.column_ref(0) {
-                ValueRef::Blob(module) => module.to_vec(),
-                _ => Vec::new(),
-            })
-        })?;
+        let module = query(
+            connection,
+            &sql,
+            &[Value::from(self.name.as_str())],
+            |row| {
+                Ok(match row.column_ref(0) {
+                    ValueRef::Blob(module) => module.to_vec(),
+                    _ => Vec::new(),
+                })
+            },
+        )?;
         Ok(module.into_iter().next().unwrap_or_default())
     }
 }
@@ -61,7 +66,7 @@ fn query<R>(
     arguments: &[Value],
     mut row: impl FnMut(&sqlite_abi::Statement<'_>) -> std::result::Result<R, sqlite_abi::Error>,
 ) -> Result<Vec<R>> {
-    let run = || {
+    let mut run = || {
         let mut statement = connection.prepare(sql)?;
         statement.bind_all(arguments)?;
         let mut rows = Vec::new();
@@ -97,7 +102,9 @@ fn text(
 /// SQLite's, and a table of that name that is another.
 fn exists(connection: &Connection<'_>, schema: &str) -> Result<bool> {
     let quoted = schema.replace('"', "\"\"");
-    let sql = format!("SELECT type = 'table' AND sql = ?1 FROM \"{quoted}\".sqlite_schema WHERE name = '{TABLE}' COLLATE NOCASE");
+    let sql = format!(
+        "SELECT type = 'table' AND sql = ?1 FROM \"{quoted}\".sqlite_schema WHERE name = '{TABLE}' COLLATE NOCASE"
+    );
     let wanted = Value::Text(format!("CREATE TABLE {DEFINITION}"));
     let ours = query(connection, &sql, &[wanted], |row| {
         Ok(row.column_ref(0) == ValueRef::Integer(1))
@@ -127,7 +134,11 @@ pub(crate) fn read(
     if !exists(connection, schema).unwrap_or(false) {
         return Ok(Vec::new());
     }
-    let filter = if name.is_some() { " WHERE name = ?1" } else { "" };
+    let filter = if name.is_some() {
+        " WHERE name = ?1"
+    } else {
+        ""
+    };
     let sql = format!(
         "SELECT name, definition, hash, created_at, updated_at, length(module) FROM {}{filter}",
         table(schema)
@@ -200,7 +211,10 @@ pub(crate) fn store(
     hash: &ContentHash,
 ) -> Result<()> {
     if !exists(connection, schema)? {
-        let sql = format!("CREATE TABLE \"{}\".{DEFINITION}", schema.replace('"', "\"\""));
+        let sql = format!(
+            "CREATE TABLE \"{}\".{DEFINITION}",
+            schema.replace('"', "\"\"")
+        );
         query(connection, &sql, &[], |_| Ok(()))?;
     } else if !replace && !read(connection, schema, Some(name))?.is_empty() {
         return Err(Error::Exists {
@@ -233,7 +247,10 @@ pub(crate) fn remove(connection: &Connection<'_>, name: &str) -> Result<bool> {
         Err(Error::NotFound { .. }) => return Ok(false),
         Err(error) => return Err(error),
     };
-    let sql = format!("DELETE FROM {} WHERE name = ?1 RETURNING 1", table(&stored.schema));
+    let sql = format!(
+        "DELETE FROM {} WHERE name = ?1 RETURNING 1",
+        table(&stored.schema)
+    );
     let removed = query(connection, &sql, &[Value::from(name)], |_| Ok(()))?;
     Ok(!removed.is_empty())
 }

@@ -123,7 +123,9 @@ impl Guest {
     /// Adds to what counts against the statement's limit; true if it is used up.
     pub(crate) fn spend(&mut self, time: Duration) -> bool {
         self.spent += time;
-        self.limits.statement.is_some_and(|limit| self.spent >= limit)
+        self.limits
+            .statement
+            .is_some_and(|limit| self.spent >= limit)
     }
 
     /// When the running call must end.
@@ -217,11 +219,9 @@ impl Guest {
                 message: format!("{what} lies outside of the module's memory"),
             },
             None => match error.downcast_ref::<Trap>() {
-                Some(Trap::StackOverflow) => limit(
-                    "stack",
-                    size_text(STACK),
-                    "; it recursed too deeply",
-                ),
+                Some(Trap::StackOverflow) => {
+                    limit("stack", size_text(STACK), "; it recursed too deeply")
+                }
                 Some(trap) => Error::Trapped {
                     procedure,
                     trap: format!("{}{}", trap_text(*trap), frames(error)),
@@ -264,7 +264,10 @@ impl ResourceLimiter for Guest {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let total = self.table_elements.saturating_sub(current).saturating_add(desired);
+        let total = self
+            .table_elements
+            .saturating_sub(current)
+            .saturating_add(desired);
         if total > MOST_TABLE_ELEMENTS {
             return self.stop(Stopped::TableElements);
         }

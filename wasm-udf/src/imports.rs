@@ -12,10 +12,7 @@ mod wasi;
 ///
 /// # Errors
 /// The import that no procedure can have, and why, as the rest of a sentence.
-pub(crate) fn linker(
-    module: &Module,
-    signature: &Signature,
-) -> Result<Linker<Guest>, String> {
+pub(crate) fn linker(module: &Module, signature: &Signature) -> Result<Linker<Guest>, String> {
     let mut linker = Linker::new(module.engine());
     linker.allow_shadowing(true);
     for import in module.imports() {
@@ -44,7 +41,9 @@ pub(crate) fn linker(
                 ));
             }
             Err(error) => {
-                return Err(format!("the module's import {from}.{name} is wrong: {error:#}"));
+                return Err(format!(
+                    "the module's import {from}.{name} is wrong: {error:#}"
+                ));
             }
         }
     }
@@ -177,4 +176,3 @@ fn answers(ty: &FuncType, errno: i32) -> Option<impl Fn(&mut [Val]) + Send + Syn
         _ => None,
     }
 }
-

@@ -115,8 +115,15 @@ impl Instance {
                 Some(Allocator::Realloc) => Some((Allocator::Realloc, find("cabi_realloc")?)),
                 None => None,
             };
-            let free = if binding.frees { Some(find(FREE)?) } else { None };
-            let initialise = binding.initialises.then(|| find("_initialize")).transpose()?;
+            let free = if binding.frees {
+                Some(find(FREE)?)
+            } else {
+                None
+            };
+            let initialise = binding
+                .initialises
+                .then(|| find("_initialize"))
+                .transpose()?;
             let memory = instance.get_memory(&mut *store, "memory");
             if let Some(mut initialise) = initialise {
                 initialise.call(store, &[])?;
@@ -198,7 +205,11 @@ impl Instance {
         let limited = store.data().limits.statement.is_some();
         let result = stopwatch.time(|| {
             calling(connection, store, |store| {
-                if limited { timed(store, export, bits) } else { export.call(store, bits) }
+                if limited {
+                    timed(store, export, bits)
+                } else {
+                    export.call(store, bits)
+                }
             })
         });
         result.map_err(|error| {
@@ -270,7 +281,11 @@ impl Instance {
                 _ => 0,
             };
         }
-        let mut address = if room > 0 { self.room(connection, room)? } else { self.block.0 };
+        let mut address = if room > 0 {
+            self.room(connection, room)?
+        } else {
+            self.block.0
+        };
         for (index, param) in params.iter().enumerate() {
             let value = arguments(index);
             if param.nullable && param.data_type != DataType::Any {
@@ -329,9 +344,11 @@ impl Instance {
         };
         // The block was made large enough for all arguments, and its bounds were checked.
         let start = address as usize;
-        let target = self
-            .memory
-            .and_then(|memory| memory.data_mut(&mut self.store).get_mut(start..start + bytes.len()));
+        let target = self.memory.and_then(|memory| {
+            memory
+                .data_mut(&mut self.store)
+                .get_mut(start..start + bytes.len())
+        });
         match target {
             Some(target) => target.copy_from_slice(bytes),
             None => return Err(self.broken("its memory is too small for its own block")),
@@ -363,7 +380,9 @@ impl Instance {
                 vec![Bits::i32(0), Bits::i32(0), Bits::i32(8), Bits::i32(asked)]
             }
         };
-        let given = calling(connection, &mut self.store, |store| export.call(store, &arguments));
+        let given = calling(connection, &mut self.store, |store| {
+            export.call(store, &arguments)
+        });
         let given = match given {
             Ok(given) => given,
             Err(error) => {
@@ -373,7 +392,9 @@ impl Instance {
         };
         let address = given.map_or(0, |bits| bits.bits as u32);
         let end = (address as usize).checked_add(wanted);
-        let memory = self.memory.map_or(0, |memory| memory.data_size(&self.store));
+        let memory = self
+            .memory
+            .map_or(0, |memory| memory.data_size(&self.store));
         if address == 0 {
             return Err(self.broken(&format!(
                 "its allocator has no {wanted} bytes for the arguments"
@@ -406,7 +427,11 @@ fn unexpected(param: &Param, value: ValueRef<'_>) -> String {
 }
 
 /// A value as the number type of the export, or why it cannot be.
-fn number_bits(param: &Param, number: Number, value: ValueRef<'_>) -> std::result::Result<Bits, String> {
+fn number_bits(
+    param: &Param,
+    number: Number,
+    value: ValueRef<'_>,
+) -> std::result::Result<Bits, String> {
     match (param.data_type, value) {
         (DataType::Integer | DataType::Bool, ValueRef::Integer(integer)) => {
             let integer = if param.data_type == DataType::Bool {
@@ -418,15 +443,23 @@ fn number_bits(param: &Param, number: Number, value: ValueRef<'_>) -> std::resul
         }
         (DataType::Integer, ValueRef::Real(real)) => {
             // 2^63 itself does not fit.
-            #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and in range")]
-            if real.fract() == 0.0 && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&real) {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "checked to be whole and in range"
+            )]
+            if real.fract() == 0.0
+                && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&real)
+            {
                 integer_bits(number, real as i64)
             } else {
                 Err(format!("expected {}, not the REAL {real}", param.declared))
             }
         }
         (DataType::Real, ValueRef::Real(real)) => Ok(real_bits(number, real)),
-        #[expect(clippy::cast_precision_loss, reason = "as SQLite converts for REAL columns")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "as SQLite converts for REAL columns"
+        )]
         (DataType::Real, ValueRef::Integer(integer)) => Ok(real_bits(number, integer as f64)),
         (_, other) => Err(unexpected(param, other)),
     }
@@ -436,9 +469,9 @@ fn integer_bits(number: Number, integer: i64) -> std::result::Result<Bits, Strin
     if number == Number::I64 {
         return Ok(Bits::i64(integer));
     }
-    i32::try_from(integer).map(Bits::i32).map_err(|_| {
-        format!("the INTEGER {integer} is out of the range of the export's i32")
-    })
+    i32::try_from(integer)
+        .map(Bits::i32)
+        .map_err(|_| format!("the INTEGER {integer} is out of the range of the export's i32"))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the export takes an f32")]
@@ -491,7 +524,10 @@ impl Instance {
             Ok(value) => sink(value, data_type),
             Err(reason) => {
                 self.stopwatch.error();
-                return Err(Error::Returned { procedure: self.name(), reason });
+                return Err(Error::Returned {
+                    procedure: self.name(),
+                    reason,
+                });
             }
         }
         self.free(connection, bits)
@@ -509,7 +545,9 @@ impl Instance {
                 advice: "; set \"output\" when it is created to allow more",
             });
         }
-        let memory = self.memory.map_or(&[][..], |memory| memory.data(&self.store));
+        let memory = self
+            .memory
+            .map_or(&[][..], |memory| memory.data(&self.store));
         address
             .checked_add(length)
             .and_then(|end| memory.get(address..end))
@@ -524,21 +562,35 @@ impl Instance {
 
     fn free(&mut self, connection: &Connection<'_>, bits: Bits) -> Result<()> {
         let (address, length) = unpack(bits);
-        let Some(free) = &mut self.free else { return Ok(()) };
+        let Some(free) = &mut self.free else {
+            return Ok(());
+        };
         #[expect(clippy::cast_possible_truncation, reason = "both came out of 32 bits")]
-        let arguments =
-            [Bits::i32((address as u32).cast_signed()), Bits::i32((length as u32).cast_signed())];
-        let freed = calling(connection, &mut self.store, |store| free.call(store, &arguments));
-        freed.map(|_| ()).map_err(|error| self.store.data_mut().explain(&error))
+        let arguments = [
+            Bits::i32((address as u32).cast_signed()),
+            Bits::i32((length as u32).cast_signed()),
+        ];
+        let freed = calling(connection, &mut self.store, |store| {
+            free.call(store, &arguments)
+        });
+        freed
+            .map(|_| ())
+            .map_err(|error| self.store.data_mut().explain(&error))
     }
 }
 
 fn unpack(bits: Bits) -> (usize, usize) {
-    ((bits.bits >> 32) as usize, (bits.bits & 0xffff_ffff) as usize)
+    (
+        (bits.bits >> 32) as usize,
+        (bits.bits & 0xffff_ffff) as usize,
+    )
 }
 
 fn number_value(data_type: DataType, bits: Bits) -> ValueRef<'static> {
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half is the value")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the lower half is the value"
+    )]
     let low = bits.bits as u32;
     let value = match bits.kind {
         Number::I32 => ValueRef::Integer(low.cast_signed().into()),
@@ -668,6 +720,8 @@ impl Instance {
 
 impl std::fmt::Debug for Instance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Instance").field("guest", self.store.data()).finish_non_exhaustive()
+        f.debug_struct("Instance")
+            .field("guest", self.store.data())
+            .finish_non_exhaustive()
     }
 }

@@ -33,7 +33,7 @@ mod procedure;
 mod process;
 mod raw;
 pub mod signature;
-mod sqlproxy;
+pub mod sqlproxy;
 mod stats;
 pub mod types;
 

@@ -109,10 +109,12 @@ pub(crate) fn open(process: &Arc<Process>, connection: &Connection<'_>) -> Opene
 }
 
 fn is_utf16(connection: &Connection<'_>) -> bool {
-    let encoding = connection.prepare("PRAGMA encoding").and_then(|mut statement| {
-        statement.step()?;
-        statement.column(0)
-    });
+    let encoding = connection
+        .prepare("PRAGMA encoding")
+        .and_then(|mut statement| {
+            statement.step()?;
+            statement.column(0)
+        });
     encoding != Ok(sqlite_abi::Value::from("UTF-8"))
 }
 
@@ -125,7 +127,9 @@ pub(crate) fn learn(process: &Process, connection: &Connection<'_>, stored: &Sto
     let form = Form::of(&signature);
     let key = stored.name.to_ascii_lowercase();
     let known = |names: &HashMap<_, Known>| {
-        names.get(&connection.id()).and_then(|known| known.names.get(&key).copied())
+        names
+            .get(&connection.id())
+            .and_then(|known| known.names.get(&key).copied())
     };
     let before = known(&lock(&process.names.0));
     if before == Some(form) && form.kind != Kind::Table {
@@ -179,10 +183,10 @@ fn register(
         }
         Kind::Table => rows::register_named(connection, name, signature),
     };
-    if registered.is_ok() {
-        if let Some(known) = lock(&process.names.0).get_mut(&connection.id()) {
-            known.names.insert(name.to_ascii_lowercase(), form);
-        }
+    if registered.is_ok()
+        && let Some(known) = lock(&process.names.0).get_mut(&connection.id())
+    {
+        known.names.insert(name.to_ascii_lowercase(), form);
     }
 }
 
@@ -211,4 +215,12 @@ pub(crate) fn is_ours(process: &Process, connection: &Connection<'_>, name: &str
     lock(&process.names.0)
         .get(&connection.id())
         .is_some_and(|known| known.names.contains_key(&name.to_ascii_lowercase()))
+}
+
+/// Whether a procedure may call this one by its name: one that itself has no way to the database.
+pub(crate) fn is_callable(process: &Process, connection: ConnectionId, name: &str) -> bool {
+    lock(&process.names.0)
+        .get(&connection)
+        .and_then(|known| known.names.get(name))
+        .is_some_and(|form| !form.direct_only)
 }

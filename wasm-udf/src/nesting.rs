@@ -62,7 +62,11 @@ mod tests {
     #[test]
     fn a_small_stack_is_seen() {
         let small = std::thread::Builder::new().stack_size(256 << 10);
-        let outcome = small.spawn(|| Nesting::enter().map(|_| ())).unwrap().join().unwrap();
+        let outcome = small
+            .spawn(|| Nesting::enter().map(|_| ()))
+            .unwrap()
+            .join()
+            .unwrap();
         assert_eq!(outcome.unwrap_err(), Stopped::NativeStack);
     }
 }

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::guest::Guest;
 use crate::imports;
 use crate::instance::Instance;
+use crate::names;
 use crate::process::{Process, lock};
 use crate::signature::{Kind, Signature, SqlGrant};
 use crate::sqlproxy::{Grant, Limits, Proxy};
@@ -71,7 +72,9 @@ impl Procedure {
                 SqlGrant::Read => Grant::Read,
                 SqlGrant::Write => Grant::Write,
             };
-            Proxy::new(&self.name, grant, Limits::default())
+            let (process, id) = (Arc::clone(process), connection.id());
+            Proxy::new(self.name.to_string(), grant, Limits::default())
+                .allowing(move |name| names::is_callable(&process, id, name))
         });
         let guest = Guest::new(&self.name, &self.signature, process, proxy);
         Instance::new(
@@ -105,10 +108,14 @@ impl Procedure {
             procedure: name.to_string(),
             kind: kind.name(),
             advice: match kind {
-                Kind::Scalar => format!("call it as SELECT {name}(...) or proc_call('{name}', ...)"),
+                Kind::Scalar => {
+                    format!("call it as SELECT {name}(...) or proc_call('{name}', ...)")
+                }
                 Kind::Aggregate => format!("call it as SELECT {name}(...) FROM ... GROUP BY ..."),
                 Kind::Window => format!("call it as SELECT {name}(...) OVER (...) FROM ..."),
-                Kind::Table => format!("call it as SELECT * FROM {name}(...) or proc_rows('{name}', ...)"),
+                Kind::Table => {
+                    format!("call it as SELECT * FROM {name}(...) or proc_rows('{name}', ...)")
+                }
             },
         })
     }
@@ -140,7 +147,9 @@ impl Procedure {
 
 impl std::fmt::Debug for Procedure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Procedure").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Procedure")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -170,7 +179,10 @@ impl Procedures {
         }
         let broken = |reason: String| Error::Definition {
             procedure: stored.name.clone(),
-            reason: format!("what is stored of it in schema '{}': {reason}", stored.schema),
+            reason: format!(
+                "what is stored of it in schema '{}': {reason}",
+                stored.schema
+            ),
         };
         let signature = Signature::stored(&stored.definition).map_err(broken)?;
         let runtime = process.runtime().map_err(broken)?;

@@ -132,7 +132,11 @@ impl Process {
     }
 
     /// Interrupts the connection behind `interrupter` at `deadline`, unless dropped before.
-    pub(crate) fn watch(self: &Arc<Self>, deadline: Instant, interrupter: Arc<Interrupter>) -> Watch {
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        deadline: Instant,
+        interrupter: Arc<Interrupter>,
+    ) -> Watch {
         let mut ticker = lock(&self.ticker);
         let number = ticker.next;
         ticker.next += 1;
@@ -148,7 +152,10 @@ impl Process {
         loop {
             let mut ticker = lock(&self.ticker);
             while self.alive.load(Ordering::Acquire) == 0 {
-                ticker = self.wake.wait(ticker).unwrap_or_else(PoisonError::into_inner);
+                ticker = self
+                    .wake
+                    .wait(ticker)
+                    .unwrap_or_else(PoisonError::into_inner);
             }
             let now = Instant::now();
             ticker.watched.retain(|_, (deadline, interrupter)| {
@@ -169,7 +176,9 @@ impl Process {
 
 impl std::fmt::Debug for Process {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Process").field("pid", &self.pid).finish_non_exhaustive()
+        f.debug_struct("Process")
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
     }
 }
 

@@ -54,7 +54,9 @@ impl Named {
         running.procedure.must_take(arguments.len())?;
         Ok(alive(&mut running, |running| {
             running.with_instance(connection, |instance| {
-                instance.step(connection, group.state, backwards, |index| arguments.get(index))
+                instance.step(connection, group.state, backwards, |index| {
+                    arguments.get(index)
+                })
             })
         })?)
     }
@@ -82,7 +84,11 @@ fn alive(
     running: &mut Running,
     body: impl FnOnce(&mut Running) -> crate::error::Result<()>,
 ) -> crate::error::Result<()> {
-    if running.has_instance() { body(running) } else { Ok(()) }
+    if running.has_instance() {
+        body(running)
+    } else {
+        Ok(())
+    }
 }
 
 impl Aggregate for Named {
@@ -95,8 +101,10 @@ impl Aggregate for Named {
             let running = Running::start(connection, &self.name, &kinds)?;
             Ok(Arc::new(Mutex::new(running)))
         };
-        let running = context.with_statement_data(&self.key, make, |running| Arc::clone(running))?;
-        let state = lock(&running).with_instance(connection, |instance| instance.init(connection))?;
+        let running =
+            context.with_statement_data(&self.key, make, |running| Arc::clone(running))?;
+        let state =
+            lock(&running).with_instance(connection, |instance| instance.init(connection))?;
         Ok(Group { running, state })
     }
 

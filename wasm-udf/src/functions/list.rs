@@ -38,7 +38,11 @@ impl TableFunction for List {
         &COLUMNS
     }
 
-    fn rows(&self, connection: &Connection<'_>, _: &[Option<Value>]) -> Result<Rows, FunctionError> {
+    fn rows(
+        &self,
+        connection: &Connection<'_>,
+        _: &[Option<Value>],
+    ) -> Result<Rows, FunctionError> {
         let process = Process::current();
         let stored = catalog::list(connection)?;
         let rows: Vec<_> = stored
@@ -61,7 +65,10 @@ fn row(process: &Process, connection: &Connection<'_>, stored: &Stored) -> Vec<V
     vec![
         stored.name.as_str().into(),
         signature.kind.name().into(),
-        signature.language.unwrap_or_else(|| "wasm".to_owned()).into(),
+        signature
+            .language
+            .unwrap_or_else(|| "wasm".to_owned())
+            .into(),
         serde_json::to_string(&params).unwrap_or_default().into(),
         signature.return_type.into(),
         signature.description.into(),

@@ -23,12 +23,17 @@ pub(super) fn register<E: Extension>(
         let flags = FunctionFlags::DIRECTONLY;
         connection.create_scalar("proc_create", count, flags, create::<E>)?;
     }
-    connection.create_scalar("proc_drop", 1, FunctionFlags::DIRECTONLY, |connection, arguments| {
-        let Some(name) = arguments.text(0)? else {
-            return Err("proc_drop needs the name of a procedure".into());
-        };
-        Ok(Value::Integer(catalog::remove(connection, name)?.into()))
-    })
+    connection.create_scalar(
+        "proc_drop",
+        1,
+        FunctionFlags::DIRECTONLY,
+        |connection, arguments| {
+            let Some(name) = arguments.text(0)? else {
+                return Err("proc_drop needs the name of a procedure".into());
+            };
+            Ok(Value::Integer(catalog::remove(connection, name)?.into()))
+        },
+    )
 }
 
 fn create<E: Extension>(
@@ -83,7 +88,9 @@ fn add<E: Extension>(
     let schema = match &creation.schema {
         Some(schema) => {
             let known = catalog::schemas(connection)?;
-            let found = known.into_iter().find(|known| known.eq_ignore_ascii_case(schema));
+            let found = known
+                .into_iter()
+                .find(|known| known.eq_ignore_ascii_case(schema));
             match found {
                 None if schema.eq_ignore_ascii_case("temp") => "temp".to_owned(),
                 None => return Err(refuse(format!("there is no schema '{schema}'"))),
@@ -92,7 +99,15 @@ fn add<E: Extension>(
         }
         None => "main".to_owned(),
     };
-    catalog::store(connection, &schema, name, creation.replace, &signature, module, &hash)?;
+    catalog::store(
+        connection,
+        &schema,
+        name,
+        creation.replace,
+        &signature,
+        module,
+        &hash,
+    )?;
     if let Some(stored) = catalog::read(connection, &schema, Some(name))?.first() {
         names::learn(&process, connection, stored);
     }
@@ -117,7 +132,9 @@ fn complete(signature: &mut Signature, procedure: &Procedure) {
             .collect(),
     );
     if signature.return_type.is_none() {
-        signature.return_type = binding.output.map(|output| output.data_type.name().to_owned());
+        signature.return_type = binding
+            .output
+            .map(|output| output.data_type.name().to_owned());
     }
     if signature.kind == Kind::Aggregate && binding.is_window() {
         signature.kind = Kind::Window;
@@ -129,7 +146,11 @@ fn module(value: ValueRef<'_>) -> std::result::Result<Vec<u8>, String> {
     match value {
         ValueRef::Blob(module) => Ok(module.to_vec()),
         ValueRef::Text(text) => {
-            let packed: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+            let packed: Vec<u8> = text
+                .iter()
+                .copied()
+                .filter(|byte| !byte.is_ascii_whitespace())
+                .collect();
             STANDARD
                 .decode(packed)
                 .map_err(|error| format!("the module is text, but not base64: {error}"))
@@ -144,22 +165,36 @@ fn module(value: ValueRef<'_>) -> std::result::Result<Vec<u8>, String> {
 
 /// Beginnings of names that are ours or SQLite's.
 const RESERVED: [&str; 8] = [
-    "sqlite_", "pragma_", "proc_", "sqlbridge_", "blob_", "session_", "changeset_", "sqlproxy_",
+    "sqlite_",
+    "pragma_",
+    "proc_",
+    "sqlbridge_",
+    "blob_",
+    "session_",
+    "changeset_",
+    "sqlproxy_",
 ];
 
 const LONGEST_NAME: usize = 200;
 
 fn check_name(name: &str) -> std::result::Result<(), String> {
     let mut characters = name.chars();
-    let begins = characters.next().is_some_and(|first| first.is_alphabetic() || first == '_');
+    let begins = characters
+        .next()
+        .is_some_and(|first| first.is_alphabetic() || first == '_');
     if !begins || !characters.all(|c| c.is_alphanumeric() || c == '_') {
-        return Err("a name has letters, digits and underscores, and begins with no digit".to_owned());
+        return Err(
+            "a name has letters, digits and underscores, and begins with no digit".to_owned(),
+        );
     }
     if name.len() > LONGEST_NAME {
         return Err(format!("a name has at most {LONGEST_NAME} bytes"));
     }
     let lower = name.to_ascii_lowercase();
-    match RESERVED.iter().find(|reserved| lower.starts_with(*reserved)) {
+    match RESERVED
+        .iter()
+        .find(|reserved| lower.starts_with(*reserved))
+    {
         Some(reserved) => Err(format!("names that begin with '{reserved}' are reserved")),
         None => Ok(()),
     }

@@ -69,7 +69,11 @@ pub const FUNCTIONS: &[FunctionDoc] = &[
         "table: value",
         "the rows of a table procedure: the value of its only column, else a JSON array of the row",
     ),
-    doc("proc_drop(name)", "1, or 0", "removes a procedure; 0 if there is none"),
+    doc(
+        "proc_drop(name)",
+        "1, or 0",
+        "removes a procedure; 0 if there is none",
+    ),
     doc(
         "proc_list",
         "table: name, kind, language, params, return_type, description, created_at, updated_at, size, calls, errors, total_ms, max_ms, schema, definition",
@@ -124,7 +128,9 @@ impl Running {
     ) -> Result<R> {
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
-            None => self.procedure.instantiate(&self.process, connection, &self.count)?,
+            None => self
+                .procedure
+                .instantiate(&self.process, connection, &self.count)?,
         };
         let result = body(&mut instance);
         if result.is_ok() && self.procedure.signature.isolation == Isolation::Statement {

@@ -1,9 +1,7 @@
 //! `proc_rows`, and table procedures by their own names.
 
 use serde_json::Value as Json;
-use sqlite_abi::{
-    Column, Connection, Error, FunctionError, Scan, TableFunction, Value, ValueRef,
-};
+use sqlite_abi::{Column, Connection, Error, FunctionError, Scan, TableFunction, Value, ValueRef};
 
 use super::Running;
 use crate::encoding::decode;
@@ -22,7 +20,10 @@ impl ProcRows {
     pub(super) fn new() -> Self {
         let arguments = (1..=MOST_ARGUMENTS)
             .map(|number| Column::argument("", "").named(format!("arg{number}")));
-        let columns = [Column::new("value", ""), Column::argument("procedure", "TEXT")];
+        let columns = [
+            Column::new("value", ""),
+            Column::argument("procedure", "TEXT"),
+        ];
         Self {
             columns: columns.into_iter().chain(arguments).collect(),
         }
@@ -50,7 +51,10 @@ impl TableFunction for ProcRows {
         let Some((Some(Value::Text(name)), arguments)) = arguments.split_first() else {
             return Err("proc_rows needs the name of a procedure as its first argument".into());
         };
-        let count = arguments.iter().take_while(|argument| argument.is_some()).count();
+        let count = arguments
+            .iter()
+            .take_while(|argument| argument.is_some())
+            .count();
         let scan = Rows::start(connection, name, arguments.get(..count).unwrap_or_default())?;
         Ok(Box::new(Single::new(scan)))
     }
@@ -72,12 +76,15 @@ pub(crate) fn register_named(
     name: &str,
     signature: &Signature,
 ) -> Result<(), Error> {
-    let columns = signature.columns.iter().flatten().map(|column| {
-        Column::new("", column.data_type().column()).named(column.name.clone())
-    });
-    let arguments = signature.params.iter().flatten().map(|param| {
-        Column::argument("", param.data_type().column()).named(param.name.clone())
-    });
+    let columns = signature
+        .columns
+        .iter()
+        .flatten()
+        .map(|column| Column::new("", column.data_type().column()).named(column.name.clone()));
+    let arguments =
+        signature.params.iter().flatten().map(|param| {
+            Column::argument("", param.data_type().column()).named(param.name.clone())
+        });
     connection.create_table_function(Named {
         name: name.to_owned(),
         columns: columns.chain(arguments).collect(),
@@ -103,7 +110,10 @@ impl TableFunction for Named {
         connection: &Connection<'_>,
         arguments: &[Option<Value>],
     ) -> Result<Box<dyn Scan>, FunctionError> {
-        let count = arguments.iter().take_while(|argument| argument.is_some()).count();
+        let count = arguments
+            .iter()
+            .take_while(|argument| argument.is_some())
+            .count();
         let given = arguments.get(..count).unwrap_or_default();
         Ok(Box::new(Rows::start(connection, &self.name, given)?))
     }
@@ -133,7 +143,8 @@ impl Rows {
             let argument = arguments.get(index).and_then(Option::as_ref);
             argument.map_or(ValueRef::Null, Value::as_ref)
         };
-        let scan = running.with_instance(connection, |instance| instance.open(connection, value))?;
+        let scan =
+            running.with_instance(connection, |instance| instance.open(connection, value))?;
         Ok(Self {
             width: running.procedure.binding.columns.len(),
             running,
@@ -240,8 +251,10 @@ fn json(value: ValueRef<'_>) -> Json {
         ValueRef::Integer(integer) => integer.into(),
         ValueRef::Real(real) => real.into(),
         ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned().into(),
-        ValueRef::Blob(blob) => {
-            blob.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
-        }
+        ValueRef::Blob(blob) => blob
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+            .into(),
     }
 }

@@ -52,7 +52,13 @@ pub(crate) fn register_named(
     let key = StatementKey::<Running>::new();
     let procedure = name.to_owned();
     connection.create_function(name, -1, flags, move |context, arguments| {
-        let make = || Ok(Running::start(context.connection(), &procedure, &[Kind::Scalar])?);
+        let make = || {
+            Ok(Running::start(
+                context.connection(),
+                &procedure,
+                &[Kind::Scalar],
+            )?)
+        };
         context.with_statement_data(&key, make, |running| call(context, arguments, 0, running))?
     })
 }

@@ -26,7 +26,11 @@ const MOST_RANDOM: i32 = 1 << 20;
 type In<'a> = Caller<'a, Guest>;
 
 /// Defines one import. False: not of a type that WASI's functions have.
-pub(super) fn define(linker: &mut Linker<Guest>, name: &str, ty: &FuncType) -> wasmtime::Result<bool> {
+pub(super) fn define(
+    linker: &mut Linker<Guest>,
+    name: &str,
+    ty: &FuncType,
+) -> wasmtime::Result<bool> {
     match name {
         "args_sizes_get" | "environ_sizes_get" => {
             linker.func_wrap(MODULE, name, |mut caller: In<'_>, count: i32, size: i32| {
@@ -45,21 +49,29 @@ pub(super) fn define(linker: &mut Linker<Guest>, name: &str, ty: &FuncType) -> w
             })?;
         }
         "clock_time_get" => {
-            linker.func_wrap(MODULE, name, |mut caller: In<'_>, _: i32, _: i64, result: i32| {
-                let now = if caller.data().clock { now() } else { 0 };
-                put(&mut caller, result, &now.to_le_bytes())?;
-                Ok(SUCCESS)
-            })?;
+            linker.func_wrap(
+                MODULE,
+                name,
+                |mut caller: In<'_>, _: i32, _: i64, result: i32| {
+                    let now = if caller.data().clock { now() } else { 0 };
+                    put(&mut caller, result, &now.to_le_bytes())?;
+                    Ok(SUCCESS)
+                },
+            )?;
         }
         "random_get" => {
-            linker.func_wrap(MODULE, name, |mut caller: In<'_>, address: i32, length: i32| {
-                if !(0..=MOST_RANDOM).contains(&length) {
-                    return Ok(INVAL);
-                }
-                let random = random(caller.data_mut(), length.cast_unsigned() as usize);
-                put(&mut caller, address, &random)?;
-                Ok(SUCCESS)
-            })?;
+            linker.func_wrap(
+                MODULE,
+                name,
+                |mut caller: In<'_>, address: i32, length: i32| {
+                    if !(0..=MOST_RANDOM).contains(&length) {
+                        return Ok(INVAL);
+                    }
+                    let random = random(caller.data_mut(), length.cast_unsigned() as usize);
+                    put(&mut caller, address, &random)?;
+                    Ok(SUCCESS)
+                },
+            )?;
         }
         "fd_write" => {
             linker.func_wrap(
@@ -89,16 +101,20 @@ pub(super) fn define(linker: &mut Linker<Guest>, name: &str, ty: &FuncType) -> w
             )?;
         }
         "fd_fdstat_get" => {
-            linker.func_wrap(MODULE, name, |mut caller: In<'_>, file: i32, result: i32| {
-                if !(0..=2).contains(&file) {
-                    return Ok(BADF);
-                }
-                // A character device without rights.
-                let mut stat = [0; 24];
-                stat[0] = 2;
-                put(&mut caller, result, &stat)?;
-                Ok(SUCCESS)
-            })?;
+            linker.func_wrap(
+                MODULE,
+                name,
+                |mut caller: In<'_>, file: i32, result: i32| {
+                    if !(0..=2).contains(&file) {
+                        return Ok(BADF);
+                    }
+                    // A character device without rights.
+                    let mut stat = [0; 24];
+                    stat[0] = 2;
+                    put(&mut caller, result, &stat)?;
+                    Ok(SUCCESS)
+                },
+            )?;
         }
         "fd_fdstat_set_flags" => {
             linker.func_wrap(MODULE, name, |_: In<'_>, _: i32, _: i32| BADF)?;
@@ -113,9 +129,13 @@ pub(super) fn define(linker: &mut Linker<Guest>, name: &str, ty: &FuncType) -> w
             linker.func_wrap(MODULE, name, poll)?;
         }
         "proc_exit" => {
-            linker.func_wrap(MODULE, name, |mut caller: In<'_>, code: i32| -> wasmtime::Result<()> {
-                caller.data_mut().stop(Stopped::Exited(code))
-            })?;
+            linker.func_wrap(
+                MODULE,
+                name,
+                |mut caller: In<'_>, code: i32| -> wasmtime::Result<()> {
+                    caller.data_mut().stop(Stopped::Exited(code))
+                },
+            )?;
         }
         _ => {
             let Some(answer) = answers(ty, NOSYS) else {
@@ -138,7 +158,7 @@ fn put(caller: &mut In<'_>, address: i32, content: &[u8]) -> wasmtime::Result<()
 
 /// How many bytes a list of buffers has.
 fn total(caller: &mut In<'_>, list: i32, count: i32) -> wasmtime::Result<u32> {
-    let length = count.cast_unsigned().checked_mul(8).unwrap_or(u32::MAX);
+    let length = count.cast_unsigned().saturating_mul(8);
     let list = bytes(caller, list, length.cast_signed(), "a list of buffers")?;
     let (entries, _) = list.as_chunks::<8>();
     Ok(entries
@@ -149,7 +169,9 @@ fn total(caller: &mut In<'_>, list: i32, count: i32) -> wasmtime::Result<u32> {
 
 #[expect(clippy::disallowed_methods, reason = "granted by \"clock\"")]
 fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -158,8 +180,10 @@ fn random(guest: &mut Guest, length: usize) -> Vec<u8> {
     if guest.random {
         let mut filled = 0;
         while filled < length {
-            match rustix::rand::getrandom(&mut content[filled..], rustix::rand::GetRandomFlags::empty())
-            {
+            match rustix::rand::getrandom(
+                &mut content[filled..],
+                rustix::rand::GetRandomFlags::empty(),
+            ) {
                 Ok(count) => filled += count,
                 Err(rustix::io::Errno::INTR) => {}
                 Err(_) => break,
@@ -189,18 +213,30 @@ fn poll(
     stored: i32,
 ) -> wasmtime::Result<i32> {
     const SUBSCRIPTION: u32 = 48;
-    let length = count.cast_unsigned().checked_mul(SUBSCRIPTION).unwrap_or(u32::MAX);
-    let list = bytes(&mut caller, subscriptions, length.cast_signed(), "a list of subscriptions")?;
+    let length = count.cast_unsigned().saturating_mul(SUBSCRIPTION);
+    let list = bytes(
+        &mut caller,
+        subscriptions,
+        length.cast_signed(),
+        "a list of subscriptions",
+    )?;
     let (list, _) = list.as_chunks::<{ SUBSCRIPTION as usize }>();
     let Some(clock) = list.iter().find(|subscription| subscription[8] == 0) else {
         return Ok(NOSYS);
     };
     let number = |at: usize| {
-        clock.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
+        clock
+            .get(at..at + 8)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(0, u64::from_le_bytes)
     };
     let (user_data, timeout, absolute) = (number(0), number(24), clock[40] & 1 == 1);
     if caller.data().clock {
-        let time = if absolute { timeout.saturating_sub(now()) } else { timeout };
+        let time = if absolute {
+            timeout.saturating_sub(now())
+        } else {
+            timeout
+        };
         sleep(caller.data_mut(), Duration::from_nanos(time))?;
     }
     let mut event = [0; 32];
