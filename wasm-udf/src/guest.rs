@@ -120,9 +120,13 @@ impl Guest {
         self.started = None;
     }
 
-    /// Adds to what counts against the statement's limit; true if it is used up.
-    pub(crate) fn spend(&mut self, time: Duration) -> bool {
+    /// Adds to what counts against the statement's limit.
+    pub(crate) fn spend(&mut self, time: Duration) {
         self.spent += time;
+    }
+
+    /// Whether the statement's time is used up.
+    pub(crate) fn is_spent(&self) -> bool {
         self.limits
             .statement
             .is_some_and(|limit| self.spent >= limit)

@@ -1,11 +1,14 @@
 //! What a core module may import: `sqlbridge`, `sqlproxy`, and `wasi_snapshot_preview1` without
 //! files, environment, sockets or output. Anything else is refused when the procedure is created.
 
+use std::sync::Arc;
+
 use wasmtime::{Caller, Extern, ExternType, FuncType, Linker, Memory, Module, Val, ValType};
 
 use crate::guest::{Guest, Stopped};
 use crate::signature::Signature;
 
+pub(crate) mod component;
 mod wasi;
 
 /// A linker with what the module imports, and nothing else.
@@ -138,30 +141,36 @@ fn sqlproxy(linker: &mut Linker<Guest>, name: &str, _: &FuncType) -> wasmtime::R
     Ok(true)
 }
 
-/// Runs a request of the guest's; the answer waits. SQL that is still running when the call's
-/// time is over is interrupted.
+/// Runs a request of the guest's; the answer waits to be copied.
 fn query(guest: &mut Guest, request: &[u8]) -> wasmtime::Result<i32> {
+    let answer = answer(guest, request)?;
+    let length = i32::try_from(answer.len()).unwrap_or(-1);
+    if let Some(sql) = &mut guest.sql {
+        sql.answer = answer;
+    }
+    Ok(length)
+}
+
+/// Runs a request of the guest's. SQL that is still running when the call's time is over is
+/// interrupted, and the call ends.
+fn answer(guest: &mut Guest, request: &[u8]) -> wasmtime::Result<Vec<u8>> {
     guest.tick()?;
     let deadline = guest.deadline();
-    let process = std::sync::Arc::clone(&guest.process);
-    let Some(sql) = &mut guest.sql else {
-        return Ok(-1);
-    };
-    let Some(lent) = sql.lent.clone() else {
-        return Ok(-1);
+    let process = Arc::clone(&guest.process);
+    let lent = guest.sql.as_ref().and_then(|sql| sql.lent.clone());
+    let (Some(sql), Some(lent)) = (&mut guest.sql, lent) else {
+        return Err(wasmtime::Error::msg("SQL was not granted"));
     };
     let proxy = &mut sql.proxy;
     let answer = lent.with(|connection| {
         connection.with_interrupter(|interrupter| {
-            let _watch = process.watch(deadline, std::sync::Arc::clone(interrupter));
+            let _watch = process.watch(deadline, Arc::clone(interrupter));
             proxy.handle(&lent, request)
         })
     });
-    sql.answer = answer.map_err(|error| wasmtime::Error::msg(error.message))?;
-    let length = i32::try_from(sql.answer.len()).unwrap_or(-1);
-    // SQL that was interrupted because the time was over ends the call here.
+    let answer = answer.map_err(|error| wasmtime::Error::msg(error.message))?;
     guest.tick()?;
-    Ok(length)
+    Ok(answer)
 }
 
 /// A function that always answers with an error number, for a type with that one result.

@@ -5,15 +5,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use sqlite_abi::Connection;
-use wasmtime::InstancePre;
+use wasmtime::{InstancePre, component};
 
-use crate::binding::Binding;
+use crate::binding::Shape;
+use crate::binding::component::ComponentBinding;
+use crate::binding::core::CoreBinding;
 use crate::catalog::Stored;
 use crate::code::{Code, ContentHash};
 use crate::error::{Error, Result};
 use crate::guest::Guest;
 use crate::imports;
-use crate::instance::Instance;
+use crate::instance::{ComponentInstance, CoreInstance, Instance};
 use crate::names;
 use crate::process::{Process, lock};
 use crate::signature::{Kind, Signature, SqlGrant};
@@ -24,8 +26,18 @@ use crate::stats::{Count, Stopwatch};
 pub(crate) struct Procedure {
     pub(crate) name: Arc<str>,
     pub(crate) signature: Signature,
-    pub(crate) binding: Arc<Binding>,
-    pre: InstancePre<Guest>,
+    body: Body,
+}
+
+enum Body {
+    Core {
+        pre: InstancePre<Guest>,
+        binding: Arc<CoreBinding>,
+    },
+    Component {
+        pre: component::InstancePre<Guest>,
+        binding: Arc<ComponentBinding>,
+    },
 }
 
 impl Procedure {
@@ -38,20 +50,35 @@ impl Procedure {
         signature: Signature,
         code: &Code,
     ) -> std::result::Result<Self, String> {
-        let Code::Core(module) = code else {
-            return Err("components cannot be called yet".to_owned());
+        let fits = |error| format!("the module's imports do not fit: {error:#}");
+        let body = match code {
+            Code::Core(module) => {
+                let binding = Arc::new(CoreBinding::new(name, &signature, module)?);
+                let linker = imports::linker(module, &signature)?;
+                let pre = linker.instantiate_pre(module).map_err(fits)?;
+                Body::Core { pre, binding }
+            }
+            Code::Component(component) => {
+                let binding = Arc::new(ComponentBinding::new(name, &signature, component)?);
+                let linker = imports::component::linker(component, &signature)?;
+                let pre = linker.instantiate_pre(component).map_err(fits)?;
+                Body::Component { pre, binding }
+            }
         };
-        let binding = Binding::new(name, &signature, module)?;
-        let linker = imports::linker(module, &signature)?;
-        let pre = linker
-            .instantiate_pre(module)
-            .map_err(|error| format!("the module's imports do not fit: {error:#}"))?;
         Ok(Self {
             name: name.into(),
             signature,
-            binding: Arc::new(binding),
-            pre,
+            body,
         })
+    }
+
+    /// What SQL sees of it.
+    #[inline]
+    pub(crate) fn shape(&self) -> &Shape {
+        match &self.body {
+            Body::Core { binding, .. } => &binding.shape,
+            Body::Component { binding, .. } => &binding.shape,
+        }
     }
 
     /// A fresh instance.
@@ -77,14 +104,15 @@ impl Procedure {
                 .allowing(move |name| names::is_callable(&process, id, name))
         });
         let guest = Guest::new(&self.name, &self.signature, process, proxy);
-        Instance::new(
-            connection,
-            &self.pre,
-            &self.binding,
-            guest,
-            Stopwatch::new(Arc::clone(count)),
-            alive,
-        )
+        let watch = Stopwatch::new(Arc::clone(count));
+        Ok(match &self.body {
+            Body::Core { pre, binding } => Instance::Core(Box::new(CoreInstance::new(
+                connection, pre, binding, guest, watch, alive,
+            )?)),
+            Body::Component { pre, binding } => Instance::Component(Box::new(
+                ComponentInstance::new(connection, pre, binding, guest, watch, alive)?,
+            )),
+        })
     }
 
     fn internal(&self, reason: String) -> Error {
@@ -99,7 +127,7 @@ impl Procedure {
     /// # Errors
     /// How to call it instead.
     pub(crate) fn must_be(&self, kinds: &[Kind]) -> Result<()> {
-        let kind = self.signature.kind;
+        let kind = self.shape().kind;
         if kinds.contains(&kind) {
             return Ok(());
         }
@@ -125,7 +153,7 @@ impl Procedure {
     /// # Errors
     /// Which arguments it takes.
     pub(crate) fn must_take(&self, count: usize) -> Result<()> {
-        let params = &self.binding.params;
+        let params = &self.shape().params;
         if params.len() == count {
             return Ok(());
         }

@@ -119,25 +119,19 @@ fn add<E: Extension>(
 
 /// Writes down what was found out about the module, so that what the database stores says all.
 fn complete(signature: &mut Signature, procedure: &Procedure) {
-    let binding = &procedure.binding;
-    signature.params = Some(
-        binding
-            .params
-            .iter()
-            .map(|param| Parameter {
-                name: param.name.clone(),
-                data_type: param.declared.clone(),
-                nullable: param.nullable,
-            })
-            .collect(),
-    );
+    let shape = procedure.shape();
+    signature.kind = shape.kind;
+    let params = shape.params.iter().map(|param| Parameter {
+        name: param.name.clone(),
+        data_type: param.declared.clone(),
+        nullable: param.nullable,
+    });
+    signature.params = Some(params.collect());
     if signature.return_type.is_none() {
-        signature.return_type = binding
-            .output
-            .map(|output| output.data_type.name().to_owned());
+        signature.return_type = shape.output.map(|output| output.name().to_owned());
     }
-    if signature.kind == Kind::Aggregate && binding.is_window() {
-        signature.kind = Kind::Window;
+    if shape.kind == Kind::Table {
+        signature.columns = Some(shape.columns.clone());
     }
 }
 

@@ -146,7 +146,7 @@ impl Rows {
         let scan =
             running.with_instance(connection, |instance| instance.open(connection, value))?;
         Ok(Self {
-            width: running.procedure.binding.columns.len(),
+            width: running.procedure.shape().columns.len(),
             running,
             scan,
             encoded: Vec::new(),

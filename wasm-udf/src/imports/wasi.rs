@@ -53,7 +53,7 @@ pub(super) fn define(
                 MODULE,
                 name,
                 |mut caller: In<'_>, _: i32, _: i64, result: i32| {
-                    let now = if caller.data().clock { now() } else { 0 };
+                    let now = time(caller.data());
                     put(&mut caller, result, &now.to_le_bytes())?;
                     Ok(SUCCESS)
                 },
@@ -167,6 +167,11 @@ fn total(caller: &mut In<'_>, list: i32, count: i32) -> wasmtime::Result<u32> {
         .fold(0, u32::saturating_add))
 }
 
+/// The time as the guest sees it, in nanoseconds since 1970.
+pub(super) fn time(guest: &Guest) -> u64 {
+    if guest.clock { now() } else { 0 }
+}
+
 #[expect(clippy::disallowed_methods, reason = "granted by \"clock\"")]
 fn now() -> u64 {
     let since = SystemTime::now()
@@ -175,7 +180,8 @@ fn now() -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn random(guest: &mut Guest, length: usize) -> Vec<u8> {
+/// Random bytes as the guest sees them.
+pub(super) fn random(guest: &mut Guest, length: usize) -> Vec<u8> {
     let mut content = vec![0; length];
     if guest.random {
         let mut filled = 0;

@@ -7,23 +7,21 @@ use std::sync::Arc;
 use sqlite_abi::{Connection, ValueRef};
 use wasmtime::{InstancePre, Memory, Store};
 
-use crate::binding::{Allocator, Binding, FREE, Output, Param, Roles};
+use super::{Sink, calling};
+use crate::binding::Param;
+use crate::binding::core::{Allocator, CoreBinding, FREE, Roles};
 use crate::encoding::{decode, encode, encoded_length};
 use crate::error::{Error, Result};
 use crate::guest::{Guest, size_text};
-use crate::nesting::Nesting;
 use crate::process::Alive;
 use crate::raw::{Bits, Export};
 use crate::stats::Stopwatch;
 use crate::types::{DataType, Number};
 
-/// Where a result goes.
-pub(crate) type Sink<'a> = &'a mut dyn FnMut(ValueRef<'_>, DataType);
-
 /// See the module's documentation.
-pub(crate) struct Instance {
+pub(crate) struct CoreInstance {
     store: Store<Guest>,
-    binding: Arc<Binding>,
+    binding: Arc<CoreBinding>,
     exports: Exports,
     memory: Option<Memory>,
     allocator: Option<(Allocator, Export)>,
@@ -60,7 +58,7 @@ pub(crate) enum Arguments {
     Null,
 }
 
-impl Instance {
+impl CoreInstance {
     /// Instantiates a module. Its start function and `_initialize` run here, under the limits of
     /// a call.
     ///
@@ -69,7 +67,7 @@ impl Instance {
     pub(crate) fn new(
         connection: &Connection<'_>,
         pre: &InstancePre<Guest>,
-        binding: &Arc<Binding>,
+        binding: &Arc<CoreBinding>,
         guest: Guest,
         stopwatch: Stopwatch,
         alive: Alive,
@@ -154,38 +152,7 @@ impl Instance {
 
 // Calls -------------------------------------------------------------------------------------
 
-/// Runs guest code on behalf of `connection`, under the limits of one call.
-fn calling<R>(
-    connection: &Connection<'_>,
-    store: &mut Store<Guest>,
-    body: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<R>,
-) -> wasmtime::Result<R> {
-    store.set_epoch_deadline(1);
-    store.data_mut().begin_call();
-    let _nesting = match Nesting::enter() {
-        Ok(nesting) => nesting,
-        Err(stopped) => return store.data_mut().stop(stopped),
-    };
-    let probe = Arc::clone(&store.data().probe);
-    connection.with_probe(&probe, || {
-        if store.data().sql.is_none() {
-            return body(store);
-        }
-        connection.lend(|lent| {
-            if let Some(sql) = &mut store.data_mut().sql {
-                sql.lent = Some(lent.clone());
-            }
-            let result = body(store);
-            if let Some(sql) = &mut store.data_mut().sql {
-                sql.proxy.end();
-                sql.lent = None;
-            }
-            result
-        })
-    })
-}
-
-impl Instance {
+impl CoreInstance {
     /// One call of an export with the arguments in `bits`.
     fn call(
         &mut self,
@@ -202,16 +169,8 @@ impl Instance {
         let Some(export) = export(exports) else {
             return Ok(None);
         };
-        let limited = store.data().limits.statement.is_some();
-        let result = stopwatch.time(|| {
-            calling(connection, store, |store| {
-                if limited {
-                    timed(store, export, bits)
-                } else {
-                    export.call(store, bits)
-                }
-            })
-        });
+        let result =
+            stopwatch.time(|| calling(connection, store, |store| export.call(store, bits)));
         result.map_err(|error| {
             stopwatch.error();
             store.data_mut().explain(&error)
@@ -241,26 +200,9 @@ impl Instance {
     }
 }
 
-/// A call whose time counts against the statement's limit.
-#[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
-fn timed(
-    store: &mut Store<Guest>,
-    export: &mut Export,
-    bits: &[Bits],
-) -> wasmtime::Result<Option<Bits>> {
-    use crate::guest::Stopped;
-    if store.data_mut().spend(std::time::Duration::ZERO) {
-        return store.data_mut().stop(Stopped::StatementTime);
-    }
-    let started = std::time::Instant::now();
-    let result = export.call(store, bits);
-    store.data_mut().spend(started.elapsed());
-    result
-}
-
 // Arguments ---------------------------------------------------------------------------------
 
-impl Instance {
+impl CoreInstance {
     /// Appends the arguments to `bits`, their bytes to the guest's memory.
     fn put_arguments<'v>(
         &mut self,
@@ -268,11 +210,11 @@ impl Instance {
         arguments: impl Fn(usize) -> ValueRef<'v>,
     ) -> Result<Arguments> {
         let binding = Arc::clone(&self.binding);
-        let params = &binding.params;
+        let params = &binding.shape.params;
         let mut room = 0;
         for (index, param) in params.iter().enumerate() {
             let value = arguments(index);
-            if value == ValueRef::Null && !param.nullable && param.data_type != DataType::Any {
+            if value == ValueRef::Null && param.is_strict() {
                 return Ok(Arguments::Null);
             }
             room += match (param.data_type, value) {
@@ -292,11 +234,11 @@ impl Instance {
                 let present = value != ValueRef::Null;
                 self.bits.push(Bits::i32(present.into()));
                 if !present {
-                    self.put_nothing(param);
+                    self.put_nothing(binding.numbers[index]);
                     continue;
                 }
             }
-            if let Some(number) = param.number {
+            if let Some(number) = binding.numbers[index] {
                 let bits = number_bits(param, number, value)
                     .map_err(|reason| self.wrong(param, index, &reason))?;
                 self.bits.push(bits);
@@ -310,8 +252,8 @@ impl Instance {
         Ok(Arguments::Ready)
     }
 
-    fn put_nothing(&mut self, param: &Param) {
-        match param.number {
+    fn put_nothing(&mut self, number: Option<Number>) {
+        match number {
             Some(number) => self.bits.push(Bits::zero(number)),
             None => self.bits.extend([Bits::zero(Number::I32); 2]),
         }
@@ -484,7 +426,7 @@ fn real_bits(number: Number, real: f64) -> Bits {
 
 // Results -----------------------------------------------------------------------------------
 
-impl Instance {
+impl CoreInstance {
     /// Hands a result to `sink`, then its memory back to the guest.
     fn give(
         &mut self,
@@ -492,7 +434,7 @@ impl Instance {
         result: Option<Bits>,
         sink: Sink<'_>,
     ) -> Result<()> {
-        let (Some(bits), Some(Output { data_type })) = (result, self.binding.output) else {
+        let (Some(bits), Some(data_type)) = (result, self.binding.shape.output) else {
             sink(ValueRef::Null, DataType::Any);
             return Ok(());
         };
@@ -609,34 +551,30 @@ fn number_value(data_type: DataType, bits: Bits) -> ValueRef<'static> {
 
 // Aggregates --------------------------------------------------------------------------------
 
-/// The state of a group, in the guest.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct State(Bits);
-
-impl Instance {
+impl CoreInstance {
     /// Begins a group.
     ///
     /// # Errors
-    /// As [`Instance::scalar`]; so for all methods.
-    pub(crate) fn init(&mut self, connection: &Connection<'_>) -> Result<State> {
+    /// As [`CoreInstance::scalar`]; so for all methods.
+    pub(crate) fn init(&mut self, connection: &Connection<'_>) -> Result<Bits> {
         self.bits.clear();
         let state = self.call(connection, |exports| match exports {
             Exports::Aggregate { init, .. } => Some(init),
             _ => None,
         })?;
-        Ok(State(state.unwrap_or(Bits::i32(0))))
+        Ok(state.unwrap_or(Bits::i32(0)))
     }
 
     /// Adds a row to a group, or with `inverse` takes it back.
     pub(crate) fn step<'v>(
         &mut self,
         connection: &Connection<'_>,
-        state: State,
+        state: Bits,
         backwards: bool,
         arguments: impl Fn(usize) -> ValueRef<'v>,
     ) -> Result<()> {
         self.bits.clear();
-        self.bits.push(state.0);
+        self.bits.push(state);
         if let Arguments::Null = self.put_arguments(connection, arguments)? {
             return Ok(());
         }
@@ -652,12 +590,12 @@ impl Instance {
     pub(crate) fn value(
         &mut self,
         connection: &Connection<'_>,
-        state: State,
+        state: Bits,
         end: bool,
         sink: Sink<'_>,
     ) -> Result<()> {
         self.bits.clear();
-        self.bits.push(state.0);
+        self.bits.push(state);
         let result = self.call(connection, |exports| match exports {
             Exports::Aggregate { finish, .. } if end => Some(finish),
             Exports::Aggregate { value, .. } => value.as_mut(),
@@ -669,13 +607,13 @@ impl Instance {
 
 // Tables ------------------------------------------------------------------------------------
 
-impl Instance {
+impl CoreInstance {
     /// Begins a scan; none where an argument that must not be NULL is.
     pub(crate) fn open<'v>(
         &mut self,
         connection: &Connection<'_>,
         arguments: impl Fn(usize) -> ValueRef<'v>,
-    ) -> Result<Option<State>> {
+    ) -> Result<Option<Bits>> {
         self.bits.clear();
         if let Arguments::Null = self.put_arguments(connection, arguments)? {
             return Ok(None);
@@ -684,18 +622,18 @@ impl Instance {
             Exports::Table { open, .. } => Some(open),
             _ => None,
         })?;
-        Ok(scan.map(State))
+        Ok(scan)
     }
 
     /// The next rows, encoded, appended to `rows`. Nothing appended: there are no more.
     pub(crate) fn next(
         &mut self,
         connection: &Connection<'_>,
-        scan: State,
+        scan: Bits,
         rows: &mut Vec<u8>,
     ) -> Result<()> {
         self.bits.clear();
-        self.bits.push(scan.0);
+        self.bits.push(scan);
         let result = self.call(connection, |exports| match exports {
             Exports::Table { next, .. } => Some(next),
             _ => None,
@@ -707,9 +645,9 @@ impl Instance {
     }
 
     /// Ends a scan.
-    pub(crate) fn close(&mut self, connection: &Connection<'_>, scan: State) -> Result<()> {
+    pub(crate) fn close(&mut self, connection: &Connection<'_>, scan: Bits) -> Result<()> {
         self.bits.clear();
-        self.bits.push(scan.0);
+        self.bits.push(scan);
         self.call(connection, |exports| match exports {
             Exports::Table { close, .. } => close.as_mut(),
             _ => None,
@@ -718,9 +656,9 @@ impl Instance {
     }
 }
 
-impl std::fmt::Debug for Instance {
+impl std::fmt::Debug for CoreInstance {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Instance")
+        f.debug_struct("CoreInstance")
             .field("guest", self.store.data())
             .finish_non_exhaustive()
     }

@@ -3,34 +3,10 @@
 
 use wasmtime::{ExternType, FuncType, Module};
 
+use super::{Param, Shape};
 use crate::raw::number;
 use crate::signature::{Kind, Parameter, Signature};
 use crate::types::{DataType, Number};
-
-/// How a parameter is passed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Param {
-    pub(crate) name: String,
-    /// The declared type, for messages.
-    pub(crate) declared: String,
-    pub(crate) data_type: DataType,
-    pub(crate) nullable: bool,
-    /// The number type it is passed as; none for bytes.
-    pub(crate) number: Option<Number>,
-}
-
-impl Param {
-    /// What it is in an error's text: `argument 2 'tier'`.
-    pub(crate) fn place(&self, index: usize) -> String {
-        format!("argument {} '{}'", index + 1, self.name)
-    }
-}
-
-/// How the result comes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Output {
-    pub(crate) data_type: DataType,
-}
 
 /// Export names by what they do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,29 +37,17 @@ pub(crate) enum Allocator {
 
 /// See the module's documentation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Binding {
+pub(crate) struct CoreBinding {
+    pub(crate) shape: Shape,
+    /// The number type of each parameter; none for bytes.
+    pub(crate) numbers: Vec<Option<Number>>,
     pub(crate) roles: Roles,
-    pub(crate) params: Vec<Param>,
-    pub(crate) output: Option<Output>,
-    pub(crate) columns: Vec<Parameter>,
     pub(crate) allocator: Option<Allocator>,
     pub(crate) frees: bool,
     pub(crate) initialises: bool,
 }
 
-impl Binding {
-    /// Whether it may be used with `OVER`.
-    pub(crate) fn is_window(&self) -> bool {
-        matches!(
-            &self.roles,
-            Roles::Aggregate {
-                value: Some(_),
-                inverse: Some(_),
-                ..
-            }
-        )
-    }
-
+impl CoreBinding {
     /// Fits a definition to a module.
     ///
     /// # Errors
@@ -105,14 +69,14 @@ impl Binding {
             Kind::Table => exports.table(procedure, signature)?,
         };
         let what = roles.taker().to_owned();
-        let params = params(signature, &takes, &what)?;
+        let (params, numbers): (Vec<Param>, Vec<Option<Number>>) =
+            params(signature, &takes, &what)?.into_iter().unzip();
         let output = match signature.kind {
             Kind::Table => None,
             _ => output(signature, gives, roles.giver())?,
         };
         let bytes = params.iter().any(|param| param.data_type.is_bytes());
-        let returns_bytes = signature.kind == Kind::Table
-            || output.is_some_and(|output| output.data_type.is_bytes());
+        let returns_bytes = signature.kind == Kind::Table || output.is_some_and(DataType::is_bytes);
         if (bytes || returns_bytes) && !exports.has_memory() {
             return Err(
                 "text and blobs need the module to export its memory as \"memory\"".to_owned(),
@@ -125,12 +89,24 @@ impl Binding {
                     .to_owned(),
             );
         }
-        let columns = signature.columns.clone().unwrap_or_default();
-        Ok(Self {
-            roles,
+        let kind = match &roles {
+            Roles::Aggregate {
+                value: Some(_),
+                inverse: Some(_),
+                ..
+            } => Kind::Window,
+            _ => signature.kind,
+        };
+        let shape = Shape {
+            kind,
             params,
             output,
-            columns,
+            columns: signature.columns.clone().unwrap_or_default(),
+        };
+        Ok(Self {
+            shape,
+            numbers,
+            roles,
             allocator,
             frees: exports.is(FREE, &[Number::I32, Number::I32], None),
             initialises: exports.is("_initialize", &[], None),
@@ -372,7 +348,11 @@ fn result(export: &str, ty: &FuncType) -> Result<Option<Number>, String> {
 }
 
 /// How the declared parameters fit what the export takes.
-fn params(signature: &Signature, takes: &[Number], export: &str) -> Result<Vec<Param>, String> {
+fn params(
+    signature: &Signature,
+    takes: &[Number],
+    export: &str,
+) -> Result<Vec<(Param, Option<Number>)>, String> {
     let Some(declared) = &signature.params else {
         return Ok(takes
             .iter()
@@ -432,13 +412,13 @@ fn params(signature: &Signature, takes: &[Number], export: &str) -> Result<Vec<P
             }
             Some(found)
         };
-        params.push(Param {
+        let param = Param {
             name: parameter.name.clone(),
             declared: parameter.data_type.to_ascii_uppercase(),
             data_type,
             nullable: parameter.nullable,
-            number,
-        });
+        };
+        params.push((param, number));
     }
     if !rest.is_empty() {
         return Err(format!(
@@ -450,26 +430,24 @@ fn params(signature: &Signature, takes: &[Number], export: &str) -> Result<Vec<P
     Ok(params)
 }
 
-fn undeclared(index: usize, number: Number) -> Param {
+fn undeclared(index: usize, number: Number) -> (Param, Option<Number>) {
     let data_type = DataType::of(number);
-    Param {
+    let param = Param {
         name: format!("arg{}", index + 1),
         declared: data_type.name().to_owned(),
         data_type,
         nullable: false,
-        number: Some(number),
-    }
+    };
+    (param, Some(number))
 }
 
 fn output(
     signature: &Signature,
     gives: Option<Number>,
     export: &str,
-) -> Result<Option<Output>, String> {
+) -> Result<Option<DataType>, String> {
     let Some(declared) = &signature.return_type else {
-        return Ok(gives.map(|number| Output {
-            data_type: DataType::of(number),
-        }));
+        return Ok(gives.map(DataType::of));
     };
     let data_type = DataType::parse(declared).unwrap_or(DataType::Any);
     let fits = match gives {
@@ -478,7 +456,7 @@ fn output(
         None => false,
     };
     if fits {
-        return Ok(Some(Output { data_type }));
+        return Ok(Some(data_type));
     }
     let expected = if data_type.is_bytes() {
         "one i64 with address and length".to_owned()
