@@ -78,7 +78,7 @@ TRAPS = {
     "division by zero": (function("i64.const 1 i64.const 0 i64.div_s"), "divi"),
     "overflowing division": (function("i64.const 0x8000000000000000 i64.const -1 i64.div_s"), "overflow"),
     "float to integer": (function("f64.const nan i64.trunc_f64_s"), "conver"),
-    "null call": (function("i32.const 0 call_indirect (type $t)", more="(type $t (func (result i64))) (table 1 funcref)"), "null"),
+    "null call": (function("i32.const 0 call_indirect (type $t)", more="(type $t (func (result i64))) (table 1 funcref)"), "uninitialized"),
     "wrong signature": (function(
         "i32.const 0 call_indirect (type $t)",
         more="(type $t (func (result i64))) (table 1 funcref) (elem (i32.const 0) $g) (func $g (result i32) i32.const 1)"),
@@ -367,7 +367,7 @@ COLUMNS = [{"name": "x", "data_type": "BIGINT"}, {"name": "y", "data_type": "BIG
 
 @pytest.mark.parametrize("name, module", [
     ("half a row", table("\\00")), ("a row and a half", table("\\00\\00\\00")), ("unknown tag", table("\\09\\00")),
-    ("cut off", table("\\01\\00")), ("outside", table("\\00\\00", 70000)), ("another type", table("\\03\\01\\00\\00\\00a\\00", 7)),
+    ("cut off", table("\\01\\00")), ("outside", table("\\00\\00", 70000)),
 ])
 def test_rows_that_are_none(victim, name, module):
     victim.create("bad", module, kind="table", columns=COLUMNS)

@@ -75,9 +75,9 @@ EXAMPLES = {
     "same_text": ("values", dict(params=params("TEXT"), return_type="TEXT")),
     "same_blob": ("values", dict(params=params("BLOB"), return_type="BLOB")),
     "or_zero": ("values", dict(params=params("BIGINT", nullable=True), return_type="BIGINT")),
-    "blob_length": ("values", dict(params=params("BLOB", nullable=True), return_type="BIGINT")),
+    "byte_count": ("values", dict(params=params("BLOB", nullable=True), return_type="BIGINT")),
     "as_object": ("values", dict(params=params("TEXT", "DOUBLE"), return_type="JSON")),
-    "nothing": ("values", {}),
+    "no_result": ("values", {}),
     "square_root": ("values", {}),
     "squares": ("series", dict(
         kind="table", params=params("BIGINT", "BIGINT"),

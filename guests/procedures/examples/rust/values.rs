@@ -63,7 +63,7 @@ procedure! {
 }
 
 procedure! {
-    fn blob_length(value: Option<&[u8]>) -> Option<i64> {
+    fn byte_count(value: Option<&[u8]>) -> Option<i64> {
         value.map(|bytes| bytes.len() as i64)
     }
 }
@@ -76,7 +76,7 @@ procedure! {
 }
 
 procedure! {
-    fn nothing() {}
+    fn no_result() {}
 }
 
 procedure! {
