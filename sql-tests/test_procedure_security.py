@@ -116,7 +116,7 @@ def test_functions_of_the_application_are_not_shadowed(connect, stranger, path):
     assert one(db, "SELECT mine(1)") == "application", "what was there first stays, whatever is created elsewhere"
     assert one(db, "SELECT late(1)") == 7
     db.create_function("late", 1, lambda x: "application")
-    assert one(db, "SELECT late(1)") == "application", "and what the application says later counts"
+    assert one(db, "SELECT late(1) AS again") == "application", "and what the application says later counts"
     stranger.execute("SELECT proc_drop('mine')").fetchall()
     assert one(db, "SELECT mine(1)") == "application"
 
@@ -190,6 +190,8 @@ def test_trusted_schema_off(connect, stranger, path, use):
     db.execute("PRAGMA trusted_schema=OFF")
     assert "unsafe use of p()" in refused(db, sql)
     assert one(db, "SELECT p(1)") == 7, "what the user writes is the user's"
+    db.execute("CREATE TEMP VIEW mine AS SELECT p(1) AS z")
+    assert one(db, "SELECT z FROM mine") == 7
 
 
 @pytest.mark.parametrize("use", ["view", "trigger", "check", "default"])
@@ -207,7 +209,7 @@ def test_nothing_of_the_schema_creates_or_drops(connect, stranger, path, use, ca
         stranger.execute(sql[0])
     except sqlite3.Error:
         return
-    assert re.search("unsafe use of|prohibited", refused(opened(connect, path), sql[1]))
+    assert "unsafe use of" in refused(opened(connect, path), sql[1])
     assert one(stranger, "SELECT count(*) FROM proc_list") == 1
 
 
@@ -220,10 +222,14 @@ def test_what_queries_is_not_called_by_the_schema(connect, stranger, path, grant
     stranger.execute("CREATE VIEW v AS SELECT ask('DELETE FROM t WHERE x > ?', 0) AS z")
     stranger.execute("CREATE VIEW w AS SELECT proc_call('ask', 'DELETE FROM t WHERE x > ?', 0) AS z")
     stranger.execute("CREATE TRIGGER tr AFTER UPDATE ON t BEGIN SELECT ask('DELETE FROM t WHERE x > ?', 0); END")
+    try:
+        stranger.execute("CREATE TABLE c(x CHECK (ask('DELETE FROM t WHERE x > ?', 0) <> ''))")
+    except sqlite3.Error:
+        stranger.execute("CREATE TABLE c(x)")
     stranger.execute("INSERT INTO t VALUES (1), (2)")
     stranger.close()
     db = opened(connect, path)
-    for sql in ("SELECT * FROM v", "SELECT * FROM w", "UPDATE t SET x = x"):
+    for sql in ("SELECT * FROM v", "SELECT * FROM w", "UPDATE t SET x = x", "INSERT INTO c VALUES (1)"):
         try:
             db.execute(sql).fetchall()
         except sqlite3.Error as error:
