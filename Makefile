@@ -21,7 +21,7 @@ export SQLBRIDGE_TEST_AZURITE = $(SQLBRIDGE_NODE_MODULES)/.bin/azurite-blob
 export LITESTREAM = $(abspath $(VENV))/bin/litestream
 
 # The hosts of the matrix and the tools of the tests, as Debian calls them.
-APT_PACKAGES := gcc g++ make git python3-venv sqlite3 libsqlite3-dev strace tcl libsqlite3-tcl \
+APT_PACKAGES := gcc g++ make git python3-venv sqlite3 sqlite3-tools libsqlite3-dev strace tcl libsqlite3-tcl \
                 php-cli php-sqlite3 libdbd-sqlite3-perl ruby ruby-sqlite3 clang lld
 JDBC_VERSION := 3.46.1.3
 DEMO_PACKAGES := gcc python3-venv sqlite3
@@ -70,6 +70,7 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz
 bench: venv ## the numbers of the README, as ratios and counts, on a local directory and an S3 server
 	$(CARGO) build --release --workspace
 	$(VENV)/bin/python sql-tests/with_s3.py $(abspath $(TARGET_DIR))/release/sqlbridge-bench
+	$(VENV)/bin/python bench/sessions.py
 
 lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check

@@ -71,10 +71,11 @@ def test_the_reference_names_every_function():
     connection = database.connect(":memory:")
     functions = {
         name for (name,) in connection.execute("SELECT name FROM pragma_function_list")
-        if name.startswith(("blob_", "proc_", "sqlbridge_"))
+        if name.startswith(("blob_", "changeset_", "proc_", "session_", "sqlbridge_"))
     }
     modules = {
-        name for (name,) in connection.execute("SELECT name FROM pragma_module_list") if name.startswith(("blob_", "proc_"))
+        name for (name,) in connection.execute("SELECT name FROM pragma_module_list")
+        if name.startswith(("blob_", "changeset_", "proc_", "session_"))
     }
     connection.close()
     assert len(functions) >= 8 and modules >= {"blob_versions", "blob_stats", "blob_list"}

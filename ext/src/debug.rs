@@ -45,6 +45,7 @@ fn capabilities() -> Vec<&'static str> {
     [
         ("storage", cfg!(feature = "storage")),
         ("procedures", cfg!(feature = "procedures")),
+        ("sessions", cfg!(feature = "sessions")),
     ]
     .into_iter()
     .filter_map(|(name, enabled)| enabled.then_some(name))

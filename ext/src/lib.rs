@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | `storage` | databases in blob storage |
 //! | `procedures` | stored procedures in WebAssembly |
+//! | `sessions` | change capture |
 #![deny(unsafe_code)]
 
 mod debug;
@@ -31,6 +32,8 @@ impl Extension for Sqlbridge {
         sqlbridge_vfs::register(connection)?;
         #[cfg(feature = "procedures")]
         sqlbridge_wasm_udf::register::<Self>(connection)?;
+        #[cfg(feature = "sessions")]
+        sqlbridge_session_ext::register(connection)?;
         Ok(())
     }
 }

@@ -8,3 +8,6 @@
 
 #[path = "../../vfs/tests/ltx_invariants/mod.rs"]
 pub mod ltx;
+
+#[path = "../../session-ext/tests/changeset_invariants/mod.rs"]
+pub mod changeset;

@@ -126,6 +126,23 @@ impl Connection<'_> {
         unsafe { call!(changes64(self.raw())) }
     }
 
+    /// Whether the open transaction violates foreign keys that are checked at its end.
+    #[must_use]
+    pub fn violates_foreign_keys(&self) -> bool {
+        let (mut current, mut highest) = (0, 0);
+        // SAFETY: the connection is open; both numbers may be written.
+        unsafe {
+            call!(db_status(
+                self.raw(),
+                c::SQLITE_DBSTATUS_DEFERRED_FKS,
+                &raw mut current,
+                &raw mut highest,
+                0,
+            ));
+        }
+        current != 0
+    }
+
     /// Rows changed since the connection was opened, also by triggers and foreign keys.
     #[must_use]
     pub fn total_changes(&self) -> i64 {

@@ -105,6 +105,11 @@ pub trait TableFunction: Send + Sync + 'static {
         false
     }
 
+    /// Whether it is harmless even where an untrusted schema uses it.
+    fn innocuous(&self) -> bool {
+        false
+    }
+
     /// The rows of a scan, unless [`TableFunction::scan`] gives them. `arguments` has one element
     /// for each argument column, none where the query gives no value for it.
     ///
@@ -268,12 +273,17 @@ unsafe extern "C" fn connect<T: TableFunction>(
         let visible = columns.iter().take_while(|column| !column.argument).count();
         let arguments = columns.len() - visible;
         // SAFETY: the connection is open; SQLite's own rule is that these two are called here.
-        // SQLITE_VTAB_DIRECTONLY takes no further argument.
+        // Neither option below takes a further argument.
         Code(unsafe { call!(declare_vtab(db.as_ptr(), schema.as_ptr())) }).into_result()?;
-        if function.direct_only() {
-            // SAFETY: as above.
-            let code = unsafe { call!(vtab_config(db.as_ptr(), c::SQLITE_VTAB_DIRECTONLY)) };
-            Code(code).into_result()?;
+        for (applies, option) in [
+            (function.direct_only(), c::SQLITE_VTAB_DIRECTONLY),
+            (function.innocuous(), c::SQLITE_VTAB_INNOCUOUS),
+        ] {
+            if applies {
+                // SAFETY: as above.
+                let code = unsafe { call!(vtab_config(db.as_ptr(), option)) };
+                Code(code).into_result()?;
+            }
         }
         let base = c::sqlite3_vtab {
             pModule: ptr::null(),

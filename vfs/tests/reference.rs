@@ -2,9 +2,15 @@
 //!
 //! `UPDATE_REFERENCE=1 cargo test --release -p sqlbridge-vfs --test reference` rewrites them.
 
-use std::fmt::Write;
-use std::path::Path;
+#[expect(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "shared; a test fails by panicking"
+)]
+mod generated_tables;
 
+use generated_tables::{code, table};
 use sqlbridge_vfs::error::Error;
 use sqlbridge_vfs::functions::FUNCTIONS;
 use sqlbridge_vfs::options;
@@ -12,52 +18,12 @@ use sqlbridge_vfs::store::{self, ErrorKind, Operation, StoreError};
 
 #[test]
 fn the_reference_is_up_to_date() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference.md");
-    let written = std::fs::read_to_string(&path).unwrap();
-    let mut page = written.clone();
-    for (name, table) in [
+    generated_tables::check(&[
         ("database parameters", database_parameters()),
         ("store parameters", store_parameters()),
         ("functions", functions()),
         ("errors", errors()),
-    ] {
-        page = replace(&page, name, &table).unwrap_or_else(|| panic!("{name} has no place"));
-    }
-    if std::env::var_os("UPDATE_REFERENCE").is_some() {
-        std::fs::write(&path, &page).unwrap();
-    } else {
-        assert!(
-            page == written,
-            "docs/reference.md is not what the code says; run this test with UPDATE_REFERENCE=1"
-        );
-    }
-}
-
-/// `page` with what stands between the marks of `name` replaced; none without such marks.
-fn replace(page: &str, name: &str, table: &str) -> Option<String> {
-    let begin = format!("<!-- generated: {name} -->\n");
-    let end = "<!-- end -->";
-    let (before, rest) = page.split_once(&begin)?;
-    let (_, after) = rest.split_once(end)?;
-    Some(format!("{before}{begin}\n{table}\n{end}{after}"))
-}
-
-fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut text = String::new();
-    let mut line = |cells: &[String]| {
-        let cells: Vec<String> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
-        let _ = writeln!(text, "| {} |", cells.join(" | "));
-    };
-    line(&head.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>());
-    line(&head.iter().map(|_| "---".to_owned()).collect::<Vec<_>>());
-    for row in rows {
-        line(&row);
-    }
-    text
-}
-
-fn code(text: &str) -> String {
-    format!("`{text}`")
+    ]);
 }
 
 /// A dash for what is not there.

@@ -215,7 +215,7 @@ fn config() -> Config {
         .max_wasm_stack(STACK)
         .memory_reservation(0)
         .memory_guard_size(0)
-        .memory_reservation_for_growth(1 << 20)
+        .memory_reservation_for_growth(64 << 20)
         .wasm_component_model(true)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(20));
     config

@@ -130,6 +130,83 @@ pub struct Signature {
     pub random: bool,
 }
 
+/// One key of the JSON, for the reference and its test.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyDoc {
+    /// The key.
+    pub key: &'static str,
+    /// What holds without it.
+    pub default: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+const fn key(key: &'static str, default: &'static str, meaning: &'static str) -> KeyDoc {
+    KeyDoc {
+        key,
+        default,
+        meaning,
+    }
+}
+
+/// All keys.
+pub const KEYS: [KeyDoc; 18] = [
+    key(
+        "kind",
+        "scalar",
+        "`scalar`, `aggregate`, `window` or `table`",
+    ),
+    key(
+        "params",
+        "those of the export",
+        "a list of `{\"name\", \"data_type\", \"nullable\"}`",
+    ),
+    key("return_type", "that of the export", "type of the result"),
+    key(
+        "columns",
+        "–",
+        "a table's columns: a list of `{\"name\", \"data_type\"}`",
+    ),
+    key(
+        "export",
+        "the procedure's name",
+        "the export, or the beginning of the exports' names",
+    ),
+    key("language", "wasm", "what it was written in, for people"),
+    key("description", "–", "for people"),
+    key(
+        "deterministic",
+        "false",
+        "the same arguments always give the same result: it may be used in indexes, generated columns and CHECK",
+    ),
+    key(
+        "isolation",
+        "statement",
+        "`statement`: one instance for all calls of a statement; `call`: one for each call",
+    ),
+    key("memory", "100MB", "most memory of an instance"),
+    key("timeout", "5s", "longest call, SQL that it runs included"),
+    key(
+        "statement_timeout",
+        "–",
+        "longest time in the procedure within one statement",
+    ),
+    key("output", "64MB", "largest result of one call"),
+    key(
+        "sql",
+        "–",
+        "grant: `read` or `write` lets it query the connection it is called from",
+    ),
+    key("clock", "false", "grant: it may know the time, and sleep"),
+    key("random", "false", "grant: it may have random numbers"),
+    key(
+        "replace",
+        "false",
+        "a procedure of that name is replaced (not stored)",
+    ),
+    key("schema", "main", "the schema it is stored in (not stored)"),
+];
+
 /// The arguments of `proc_create` that are not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Creation {
@@ -386,6 +463,15 @@ mod tests {
             let error = Signature::parse(json).unwrap_err();
             assert!(error.contains(expected), "{json}: {error}");
         }
+    }
+
+    #[test]
+    fn all_keys_are_documented() {
+        let error = Signature::parse(r#"{"no_such_key":1}"#).unwrap_err();
+        let (_, known) = error.split_once("expected one of ").unwrap();
+        let mut known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+        known.extend(["replace", "schema"]);
+        assert_eq!(known, super::KEYS.map(|doc| doc.key));
     }
 
     #[test]
