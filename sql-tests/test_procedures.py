@@ -698,6 +698,51 @@ def test_a_component_has_its_types_from_wit(db):
     assert "2147483648" in refused(db, "SELECT order_total(1, 2147483648)"), "s32 does not wrap"
 
 
+# The module's memory -------------------------------------------------------------
+
+
+def echo(allocator: str) -> bytes:
+    """Gives its text back, from where the allocator said."""
+    return wat(
+        f'(module (memory (export "memory") 2) {allocator}'
+        ' (func (export "echo") (param i32 i32) (result i64)'
+        " local.get 0 i64.extend_i32_u i64.const 32 i64.shl local.get 1 i64.extend_i32_u i64.or))")
+
+
+@pytest.mark.parametrize("allocator", [
+    '(func (export "sqlbridge_alloc") (param i32) (result i32) i32.const 1024)',
+    '(func (export "malloc") (param i32) (result i32) i32.const 2048)',
+    '(func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)'
+    " local.get 0 local.get 1 i32.or local.get 2 i32.const 8 i32.ne i32.or if unreachable end i32.const 4096)",
+    '(func (export "malloc") (param i32) (result i32) unreachable)'
+    ' (func (export "sqlbridge_alloc") (param i32) (result i32) i32.const 1024)',
+], ids=["sqlbridge_alloc", "malloc", "cabi_realloc", "sqlbridge_alloc before malloc"])
+def test_allocators(db, allocator):
+    create(db, "echo", echo(allocator), params=params("TEXT"), return_type="TEXT")
+    assert one(db, "SELECT echo('some text')") == "some text"
+    assert db.execute("SELECT echo(value) FROM json_each('[\"a\",\"\",\"ccc\"]')").fetchall() == [("a",), ("",), ("ccc",)]
+
+
+def test_results_are_given_back(db):
+    """sqlbridge_free gets each result, with its length, once."""
+    module = wat(
+        '(module (memory (export "memory") 1) (global $freed (mut i32) (i32.const 0)) (data (i32.const 64) "0123456789")'
+        ' (func (export "sqlbridge_free") (param i32 i32) local.get 0 i32.const 64 i32.ne if unreachable end'
+        " global.get $freed local.get 1 i32.add global.set $freed)"
+        ' (func (export "take") (result i64)'
+        " i64.const 64 i64.const 32 i64.shl global.get $freed i32.const 1 i32.add i64.extend_i32_u i64.or))")
+    create(db, "take", module, return_type="TEXT")
+    rows = db.execute("SELECT take() FROM json_each('[1,2,3]')").fetchall()
+    assert rows == [("0",), ("01",), ("0123",)], "each result is one longer than what was given back before it"
+
+
+def test_a_reactor_is_initialised_once(db):
+    create(db, "ready", wat(
+        '(module (global $n (mut i64) (i64.const 40)) (func (export "_initialize") global.get $n i64.const 1 i64.add global.set $n)'
+        ' (func (export "_start") unreachable) (func (export "f") (result i64) global.get $n))'), export="f")
+    assert db.execute("SELECT ready() FROM json_each('[1,2]')").fetchall() == [(41,), (41,)]
+
+
 # Procedures that query ----------------------------------------------------------
 
 
@@ -731,6 +776,23 @@ def test_reading_is_not_writing(db):
     asking(db, sql="write", replace=True)
     one(db, "SELECT ask('INSERT INTO t VALUES (?)', 7)")
     assert db.execute("SELECT * FROM t").fetchall() == [(7,)]
+
+
+def test_a_procedure_calls_procedures_but_not_itself(db):
+    """Through SQL it may call those that do not query; what would come back to it is an error there."""
+    asking(db, sql="read")
+    add(db, "fib")
+    assert json.loads(one(db, "SELECT ask('SELECT fib(?)', 10)"))["rows"] == [[55]]
+    answer = json.loads(one(db, "SELECT ask('SELECT ask(''SELECT 1'', ?)', 1)"))
+    assert "ask" in answer["error"]["message"]
+    assert json.loads(one(db, "SELECT ask('SELECT ?', 5)"))["rows"] == [[5]], "and it goes on"
+
+
+def test_a_procedure_cannot_create_or_drop(db):
+    asking(db, sql="write")
+    for sql in ("SELECT proc_drop(''ask'') + ?", "SELECT proc_create(''x'', zeroblob(?))", "DELETE FROM sqlbridge_procedures WHERE ?"):
+        one(db, f"SELECT ask('{sql}', 1)")
+        assert one(db, "SELECT count(*) FROM proc_list") == 1, sql
 
 
 # What is refused at creation ------------------------------------------------------
@@ -817,6 +879,22 @@ def test_procedures_travel_with_backups(connect, tmp_path):
     db.execute(f"VACUUM INTO '{tmp_path}/c.db'")
     assert one(copy, "SELECT proc_call('fib', 10)") == 55
     assert one(connect(f"file:{tmp_path}/c.db"), "SELECT fib(10)") == 55
+
+
+def test_procedures_travel_through_changesets(connect, tmp_path):
+    a, b = connect(f"file:{tmp_path}/a.db"), connect(f"file:{tmp_path}/b.db")
+    if not one(a, "SELECT count(*) FROM pragma_function_list WHERE name = 'session_create'"):
+        pytest.skip("the library was built without sessions")
+    add(a, "fib")
+    a.backup(b)
+    session = one(a, "SELECT session_create('main')")
+    one(a, "SELECT session_attach(?, NULL)", session)
+    add(a, "calculate_discount")
+    one(a, "SELECT proc_drop('fib')")
+    changes = one(a, "SELECT session_changeset(?)", session)
+    one(b, "SELECT changeset_apply(?)", changes)
+    assert b.execute("SELECT name FROM proc_list").fetchall() == [("calculate_discount",)]
+    assert one(b, "SELECT calculate_discount(100, 2)") == 90.0
 
 
 @pytest.mark.stores("file", "s3gate")

@@ -32,10 +32,6 @@ def packed(address: int, length: int) -> str:
 LOOP = function("(loop $l br $l) unreachable")
 
 
-def sql_json(definition: dict) -> str:
-    return json.dumps(definition)
-
-
 class Victim:
     """A process with a database, where hostile procedures are made and called."""
 
@@ -224,13 +220,51 @@ except sqlite3.Error as error:
 def test_interrupt(victim, sql):
     """Long before the limit, which is a minute."""
     victim.create("bad", wat(LOOP), timeout="60s")
-    victim.host.process  # the connection is shared with the thread
-    victim.host.send("python", code="connections['main'].close(); connections['main'] = sqlite3.connect(%r, check_same_thread=False, isolation_level=None)" % file_of(victim))
-    victim.host.answer()
-    victim.host.send("python", code=INTERRUPT.format(sql=sql))
-    text, code = victim.host.answer()
+    text, code = interrupted(victim, sql)
     assert "interrupt" in text and code == "SQLITE_INTERRUPT"
     victim.lives()
+
+
+def asking(victim, **more) -> None:
+    victim.create("ask", example("ask"), params=params("TEXT", "BIGINT"), return_type="JSON", sql="read", **more)
+
+
+FOREVER = "WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n WHERE x > ?"
+
+
+def test_the_time_limit_holds_in_sql_of_the_guest(victim):
+    asking(victim, timeout="200ms")
+    text = victim.refused("SELECT ask(?, 1)", FOREVER)
+    assert "'ask'" in text and "200" in text and "time" in text
+    assert json.loads(victim.host.one("SELECT ask('SELECT ?', 5)"))["rows"] == [[5]]
+
+
+def test_sql_of_the_guest_is_interrupted(victim):
+    asking(victim, timeout="60s")
+    text, code = interrupted(victim, f"SELECT ask('{FOREVER}', 1)")
+    assert "interrupt" in text and code == "SQLITE_INTERRUPT"
+    victim.lives()
+
+
+def test_a_query_of_a_hundred_megabytes(victim):
+    """The answer is bounded, whatever the guest asks for."""
+    asking(victim)
+    before = victim.memory()
+    try:
+        victim.host.one("SELECT length(ask('SELECT hex(zeroblob(?))', 100000000))")
+    except HostError as error:
+        assert "'ask'" in str(error)
+    victim.lives()
+    assert victim.memory() - before < 400 << 20
+
+
+def interrupted(victim, sql: str) -> list:
+    """Runs a statement on a connection that another thread interrupts after a moment."""
+    again = f"sqlite3.connect({file_of(victim)!r}, check_same_thread=False, isolation_level=None)"
+    victim.host.send("python", code=f"connections['main'].close(); connections['main'] = {again}")
+    victim.host.answer()
+    victim.host.send("python", code=INTERRUPT.format(sql=sql))
+    return victim.host.answer()
 
 
 def file_of(victim) -> str:
