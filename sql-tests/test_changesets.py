@@ -469,6 +469,13 @@ def test_two_databases_that_changed_the_same_rows(connect):
     assert users(hub) == users(laptop) == [(1, "Alice", 100), (9, "me", 9)]
 
 
+def test_patchsets_give_no_rebase_blob(db):
+    db.execute("UPDATE users SET score = 7 WHERE id = 1")
+    policy = '{"default":"omit","rebase":true}'
+    assert "rebase" not in applied(db, recorded(*CHANGES, patchset=True), policy)
+    assert "rebase" in applied(db, recorded(*CHANGES), policy)
+
+
 @pytest.mark.skipif(tool("sqldiff") is None, reason="sqldiff is not installed: make test-deps")
 @pytest.mark.parametrize("seed", range(12))
 def test_what_sqldiff_writes(connect, tmp_path, seed):

@@ -3,7 +3,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | `target` | the table that is written, its statements |
+//! | `target`, `sql` | the table that is written, its statements |
 //! | `policy` | what is done about conflicts |
 //! | `retry` | changes that a constraint holds up until others are done |
 //! | `transaction` | all or nothing; foreign keys are checked at the end |
@@ -16,6 +16,7 @@
 mod error;
 mod policy;
 mod retry;
+mod sql;
 mod target;
 mod transaction;
 
@@ -79,7 +80,7 @@ pub struct Report {
     /// Changes left out because their table is missing or different here, with the reason, by
     /// table.
     pub mismatched: Vec<(String, String, u64)>,
-    /// What `changeset_rebase` needs, if it was asked for.
+    /// What `changeset_rebase` needs, if it was asked for; none for a patchset.
     pub rebase: Option<Vec<u8>>,
 }
 
@@ -158,7 +159,10 @@ impl<'c, 'a> Application<'c, 'a> {
         }
         match Target::open(self.connection, table)? {
             Ok(target) => {
-                if let Some(rebase) = &mut self.rebase {
+                if table.kind == Kind::Patchset {
+                    // A patchset tells too little of what was there.
+                    self.rebase = None;
+                } else if let Some(rebase) = &mut self.rebase {
                     rebase.table(target.name(), target.key());
                 }
                 Ok(Some(target))
