@@ -388,6 +388,12 @@ def damaged(rng, db, target, tables, changeset, seed):
     sql = "SELECT DISTINCT columns FROM changeset_each(?)"
     if set(db.execute(sql, (bytes_,))) - set(db.execute(sql, (changeset,))):
         return
+    # A changeset's UPDATE to a value without one from: SQLite may compare with that of an earlier change,
+    # because it keeps its statements by the columns they set only.
+    kinds = {kind for (kind,) in db.execute("SELECT DISTINCT kind FROM changeset_each(?)", (bytes_,))}
+    updates = [(c[3], c[4]) for c in ours if c[1] == "UPDATE"]
+    if "changeset" in kinds and any(a == NOTHING != b for old, new in updates for a, b in zip(old, new)):
+        return
     one, two = clone(target), clone(target)
     log_native, (_, error_native) = apply_native(one, bytes_, seed)
     log_ours, (_, error_ours) = apply_ours(two, bytes_, seed)
