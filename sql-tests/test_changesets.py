@@ -18,6 +18,7 @@ import pytest
 from support import database
 from support.database import code, one, primary
 from support.paths import PYTHON, TESTS, tool
+from test_hosts import MATRIX, run
 
 SEEDS = int(os.environ.get("SQLBRIDGE_ORACLE_SEEDS", "2500"))
 #: What a run of the oracle must have met at least once, or it tests less than it says.
@@ -554,6 +555,21 @@ def test_on_a_blob_database(store, connect, host):
         applied(db, recorded(*CHANGES))
     other = host(store.uri("users.db"))
     assert other.run("SELECT * FROM users ORDER BY id") == users(db) == [(1, "alice", 51), (3, "carol", 75)]
+
+
+@pytest.mark.parametrize("host", list(MATRIX))
+@pytest.mark.stores("file")
+def test_in_every_host(host, store):
+    """Hosts with and without a session extension of their own; some hide it."""
+    lines = run(
+        host, store, "users.db",
+        "CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT, score INT)",
+        "INSERT INTO users VALUES (1, 'alice', 50), (2, 'bob', 60)",
+        f"SELECT changeset_apply(x'{recorded(*CHANGES).hex()}') ->> 'applied'",
+        "SELECT id, score FROM users ORDER BY id",
+        "SELECT op, pk FROM changeset_each((SELECT changeset FROM session_capture('DELETE FROM users WHERE id = 1')))",
+    )
+    assert lines[-4:] == ["3", "1|51", "3|75", "DELETE|[1]"]
 
 
 def test_in_the_cli(tmp_path):
