@@ -24,7 +24,7 @@ SEEDS = int(os.environ.get("SQLBRIDGE_ORACLE_SEEDS", "2500"))
 #: What a run of the oracle must have met at least once, or it tests less than it says.
 MET = [
     "decode", "check", "concat", "group", "invert", "invert twice", "conflicts", "rows", "commit",
-    "rebase blob", "rebased", "damaged, decoded", "damaged, rows", "with DATA", "with NOTFOUND",
+    "made already", "rebase blob", "rebased", "damaged, decoded", "damaged, rows", "with DATA", "with NOTFOUND",
     "with CONFLICT", "with CONSTRAINT", "with FOREIGN_KEY",
 ]
 
@@ -235,6 +235,17 @@ def test_a_function_decides(db):
         ("DATA", "users", "UPDATE", "[1,{},50]", "[{},{},51]", '[1,"alice",7]'),
         ("NOTFOUND", "users", "DELETE", '[2,"bob",60]', None, None),
     ]
+
+
+def test_twice_is_once(db):
+    for made in (recorded(*CHANGES), recorded(*CHANGES, patchset=True)):
+        for _ in range(2):
+            report = applied(db, made, '{"ignore_noop":true}')
+            assert report["applied"] == 3 and sum(report["skipped"].values()) == 0
+            assert users(db) == [(1, "alice", 51), (3, "carol", 75)]
+    db.execute("UPDATE users SET name = 'chris' WHERE id = 3")
+    with pytest.raises(sqlite3.Error, match="CONFLICT"):
+        applied(db, recorded(*CHANGES), '{"ignore_noop":true}')
 
 
 @pytest.mark.parametrize(

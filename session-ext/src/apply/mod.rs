@@ -71,7 +71,7 @@ fn quoted(name: &str) -> String {
 /// What an application did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Changes that were made, with those that replaced something.
+    /// Changes that were made, with those that replaced something or found themselves made.
     pub applied: u64,
     /// Changes that replaced a row or a value that was expected to be another.
     pub replaced: u64,
@@ -248,6 +248,12 @@ impl<'c, 'a> Application<'c, 'a> {
             self.waiting.push(*change);
             return Ok(false);
         }
+        if self.policy.options.ignore_noop && is_noop(target, change, fields, kind)? {
+            target.leave();
+            self.note_resolution(change, fields, false);
+            self.report.applied += 1;
+            return Ok(false);
+        }
         let verdict = self.policy.decide(kind, || {
             Some(Case {
                 table: change.table.name,
@@ -314,6 +320,20 @@ impl<'c, 'a> Application<'c, 'a> {
                 change: "the changeset as a whole".to_owned(),
             }),
         }
+    }
+}
+
+/// Whether a change in conflict would make what is there already.
+fn is_noop(
+    target: &mut Target<'_>,
+    change: &Change<'_>,
+    fields: &Fields<'_>,
+    kind: Conflict,
+) -> Result<bool, Error> {
+    match (kind, change.op) {
+        (Conflict::NotFound, Op::Delete) => Ok(true),
+        (Conflict::Data, Op::Update) | (Conflict::Conflict, _) => target.holds(change, fields),
+        _ => Ok(false),
     }
 }
 

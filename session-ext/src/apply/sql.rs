@@ -56,6 +56,22 @@ pub(super) fn select(table: &str, columns: &[Column]) -> String {
     format!("SELECT {names} FROM main.{table} WHERE {key}")
 }
 
+/// Whether a row has values already; parameters as the columns, and after them one for each that
+/// says whether its column does not matter.
+pub(super) fn holds(table: &str, columns: &[String], key: &[u8]) -> String {
+    let conditions = columns.iter().zip(key).enumerate();
+    let conditions = conditions.map(|(index, (name, place))| {
+        let (name, value, other) = (quoted(name), index + 1, index + 1 + columns.len());
+        if *place == 0 {
+            format!("(?{other} OR {name} IS ?{value})")
+        } else {
+            format!("{name} IS ?{value}")
+        }
+    });
+    let (table, conditions) = (quoted(table), conditions.collect::<Vec<_>>().join(" AND "));
+    format!("SELECT 1 FROM main.{table} WHERE {conditions}")
+}
+
 /// Bit 0 of a column's mask: it is set; bit 1: it is compared. Parameters in this order.
 pub(super) fn update(table: &str, columns: &[String], mask: &[u8]) -> String {
     let pick = |bit: u8, operator: &str| {

@@ -33,6 +33,8 @@ pub(super) struct Target<'c> {
     mask: Vec<u8>,
     /// Which columns are in a unique index, once that was asked.
     unique: Option<Vec<bool>>,
+    /// Whether a row has certain values, once that was asked.
+    holds: Option<Statement<'c>>,
 }
 
 struct Update<'c> {
@@ -157,6 +159,7 @@ impl<'c> Target<'c> {
             updates: Vec::new(),
             mask: Vec::new(),
             unique: None,
+            holds: None,
         }))
     }
 
@@ -306,6 +309,45 @@ impl<'c> Target<'c> {
     /// Ends a search.
     pub(super) fn leave(&mut self) {
         self.select.reset();
+    }
+
+    /// Whether the row with the change's key has all the values that an INSERT or UPDATE sets.
+    pub(super) fn holds(
+        &mut self,
+        change: &Change<'_>,
+        fields: &Fields<'_>,
+    ) -> Result<bool, Error> {
+        if self.stat1 {
+            return Ok(false);
+        }
+        let mut holds = match self.holds.take() {
+            Some(holds) => holds,
+            None => {
+                let sql = sql::holds(&self.name, &self.columns, &self.key);
+                self.connection.prepare(&sql).map_err(failed(change))?
+            }
+        };
+        let count = self.columns.len();
+        for (index, (old, new)) in fields.old.iter().zip(&fields.new).enumerate() {
+            let in_key = self.key[index] != 0;
+            let field = if in_key && change.op != Op::Insert {
+                old
+            } else {
+                new
+            };
+            let value = field.value().unwrap_or(ValueRef::Null);
+            let bound = holds.bind_ref(index + 1, value);
+            bound.map_err(failed(change))?;
+            if !in_key {
+                let other = ValueRef::Integer(i64::from(!new.is_defined()));
+                let bound = holds.bind_ref(index + 1 + count, other);
+                bound.map_err(failed(change))?;
+            }
+        }
+        let found = holds.step().map_err(failed(change));
+        holds.reset();
+        self.holds = Some(holds);
+        found
     }
 
     /// Prepares the two UPDATEs that free the unique values a change needs: one to stand-ins, one
