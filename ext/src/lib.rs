@@ -9,6 +9,8 @@
 //! | `sessions` | change capture |
 #![deny(unsafe_code)]
 
+#[cfg(all(feature = "sessions", feature = "storage"))]
+mod between;
 mod debug;
 
 use sqlite_abi::{Code, Connection, Extension, FunctionFlags, Value, entry};
@@ -31,6 +33,8 @@ impl Extension for Sqlbridge {
         sqlbridge_vfs::register(connection)?;
         #[cfg(feature = "sessions")]
         sqlbridge_session_ext::register(connection)?;
+        #[cfg(all(feature = "sessions", feature = "storage"))]
+        between::register(connection)?;
         Ok(())
     }
 }
