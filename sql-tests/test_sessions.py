@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 
 import pytest
-from support.changesets import Apsw, Native, SqliteError, apply, decode, typed
+from support.changesets import Apsw, Native, SqliteError, decode, rows, wrong
 from support.paths import EXTENSION
 from support.random_sql import Generator
 
@@ -21,46 +21,6 @@ def run(connection, sql: str) -> bool:
         return True
     except SqliteError:
         return False
-
-
-def rows(connection) -> dict[str, dict]:
-    """All rows that can be in a changeset, by table and key."""
-    found = {}
-    for (table,) in connection.execute("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"):
-        columns = connection.execute(f"SELECT name, pk FROM pragma_table_info('{table}')")
-        places = [place for _, place in columns]
-        if table == "sqlite_stat1":
-            places = [1, 2, 0]
-        if not any(places) or table in ("sqlite_schema", "sqlite_sequence"):
-            continue
-        content = found[table] = {}
-        for row in connection.execute(f'SELECT * FROM "{table}"'):
-            if table == "sqlite_stat1" and row[1] is None:
-                row = (row[0], b"", row[2])
-            fields = tuple(map(typed, row))
-            key = tuple(field for field, place in zip(fields, places) if place)
-            if ("n",) not in key:
-                content[key] = fields
-    return found
-
-
-def wrong(connection, found: Counter, before: dict) -> str | None:
-    """What is wrong with changes that must make `before` what the rows are now."""
-    after = rows(connection)
-    for table, content in before.items():
-        # Columns that were added hold their default in older rows.
-        defaults = connection.execute(f"SELECT dflt_value FROM pragma_table_info('{table}')")
-        for key, row in content.items():
-            for (default,) in defaults[len(row) :]:
-                row += (typed(connection.execute(f"SELECT {default or 'NULL'}")[0][0]),)
-            content[key] = row
-    try:
-        result = apply(found, before)
-    except (AssertionError, KeyError) as error:
-        return f"does not fit: {error!r}"
-    if {t: c for t, c in result.items() if c} != {t: c for t, c in after.items() if c}:
-        return f"makes {result}\nnot   {after}"
-    return None
 
 
 def native_changes(session) -> Counter | None:
