@@ -128,12 +128,12 @@ def wrong(connection, found: Counter, before: dict) -> str | None:
     """What is wrong with changes that must make `before` what the rows of a connection are."""
     after = rows(connection)
     for table, content in before.items():
-        # Columns that were added hold their default in older rows.
+        # Columns that were added hold their default in older rows; those that went are not told of.
         defaults = connection.execute(f"SELECT dflt_value FROM pragma_table_info('{table}')")
         for key, row in content.items():
             for (default,) in defaults[len(row) :]:
                 row += (typed(connection.execute(f"SELECT {default or 'NULL'}")[0][0]),)
-            content[key] = row
+            content[key] = row[: len(defaults)] if defaults else row
     try:
         result = apply(found, before)
     except (AssertionError, KeyError) as error:
