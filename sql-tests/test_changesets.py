@@ -18,12 +18,13 @@ import pytest
 from support import database
 from support.database import code, one, primary
 from support.paths import PYTHON, TESTS, tool
+from test_hosts import MATRIX, run
 
 SEEDS = int(os.environ.get("SQLBRIDGE_ORACLE_SEEDS", "2500"))
 #: What a run of the oracle must have met at least once, or it tests less than it says.
 MET = [
     "decode", "check", "concat", "group", "invert", "invert twice", "conflicts", "rows", "commit",
-    "rebase blob", "rebased", "damaged, decoded", "damaged, rows", "with DATA", "with NOTFOUND",
+    "made already", "rebase blob", "rebased", "damaged, decoded", "damaged, rows", "with DATA", "with NOTFOUND",
     "with CONFLICT", "with CONSTRAINT", "with FOREIGN_KEY",
 ]
 
@@ -234,6 +235,17 @@ def test_a_function_decides(db):
         ("DATA", "users", "UPDATE", "[1,{},50]", "[{},{},51]", '[1,"alice",7]'),
         ("NOTFOUND", "users", "DELETE", '[2,"bob",60]', None, None),
     ]
+
+
+def test_twice_is_once(db):
+    for made in (recorded(*CHANGES), recorded(*CHANGES, patchset=True)):
+        for _ in range(2):
+            report = applied(db, made, '{"ignore_noop":true}')
+            assert report["applied"] == 3 and sum(report["skipped"].values()) == 0
+            assert users(db) == [(1, "alice", 51), (3, "carol", 75)]
+    db.execute("UPDATE users SET name = 'chris' WHERE id = 3")
+    with pytest.raises(sqlite3.Error, match="CONFLICT"):
+        applied(db, recorded(*CHANGES), '{"ignore_noop":true}')
 
 
 @pytest.mark.parametrize(
@@ -469,6 +481,13 @@ def test_two_databases_that_changed_the_same_rows(connect):
     assert users(hub) == users(laptop) == [(1, "Alice", 100), (9, "me", 9)]
 
 
+def test_patchsets_give_no_rebase_blob(db):
+    db.execute("UPDATE users SET score = 7 WHERE id = 1")
+    policy = '{"default":"omit","rebase":true}'
+    assert "rebase" not in applied(db, recorded(*CHANGES, patchset=True), policy)
+    assert "rebase" in applied(db, recorded(*CHANGES), policy)
+
+
 @pytest.mark.skipif(tool("sqldiff") is None, reason="sqldiff is not installed: make test-deps")
 @pytest.mark.parametrize("seed", range(12))
 def test_what_sqldiff_writes(connect, tmp_path, seed):
@@ -547,6 +566,21 @@ def test_on_a_blob_database(store, connect, host):
         applied(db, recorded(*CHANGES))
     other = host(store.uri("users.db"))
     assert other.run("SELECT * FROM users ORDER BY id") == users(db) == [(1, "alice", 51), (3, "carol", 75)]
+
+
+@pytest.mark.parametrize("host", list(MATRIX))
+@pytest.mark.stores("file")
+def test_in_every_host(host, store):
+    """Hosts with and without a session extension of their own; some hide it."""
+    lines = run(
+        host, store, "users.db",
+        "CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT, score INT)",
+        "INSERT INTO users VALUES (1, 'alice', 50), (2, 'bob', 60)",
+        f"SELECT changeset_apply(x'{recorded(*CHANGES).hex()}') ->> 'applied'",
+        "SELECT id, score FROM users ORDER BY id",
+        "SELECT op, pk FROM changeset_each((SELECT changeset FROM session_capture('DELETE FROM users WHERE id = 1')))",
+    )
+    assert lines[-4:] == ["3", "1|51", "3|75", "DELETE|[1]"]
 
 
 def test_in_the_cli(tmp_path):

@@ -3,11 +3,12 @@
 //! Every figure is a ratio of two things done in turn in one run, or a count, so
 //! that a noisy machine disturbs both sides alike. The blob database is on one
 //! side, SQLite's own VFS on the same content, or a bare conditional PUT of the
-//! same bytes, on the other.
+//! same bytes, on the other; a stored procedure beside a function in native code.
 //!
 //!     sqlbridge-bench <work directory> [<S3 database URI parameters>]
 
 mod commits;
+mod procedures;
 mod reads;
 
 use std::path::Path;
@@ -21,12 +22,17 @@ fn main() -> Outcome<()> {
     let directory = arguments
         .next()
         .ok_or("usage: sqlbridge-bench <work directory> [<S3 parameters>]")?;
-    let directory = Path::new(&directory);
     sqlbridge::auto_extend().map_err(|code| format!("{code:?}"))?;
+    if directory == "--first-call" {
+        return procedures::first_call_here(&arguments.next().unwrap_or_default());
+    }
+    let directory = Path::new(&directory);
     // The VFS is registered with the first connection.
     rusqlite::Connection::open_in_memory()?;
 
     println!("{:<58} {:>9} {:>9}", "what", "measured", "must");
+    let go = Path::new("build/procedures/go.wasm");
+    procedures::run(directory, go.exists().then_some(go))?;
     reads::run(directory)?;
     commits::local(directory)?;
     match arguments.next() {

@@ -44,6 +44,7 @@ pub(crate) fn report() -> String {
 fn capabilities() -> Vec<&'static str> {
     [
         ("storage", cfg!(feature = "storage")),
+        ("procedures", cfg!(feature = "procedures")),
         ("sessions", cfg!(feature = "sessions")),
     ]
     .into_iter()

@@ -6,6 +6,7 @@
 //! | cargo feature | capability |
 //! | --- | --- |
 //! | `storage` | databases in blob storage |
+//! | `procedures` | stored procedures in WebAssembly |
 //! | `sessions` | change capture |
 #![deny(unsafe_code)]
 
@@ -31,6 +32,8 @@ impl Extension for Sqlbridge {
             .map_err(|error| error.message)?;
         #[cfg(feature = "storage")]
         sqlbridge_vfs::register(connection)?;
+        #[cfg(feature = "procedures")]
+        sqlbridge_wasm_udf::register::<Self>(connection)?;
         #[cfg(feature = "sessions")]
         sqlbridge_session_ext::register(connection)?;
         #[cfg(all(feature = "sessions", feature = "storage"))]

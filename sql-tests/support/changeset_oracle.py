@@ -264,8 +264,9 @@ def decide(seed, case):
     return "abort" if aborts or kind == "FOREIGN_KEY" and number % 3 == 0 else choice[number // 53 % len(choice)]
 
 
-def apply_native(db, changeset, seed, rebase=False):
+def apply_native(db, changeset, seed, rebase=False, noop=False):
     log = []
+    flags = apsw.SQLITE_CHANGESETAPPLY_IGNORENOOP if noop else 0
 
     def handler(reason, change):
         kind = KINDS[reason]
@@ -276,10 +277,10 @@ def apply_native(db, changeset, seed, rebase=False):
         log.append(case)
         return VERDICTS[decide(seed, case)]
 
-    return log, outcome(lambda: apsw.Changeset.apply(changeset, db, conflict=handler, rebase=rebase))
+    return log, outcome(lambda: apsw.Changeset.apply(changeset, db, conflict=handler, rebase=rebase, flags=flags))
 
 
-def apply_ours(db, changeset, seed, rebase=False):
+def apply_ours(db, changeset, seed, rebase=False, noop=False):
     log = []
 
     def policy(kind, table, op, old, new, current):
@@ -288,7 +289,7 @@ def apply_ours(db, changeset, seed, rebase=False):
         return decide(seed, case)
 
     db.create_scalar_function("policy", policy, 6)
-    text = json.dumps({"default": "policy", "rebase": rebase})
+    text = json.dumps({"default": "policy", "rebase": rebase, "ignore_noop": noop})
     result, error = outcome(lambda: db.execute("SELECT changeset_apply(?, ?)", (changeset, text)).get)
     if error:
         return log, (None, error)
@@ -310,12 +311,17 @@ def outcome(action):
 def application(rng, seed, target, tables, changeset, rebase):
     native, ours = clone(target), clone(target)
     keys, nested = rng.random() < 0.6, rng.random() < 0.3
+    # SQLite's own test for changes that are made already does not quote the table's name, and takes a
+    # DELETE for done where the row is there with nothing but NULL beside its key.
+    noop = rng.random() < 0.5 and all(map(str.isalnum, tables))
+    noop = noop and not any(change.op == "DELETE" for change in apsw.Changeset.iter(changeset))
+    seen["made already"] += noop
     for db in (native, ours):
         db.pragma("foreign_keys", keys)
         if nested:
             db.execute("BEGIN")
-    log_native, (blob_native, error_native) = apply_native(native, changeset, seed, rebase)
-    log_ours, (blob_ours, error_ours) = apply_ours(ours, changeset, seed, rebase)
+    log_native, (blob_native, error_native) = apply_native(native, changeset, seed, rebase, noop)
+    log_ours, (blob_ours, error_ours) = apply_ours(ours, changeset, seed, rebase, noop)
     check("conflicts", log_native, log_ours)
     check("error", error_native, error_ours)
     check("rows", dump(native, tables), dump(ours, tables))
@@ -380,13 +386,16 @@ def damaged(rng, db, target, tables, changeset, seed):
         outcome(lambda: db.execute(f"SELECT changeset_{function}", (bytes_, changeset)).get)
     if error:
         return
-    try:
-        check("damaged, decoded", native_changes(bytes_), ours)
-    except UnicodeDecodeError:
-        return
+    check("damaged, decoded", native_changes(bytes_), ours)
     # Other numbers for the columns of the key are no other key for ours.
     sql = "SELECT DISTINCT columns FROM changeset_each(?)"
     if set(db.execute(sql, (bytes_,))) - set(db.execute(sql, (changeset,))):
+        return
+    # A changeset's UPDATE to a value without one from: SQLite may compare with that of an earlier change,
+    # because it keeps its statements by the columns they set only.
+    kinds = {kind for (kind,) in db.execute("SELECT DISTINCT kind FROM changeset_each(?)", (bytes_,))}
+    updates = [(c[3], c[4]) for c in ours if c[1] == "UPDATE"]
+    if "changeset" in kinds and any(a == NOTHING != b for old, new in updates for a, b in zip(old, new)):
         return
     one, two = clone(target), clone(target)
     log_native, (_, error_native) = apply_native(one, bytes_, seed)
@@ -424,9 +433,11 @@ def run(seed):
     others, _ = captured(rng, third, tables, rng.randrange(20))
     second = application(rng, seed, target, tables, others, True)
     rebasing(origin, local, [b for b in (blob, second) if b is not None])
-    if concat:
-        damaged(rng, origin, base, tables, concat, seed)
-        damaged(rng, origin, base, tables, steps[0][1] or concat, seed)
+    for changeset in (concat, steps[0][1]) if concat and steps[0][1] else ():
+        try:
+            damaged(rng, origin, base, tables, changeset, seed)
+        except UnicodeDecodeError:
+            pass  # apsw gives no text that is not UTF-8
 
 
 def main(first, last):

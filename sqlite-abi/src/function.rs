@@ -99,6 +99,11 @@ impl FunctionFlags {
     /// May give its result a subtype. Older hosts ignore it.
     pub const RESULT_SUBTYPE: Self = Self(c::SQLITE_RESULT_SUBTYPE);
 
+    /// Gives way to any other function of the same name, and never replaces one: SQLite keeps
+    /// functions for other text encodings apart, and prefers the one for the database's own. (A
+    /// database in UTF-16 is the exception.) The arguments are the same.
+    pub const YIELDING: Self = Self(c::SQLITE_UTF16BE & !c::SQLITE_UTF8);
+
     pub(crate) fn bits(self) -> c_int {
         c::SQLITE_UTF8 | self.0
     }

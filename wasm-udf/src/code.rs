@@ -178,7 +178,10 @@ fn is_private(directory: &Path) -> bool {
     if mode & 0o170_000 != 0o040_000 || own.st_uid != me || mode & 0o077 != 0 {
         return false;
     }
-    let Some(parent) = directory.parent().and_then(|parent| rustix::fs::stat(parent).ok()) else {
+    let Some(parent) = directory
+        .parent()
+        .and_then(|parent| rustix::fs::stat(parent).ok())
+    else {
         return false;
     };
     let sticky = parent.st_mode & 0o1000 != 0;
@@ -241,15 +244,12 @@ fn load(engine: &Engine, path: &Path, content: &[u8]) -> Option<Code> {
         // to, where only `save` puts files, by renaming, never in place; its checksum is right.
         #[expect(unsafe_code, reason = "see the comment")]
         // SAFETY: as just said.
-        wasmtime::Precompiled::Module => unsafe { raw::module(engine, path) }
-            .ok()
-            .map(Code::Core),
+        wasmtime::Precompiled::Module => unsafe { raw::module(engine, path) }.ok().map(Code::Core),
         #[expect(unsafe_code, reason = "see the comment")]
         // SAFETY: as above.
         wasmtime::Precompiled::Component => unsafe { raw::component(engine, path) }
             .ok()
             .map(Code::Component),
-        _ => None,
     }
 }
 
@@ -274,7 +274,8 @@ fn make_private(directory: &Path) -> io::Result<()> {
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     use std::io::Write;
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags =
+        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::open(&temporary, flags, Mode::RUSR | Mode::WUSR)?;
     let written = fs::File::from(file)
         .write_all(content)
@@ -338,7 +339,9 @@ fn compile(engine: &Engine, module: &[u8]) -> Result<Code, String> {
 
 /// `\0asm`, then version 13 of layer 1.
 fn is_component(module: &[u8]) -> bool {
-    module.get(..8).is_some_and(|head| head[..4] == *b"\0asm" && head[6..] == [1, 0])
+    module
+        .get(..8)
+        .is_some_and(|head| head[..4] == *b"\0asm" && head[6..] == [1, 0])
 }
 
 #[cfg(test)]
@@ -355,7 +358,8 @@ mod tests {
     }
 
     fn temporary(name: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("sqlbridge-code-{}-{name}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("sqlbridge-code-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         fs::create_dir(&path).unwrap();
         path
@@ -367,7 +371,9 @@ mod tests {
 
     fn from_disk(engine: &Engine, cache: &CodeCache) -> Result<Code, String> {
         lock(&cache.memory).codes.clear();
-        cache.get(engine, &content_hash(&wasm()), || Err("compiled again".to_owned()))
+        cache.get(engine, &content_hash(&wasm()), || {
+            Err("compiled again".to_owned())
+        })
     }
 
     #[test]
@@ -405,7 +411,9 @@ mod tests {
         let (engine, cache) = cache(&directory);
         let hash = content_hash(&wasm());
         let place = directory.join("procedures");
-        cache.get(&engine, &hash, || Ok::<_, String>(wasm())).unwrap();
+        cache
+            .get(&engine, &hash, || Ok::<_, String>(wasm()))
+            .unwrap();
         for mode in [0o770, 0o707, 0o755] {
             fs::set_permissions(&place, fs::Permissions::from_mode(mode)).unwrap();
             assert!(from_disk(&engine, &cache).is_err(), "{mode:o}");

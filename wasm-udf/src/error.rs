@@ -27,7 +27,9 @@ pub enum Error {
         schema: String,
     },
     /// There is no such procedure.
-    #[error("there is no procedure '{procedure}' in the databases of this connection; SELECT name FROM proc_list shows those there are")]
+    #[error(
+        "there is no procedure '{procedure}' in the databases of this connection; SELECT name FROM proc_list shows those there are"
+    )]
     NotFound {
         /// The name that was asked for.
         procedure: String,

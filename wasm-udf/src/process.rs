@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
@@ -27,8 +27,8 @@ pub(crate) const STACK: usize = 512 << 10;
 /// See the module's documentation.
 pub(crate) struct Process {
     pid: u32,
-    pub(crate) engine: Engine,
-    pub(crate) code: CodeCache,
+    /// Made when the first procedure is needed: most connections never call one.
+    runtime: OnceLock<Result<Runtime, String>>,
     pub(crate) procedures: Procedures,
     pub(crate) counts: Counts,
     pub(crate) names: Names,
@@ -36,6 +36,13 @@ pub(crate) struct Process {
     /// Instances that exist; the ticker sleeps while there are none.
     alive: AtomicUsize,
     wake: Condvar,
+}
+
+/// What wasmtime needs.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    pub(crate) engine: Engine,
+    pub(crate) code: CodeCache,
 }
 
 #[derive(Default)]
@@ -54,37 +61,50 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Process {
     /// This process's.
-    ///
-    /// # Errors
-    /// A machine on which wasmtime does not run, as a sentence.
-    pub(crate) fn current() -> Result<Arc<Self>, String> {
+    pub(crate) fn current() -> Arc<Self> {
         let pid = std::process::id();
         loop {
             let current = CURRENT.load();
             if let Some(process) = current.as_ref().filter(|process| process.pid == pid) {
-                return Ok(Arc::clone(process));
+                return Arc::clone(process);
             }
-            let fresh = Arc::new(Self::new(pid)?);
+            let fresh = Arc::new(Self::new(pid));
             // Never freed: in a child its locks may be held by threads that are not there.
             std::mem::forget(Arc::clone(&fresh));
             CURRENT.compare_and_swap(&*current, Some(fresh));
         }
     }
 
-    fn new(pid: u32) -> Result<Self, String> {
-        let engine = Engine::new(&config())
-            .map_err(|error| format!("WebAssembly cannot run on this machine: {error:#}"))?;
-        Ok(Self {
+    fn new(pid: u32) -> Self {
+        Self {
             pid,
-            code: CodeCache::new(&engine),
-            engine,
+            runtime: OnceLock::new(),
             procedures: Procedures::default(),
             counts: Counts::default(),
             names: Names::default(),
             ticker: Mutex::default(),
             alive: AtomicUsize::new(0),
             wake: Condvar::new(),
-        })
+        }
+    }
+
+    /// The engine and the compiled code.
+    ///
+    /// # Errors
+    /// A machine on which wasmtime does not run, as a sentence.
+    pub(crate) fn runtime(&self) -> Result<&Runtime, String> {
+        let runtime = self.runtime.get_or_init(|| {
+            let engine = Engine::new(&config())
+                .map_err(|error| format!("WebAssembly cannot run on this machine: {error:#}"))?;
+            let code = CodeCache::new(&engine);
+            Ok(Runtime { engine, code })
+        });
+        runtime.as_ref().map_err(Clone::clone)
+    }
+
+    /// Whether this is still the process it was made for.
+    pub(crate) fn is_current(&self) -> bool {
+        self.pid == std::process::id()
     }
 
     /// Says that an instance exists, for which time must pass. Starts the ticker's thread.
@@ -112,7 +132,11 @@ impl Process {
     }
 
     /// Interrupts the connection behind `interrupter` at `deadline`, unless dropped before.
-    pub(crate) fn watch(self: &Arc<Self>, deadline: Instant, interrupter: Arc<Interrupter>) -> Watch {
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        deadline: Instant,
+        interrupter: Arc<Interrupter>,
+    ) -> Watch {
         let mut ticker = lock(&self.ticker);
         let number = ticker.next;
         ticker.next += 1;
@@ -128,7 +152,10 @@ impl Process {
         loop {
             let mut ticker = lock(&self.ticker);
             while self.alive.load(Ordering::Acquire) == 0 {
-                ticker = self.wake.wait(ticker).unwrap_or_else(PoisonError::into_inner);
+                ticker = self
+                    .wake
+                    .wait(ticker)
+                    .unwrap_or_else(PoisonError::into_inner);
             }
             let now = Instant::now();
             ticker.watched.retain(|_, (deadline, interrupter)| {
@@ -139,7 +166,9 @@ impl Process {
                 !over
             });
             drop(ticker);
-            self.engine.increment_epoch();
+            if let Some(Ok(runtime)) = self.runtime.get() {
+                runtime.engine.increment_epoch();
+            }
             std::thread::sleep(TICK);
         }
     }
@@ -147,7 +176,9 @@ impl Process {
 
 impl std::fmt::Debug for Process {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Process").field("pid", &self.pid).finish_non_exhaustive()
+        f.debug_struct("Process")
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
     }
 }
 
@@ -184,7 +215,7 @@ fn config() -> Config {
         .max_wasm_stack(STACK)
         .memory_reservation(0)
         .memory_guard_size(0)
-        .memory_reservation_for_growth(1 << 20)
+        .memory_reservation_for_growth(64 << 20)
         .wasm_component_model(true)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(20));
     config

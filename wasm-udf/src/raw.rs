@@ -77,7 +77,10 @@ impl Bits {
     }
 
     fn raw(self) -> ValRaw {
-        #[expect(clippy::cast_possible_truncation, reason = "the lower half is the value")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the lower half is the value"
+        )]
         let low = self.bits as u32;
         match self.kind {
             Number::I32 => ValRaw::u32(low),
@@ -113,7 +116,10 @@ impl Export {
     /// None for a function with other than number types, or with several results.
     pub(crate) fn new<T>(store: &mut Store<T>, func: Func) -> Option<Self> {
         let ty = func.ty(&*store);
-        let params = ty.params().map(|ty| number(&ty)).collect::<Option<Vec<_>>>()?;
+        let params = ty
+            .params()
+            .map(|ty| number(&ty))
+            .collect::<Option<Vec<_>>>()?;
         if ty.results().len() > 1 {
             return None;
         }
@@ -140,9 +146,14 @@ impl Export {
         arguments: &[Bits],
     ) -> wasmtime::Result<Option<Bits>> {
         let fits = arguments.len() == self.params.len()
-            && arguments.iter().zip(&self.params).all(|(argument, param)| argument.kind == *param);
+            && arguments
+                .iter()
+                .zip(&self.params)
+                .all(|(argument, param)| argument.kind == *param);
         if !fits {
-            return Err(wasmtime::Error::msg("arguments of other types than the export's"));
+            return Err(wasmtime::Error::msg(
+                "arguments of other types than the export's",
+            ));
         }
         for (slot, argument) in self.slots.iter_mut().zip(arguments) {
             *slot = argument.raw();

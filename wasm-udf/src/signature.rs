@@ -130,6 +130,83 @@ pub struct Signature {
     pub random: bool,
 }
 
+/// One key of the JSON, for the reference and its test.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyDoc {
+    /// The key.
+    pub key: &'static str,
+    /// What holds without it.
+    pub default: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+const fn key(key: &'static str, default: &'static str, meaning: &'static str) -> KeyDoc {
+    KeyDoc {
+        key,
+        default,
+        meaning,
+    }
+}
+
+/// All keys.
+pub const KEYS: [KeyDoc; 18] = [
+    key(
+        "kind",
+        "scalar",
+        "`scalar`, `aggregate`, `window` or `table`",
+    ),
+    key(
+        "params",
+        "those of the export",
+        "a list of `{\"name\", \"data_type\", \"nullable\"}`",
+    ),
+    key("return_type", "that of the export", "type of the result"),
+    key(
+        "columns",
+        "–",
+        "a table's columns: a list of `{\"name\", \"data_type\"}`",
+    ),
+    key(
+        "export",
+        "the procedure's name",
+        "the export, or the beginning of the exports' names",
+    ),
+    key("language", "wasm", "what it was written in, for people"),
+    key("description", "–", "for people"),
+    key(
+        "deterministic",
+        "false",
+        "the same arguments always give the same result: it may be used in indexes, generated columns and CHECK",
+    ),
+    key(
+        "isolation",
+        "statement",
+        "`statement`: one instance for all calls of a statement; `call`: one for each call",
+    ),
+    key("memory", "100MB", "most memory of an instance"),
+    key("timeout", "5s", "longest call, SQL that it runs included"),
+    key(
+        "statement_timeout",
+        "–",
+        "longest time in the procedure within one statement",
+    ),
+    key("output", "64MB", "largest result of one call"),
+    key(
+        "sql",
+        "–",
+        "grant: `read` or `write` lets it query the connection it is called from",
+    ),
+    key("clock", "false", "grant: it may know the time, and sleep"),
+    key("random", "false", "grant: it may have random numbers"),
+    key(
+        "replace",
+        "false",
+        "a procedure of that name is replaced (not stored)",
+    ),
+    key("schema", "main", "the schema it is stored in (not stored)"),
+];
+
 /// The arguments of `proc_create` that are not stored.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Creation {
@@ -156,10 +233,12 @@ impl Signature {
     /// # Errors
     /// What is wrong, as the rest of a sentence.
     pub fn parse(json: &str) -> Result<(Self, Creation), String> {
-        let mut value: serde_json::Value =
-            serde_json::from_str(json).map_err(|error| format!("the JSON is not valid: {error}"))?;
+        let mut value: serde_json::Value = serde_json::from_str(json)
+            .map_err(|error| format!("the JSON is not valid: {error}"))?;
         let Some(object) = value.as_object_mut() else {
-            return Err("the JSON must be an object, such as {\"return_type\": \"INT\"}".to_owned());
+            return Err(
+                "the JSON must be an object, such as {\"return_type\": \"INT\"}".to_owned(),
+            );
         };
         let replace = match object.remove("replace") {
             None | Some(serde_json::Value::Null) => false,
@@ -209,9 +288,16 @@ impl Signature {
 
     fn check(&self) -> Result<(), String> {
         for parameter in self.params.iter().flatten() {
-            known_type(&parameter.data_type, &format!("parameter '{}'", parameter.name))?;
+            known_type(
+                &parameter.data_type,
+                &format!("parameter '{}'", parameter.name),
+            )?;
         }
-        if self.params.as_ref().is_some_and(|params| params.len() > MOST_PARAMETERS) {
+        if self
+            .params
+            .as_ref()
+            .is_some_and(|params| params.len() > MOST_PARAMETERS)
+        {
             return Err(format!("at most {MOST_PARAMETERS} parameters are possible"));
         }
         if let Some(name) = &self.return_type {
@@ -220,7 +306,11 @@ impl Signature {
         for column in self.columns.iter().flatten() {
             known_type(&column.data_type, &format!("column '{}'", column.name))?;
         }
-        if self.columns.as_ref().is_some_and(|columns| columns.len() > MOST_COLUMNS) {
+        if self
+            .columns
+            .as_ref()
+            .is_some_and(|columns| columns.len() > MOST_COLUMNS)
+        {
             return Err(format!("at most {MOST_COLUMNS} columns are possible"));
         }
         match (self.kind, &self.columns, &self.return_type) {
@@ -277,14 +367,22 @@ fn known_type(name: &str, of: &str) -> Result<(), String> {
 pub(crate) fn size(text: &str) -> Result<usize, String> {
     let wrong = || format!("'{text}' is no size; write 65536, 64KB, 100MB or 1GB");
     let trimmed = text.trim().to_ascii_uppercase();
-    let (digits, unit) = [("GB", 1 << 30), ("MB", MEBIBYTE), ("KB", 1 << 10), ("B", 1), ("", 1)]
-        .into_iter()
-        .find_map(|(suffix, unit)| Some((trimmed.strip_suffix(suffix)?, unit)))
-        .ok_or_else(wrong)?;
+    let (digits, unit) = [
+        ("GB", 1 << 30),
+        ("MB", MEBIBYTE),
+        ("KB", 1 << 10),
+        ("B", 1),
+        ("", 1),
+    ]
+    .into_iter()
+    .find_map(|(suffix, unit)| Some((trimmed.strip_suffix(suffix)?, unit)))
+    .ok_or_else(wrong)?;
     let number: usize = digits.trim().parse().map_err(|_| wrong())?;
     let size = number.checked_mul(unit).ok_or_else(wrong)?;
     if size > 4 << 30 {
-        return Err(format!("'{text}' is more than a module of 32 bits can have, 4GB"));
+        return Err(format!(
+            "'{text}' is more than a module of 32 bits can have, 4GB"
+        ));
     }
     Ok(size)
 }
@@ -339,20 +437,41 @@ mod tests {
         for (json, expected) in [
             ("[]", "must be an object"),
             ("{", "not valid"),
-            (r#"{"return_typ":"INT"}"#, "unknown field `return_typ`, expected one of"),
-            (r#"{"return_type":"MONEY"}"#, "unknown type 'MONEY'; types are BIGINT"),
-            (r#"{"params":[{"name":"x","data_type":"y"}]}"#, "parameter 'x' has the unknown type"),
+            (
+                r#"{"return_typ":"INT"}"#,
+                "unknown field `return_typ`, expected one of",
+            ),
+            (
+                r#"{"return_type":"MONEY"}"#,
+                "unknown type 'MONEY'; types are BIGINT",
+            ),
+            (
+                r#"{"params":[{"name":"x","data_type":"y"}]}"#,
+                "parameter 'x' has the unknown type",
+            ),
             (r#"{"replace":1}"#, "\"replace\" must be true or false"),
             (r#"{"kind":"view"}"#, "unknown variant `view`"),
             (r#"{"kind":"table","columns":[]}"#, "at least one column"),
             (r#"{"columns":[]}"#, "only procedures of kind \"table\""),
             (r#"{"timeout":"5"}"#, "\"timeout\": '5' is no time"),
             (r#"{"memory":"5GB"}"#, "more than a module"),
-            (r#"{"deterministic":true,"sql":"read"}"#, "cannot be deterministic"),
+            (
+                r#"{"deterministic":true,"sql":"read"}"#,
+                "cannot be deterministic",
+            ),
         ] {
             let error = Signature::parse(json).unwrap_err();
             assert!(error.contains(expected), "{json}: {error}");
         }
+    }
+
+    #[test]
+    fn all_keys_are_documented() {
+        let error = Signature::parse(r#"{"no_such_key":1}"#).unwrap_err();
+        let (_, known) = error.split_once("expected one of ").unwrap();
+        let mut known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+        known.extend(["replace", "schema"]);
+        assert_eq!(known, super::KEYS.map(|doc| doc.key));
     }
 
     #[test]

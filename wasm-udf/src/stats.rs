@@ -120,7 +120,8 @@ impl Stopwatch {
     }
 
     fn report(&mut self) {
-        self.count.add(self.calls - self.reported, self.total, self.longest);
+        self.count
+            .add(self.calls - self.reported, self.total, self.longest);
         self.reported = self.calls;
         self.total = Duration::ZERO;
     }
@@ -150,7 +151,9 @@ mod tests {
         let counted = counts.of("db", "f").read();
         assert_eq!((counted.calls, counted.errors), (1000, 1));
         assert!(counted.max_ms <= counted.total_ms && counted.total_ms > 0.0);
-        counts.of("db", "f").add(1, Duration::from_secs(1), Duration::from_secs(1));
+        counts
+            .of("db", "f")
+            .add(1, Duration::from_secs(1), Duration::from_secs(1));
         assert!(counts.of("db", "f").read().max_ms >= 1000.0);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | `target` | the table that is written, its statements |
+//! | `target`, `sql` | the table that is written, its statements |
 //! | `policy` | what is done about conflicts |
 //! | `retry` | changes that a constraint holds up until others are done |
 //! | `transaction` | all or nothing; foreign keys are checked at the end |
@@ -16,6 +16,7 @@
 mod error;
 mod policy;
 mod retry;
+mod sql;
 mod target;
 mod transaction;
 
@@ -70,7 +71,7 @@ fn quoted(name: &str) -> String {
 /// What an application did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Changes that were made, with those that replaced something.
+    /// Changes that were made, with those that replaced something or found themselves made.
     pub applied: u64,
     /// Changes that replaced a row or a value that was expected to be another.
     pub replaced: u64,
@@ -79,7 +80,7 @@ pub struct Report {
     /// Changes left out because their table is missing or different here, with the reason, by
     /// table.
     pub mismatched: Vec<(String, String, u64)>,
-    /// What `changeset_rebase` needs, if it was asked for.
+    /// What `changeset_rebase` needs, if it was asked for; none for a patchset.
     pub rebase: Option<Vec<u8>>,
 }
 
@@ -158,7 +159,10 @@ impl<'c, 'a> Application<'c, 'a> {
         }
         match Target::open(self.connection, table)? {
             Ok(target) => {
-                if let Some(rebase) = &mut self.rebase {
+                if table.kind == Kind::Patchset {
+                    // A patchset tells too little of what was there.
+                    self.rebase = None;
+                } else if let Some(rebase) = &mut self.rebase {
                     rebase.table(target.name(), target.key());
                 }
                 Ok(Some(target))
@@ -244,6 +248,12 @@ impl<'c, 'a> Application<'c, 'a> {
             self.waiting.push(*change);
             return Ok(false);
         }
+        if self.policy.options.ignore_noop && is_noop(target, change, fields, kind)? {
+            target.leave();
+            self.note_resolution(change, fields, false);
+            self.report.applied += 1;
+            return Ok(false);
+        }
         let verdict = self.policy.decide(kind, || {
             Some(Case {
                 table: change.table.name,
@@ -310,6 +320,20 @@ impl<'c, 'a> Application<'c, 'a> {
                 change: "the changeset as a whole".to_owned(),
             }),
         }
+    }
+}
+
+/// Whether a change in conflict would make what is there already.
+fn is_noop(
+    target: &mut Target<'_>,
+    change: &Change<'_>,
+    fields: &Fields<'_>,
+    kind: Conflict,
+) -> Result<bool, Error> {
+    match (kind, change.op) {
+        (Conflict::NotFound, Op::Delete) => Ok(true),
+        (Conflict::Data, Op::Update) | (Conflict::Conflict, _) => target.holds(change, fields),
+        _ => Ok(false),
     }
 }
 

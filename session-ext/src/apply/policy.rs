@@ -116,6 +116,8 @@ pub(super) struct Options {
     pub(super) rebase: bool,
     /// Fail where tables are missing or different.
     pub(super) strict: bool,
+    /// Changes that find what they would make are no conflicts.
+    pub(super) ignore_noop: bool,
     /// Apply to these tables only.
     pub(super) tables: Option<Vec<String>>,
 }
@@ -160,7 +162,7 @@ pub(super) struct Case<'v> {
 const HELP: &str = "a policy is 'abort', 'omit', 'replace', the name of a SQL function of six \
                     arguments, or a JSON object with 'data', 'notfound', 'conflict', \
                     'constraint', 'foreign_key', 'default' (each a policy) and 'rebase', \
-                    'strict' (true or false), 'tables' (an array of names)";
+                    'strict', 'ignore_noop' (true or false), 'tables' (an array of names)";
 
 fn refuse<T>(what: impl fmt::Display) -> Result<T, Error> {
     Err(Error::Policy(format!("{what}; {HELP}")))
@@ -224,6 +226,7 @@ impl<'c> Policy<'c> {
                 ("default", _) => {}
                 ("rebase", _) => self.options.rebase = flag(key, value)?,
                 ("strict", _) => self.options.strict = flag(key, value)?,
+                ("ignore_noop", _) => self.options.ignore_noop = flag(key, value)?,
                 ("tables", _) => self.options.tables = Some(names(key, value)?),
                 _ => return refuse(format_args!("the policy has an unknown key '{key}'")),
             }

@@ -1,12 +1,12 @@
 //! A table that changes are applied to, with its statements.
 //!
-//! Divisions: is it the same table · the statements · values.
+//! Divisions: is it the same table · running a change · searching a row · stand-ins · values.
 //! Statements are prepared once; an UPDATE for each set of columns, the last used ones kept.
 
 use sqlite_abi::{Connection, Statement, ValueRef};
 
 use super::error::Error;
-use super::quoted;
+use super::{quoted, sql};
 use crate::changeset::{Change, Field, Kind, Op, Table};
 
 /// How many UPDATE statements are kept.
@@ -33,6 +33,8 @@ pub(super) struct Target<'c> {
     mask: Vec<u8>,
     /// Which columns are in a unique index, once that was asked.
     unique: Option<Vec<bool>>,
+    /// Whether a row has certain values, once that was asked.
+    holds: Option<Statement<'c>>,
 }
 
 struct Update<'c> {
@@ -64,16 +66,17 @@ pub(super) enum Outcome {
     Constraint,
 }
 
-struct Column {
-    name: String,
-    place: u8,
+pub(super) struct Column {
+    pub(super) name: String,
+    /// In the primary key from 1 on, else 0.
+    pub(super) place: u8,
 }
 
 /// The columns that changesets know of: not the hidden and generated ones. A table without a
 /// primary key has its rowid as the first, as with SQLite's SESSION_OBJCONFIG_ROWID.
 fn columns(connection: &Connection<'_>, table: &str) -> Result<Vec<Column>, sqlite_abi::Error> {
-    let sql = format!("PRAGMA main.table_xinfo({})", quoted(table));
-    let mut info = connection.prepare(&sql)?;
+    let pragma = format!("PRAGMA main.table_xinfo({})", quoted(table));
+    let mut info = connection.prepare(&pragma)?;
     let mut columns = Vec::new();
     while info.step()? {
         if info.column_ref(6) != ValueRef::Integer(0) {
@@ -145,9 +148,9 @@ impl<'c> Target<'c> {
             connection.prepare(&sql).map_err(failed)
         };
         Ok(Ok(Self {
-            insert: prepare(insert_sql(table.name, &columns))?,
-            delete: prepare(delete_sql(table.name, &columns, stat1))?,
-            select: prepare(select_sql(table.name, &columns))?,
+            insert: prepare(sql::insert(table.name, &columns))?,
+            delete: prepare(sql::delete(table.name, &columns, stat1))?,
+            select: prepare(sql::select(table.name, &columns))?,
             connection,
             name: table.name.to_owned(),
             key: columns.iter().map(|column| column.place).collect(),
@@ -156,6 +159,7 @@ impl<'c> Target<'c> {
             updates: Vec::new(),
             mask: Vec::new(),
             unique: None,
+            holds: None,
         }))
     }
 
@@ -268,7 +272,7 @@ impl<'c> Target<'c> {
             Some(index) => self.updates.remove(index),
             None => {
                 self.updates.truncate(UPDATES - 1);
-                let sql = update_sql(&self.name, &self.columns, &self.mask);
+                let sql = sql::update(&self.name, &self.columns, &self.mask);
                 Update {
                     mask: self.mask.clone(),
                     statement: self.connection.prepare(&sql).map_err(failed(change))?,
@@ -305,6 +309,45 @@ impl<'c> Target<'c> {
     /// Ends a search.
     pub(super) fn leave(&mut self) {
         self.select.reset();
+    }
+
+    /// Whether the row with the change's key has all the values that an INSERT or UPDATE sets.
+    pub(super) fn holds(
+        &mut self,
+        change: &Change<'_>,
+        fields: &Fields<'_>,
+    ) -> Result<bool, Error> {
+        if self.stat1 {
+            return Ok(false);
+        }
+        let mut holds = match self.holds.take() {
+            Some(holds) => holds,
+            None => {
+                let sql = sql::holds(&self.name, &self.columns, &self.key);
+                self.connection.prepare(&sql).map_err(failed(change))?
+            }
+        };
+        let count = self.columns.len();
+        for (index, (old, new)) in fields.old.iter().zip(&fields.new).enumerate() {
+            let in_key = self.key[index] != 0;
+            let field = if in_key && change.op != Op::Insert {
+                old
+            } else {
+                new
+            };
+            let value = field.value().unwrap_or(ValueRef::Null);
+            let bound = holds.bind_ref(index + 1, value);
+            bound.map_err(failed(change))?;
+            if !in_key {
+                let other = ValueRef::Integer(i64::from(!new.is_defined()));
+                let bound = holds.bind_ref(index + 1 + count, other);
+                bound.map_err(failed(change))?;
+            }
+        }
+        let found = holds.step().map_err(failed(change));
+        holds.reset();
+        self.holds = Some(holds);
+        found
     }
 
     /// Prepares the two UPDATEs that free the unique values a change needs: one to stand-ins, one
@@ -436,68 +479,4 @@ fn bindable<'v>(
             table: change.table.name.to_owned(),
         }),
     }
-}
-
-fn insert_sql(table: &str, columns: &[Column]) -> String {
-    let names: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
-    let values = vec!["?"; columns.len()].join(", ");
-    let (table, names) = (quoted(table), names.join(", "));
-    format!("INSERT INTO main.{table}({names}) VALUES({values})")
-}
-
-/// The last parameter says whether the values besides the key do not matter.
-fn delete_sql(table: &str, columns: &[Column], stat1: bool) -> String {
-    let (mut key, mut others) = (Vec::new(), Vec::new());
-    for (index, column) in columns.iter().enumerate() {
-        // As in the C API, NULL in a key finds nothing; but an idx of NULL is one.
-        let operator = if column.place == 0 || stat1 {
-            "IS"
-        } else {
-            "="
-        };
-        let condition = format!("{} {operator} ?{}", quoted(&column.name), index + 1);
-        let list = if column.place == 0 {
-            &mut others
-        } else {
-            &mut key
-        };
-        list.push(condition);
-    }
-    if !others.is_empty() {
-        key.push(format!(
-            "(?{} OR ({}))",
-            columns.len() + 1,
-            others.join(" AND ")
-        ));
-    }
-    format!(
-        "DELETE FROM main.{} WHERE {}",
-        quoted(table),
-        key.join(" AND ")
-    )
-}
-
-fn select_sql(table: &str, columns: &[Column]) -> String {
-    let names: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
-    let indexed = names.iter().zip(columns).enumerate();
-    let key: Vec<String> = indexed
-        .filter(|(_, (_, column))| column.place != 0)
-        .map(|(index, (name, _))| format!("{name} IS ?{}", index + 1))
-        .collect();
-    let (table, names, key) = (quoted(table), names.join(", "), key.join(" AND "));
-    format!("SELECT {names} FROM main.{table} WHERE {key}")
-}
-
-/// Bit 0 of a column's mask: it is set; bit 1: it is compared.
-fn update_sql(table: &str, columns: &[String], mask: &[u8]) -> String {
-    let pick = |bit: u8, operator: &str| {
-        let chosen = columns
-            .iter()
-            .zip(mask)
-            .filter(move |(_, mask)| *mask & bit != 0);
-        let terms = chosen.map(|(name, _)| format!("{} {operator} ?", quoted(name)));
-        terms.collect::<Vec<_>>()
-    };
-    let (set, place) = (pick(1, "=").join(", "), pick(2, "IS").join(" AND "));
-    format!("UPDATE main.{} SET {set} WHERE {place}", quoted(table))
 }

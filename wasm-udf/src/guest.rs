@@ -1,0 +1,338 @@
+//! What the host knows of a guest while it runs: its limits, why it was stopped, its grants, and
+//! the connection it was called from. The data of a wasmtime store.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sqlite_abi::{InterruptProbe, Lent};
+use wasmtime::{Engine, ResourceLimiter, Store, Trap, UpdateDeadline, WasmBacktrace};
+
+use crate::error::Error;
+use crate::nesting::DEEPEST;
+use crate::process::{Process, STACK, TICK};
+use crate::signature::{Limits, Signature};
+use crate::sqlproxy::Proxy;
+
+/// Most elements of a guest's tables together: 16 bytes each for the host.
+const MOST_TABLE_ELEMENTS: usize = 1_000_000;
+/// Most memories, tables and instances; a component has several of each.
+const MOST_OBJECTS: usize = 100;
+
+/// See the module's documentation.
+pub(crate) struct Guest {
+    pub(crate) procedure: Arc<str>,
+    pub(crate) process: Arc<Process>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: bool,
+    pub(crate) random: bool,
+    /// State of the random numbers that are the same in every instance.
+    pub(crate) seed: u64,
+    /// Why the guest was stopped, where the trap alone does not say it.
+    pub(crate) stopped: Option<Stopped>,
+    /// The guest said that the result is NULL.
+    pub(crate) null: bool,
+    /// Looks at the connection while a call runs.
+    pub(crate) probe: Arc<InterruptProbe>,
+    /// SQL on the connection, where it was granted.
+    pub(crate) sql: Option<Sql>,
+    memory: usize,
+    table_elements: usize,
+    /// When the call began, known from its first tick on.
+    started: Option<Instant>,
+    /// Time in earlier calls of the statement, kept where there is a limit for it.
+    spent: Duration,
+}
+
+/// A guest's way to the database.
+pub(crate) struct Sql {
+    pub(crate) proxy: Proxy,
+    /// The connection, while a call runs.
+    pub(crate) lent: Option<Lent>,
+    /// The answer that waits to be copied.
+    pub(crate) answer: Vec<u8>,
+}
+
+/// Why a guest was stopped by the host.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Stopped {
+    Memory,
+    TableElements,
+    CallTime,
+    StatementTime,
+    Interrupted,
+    /// Procedures call each other too deeply.
+    Nested,
+    /// The host's thread has too little stack left.
+    NativeStack,
+    /// It called `sqlbridge.fail`.
+    Failed(String),
+    /// It called `proc_exit`.
+    Exited(i32),
+    /// It gave the host an address outside of its memory.
+    BadAddress(&'static str),
+}
+
+impl Guest {
+    pub(crate) fn new(
+        procedure: &Arc<str>,
+        signature: &Signature,
+        process: &Arc<Process>,
+        sql: Option<Proxy>,
+    ) -> Self {
+        Self {
+            procedure: Arc::clone(procedure),
+            process: Arc::clone(process),
+            limits: signature.limits(),
+            clock: signature.clock,
+            random: signature.random,
+            seed: 0x5eed,
+            stopped: None,
+            null: false,
+            probe: Arc::default(),
+            sql: sql.map(|proxy| Sql {
+                proxy,
+                lent: None,
+                answer: Vec::new(),
+            }),
+            memory: 0,
+            table_elements: 0,
+            started: None,
+            spent: Duration::ZERO,
+        }
+    }
+
+    /// A store for this guest, with its limits in force.
+    pub(crate) fn into_store(self, engine: &Engine) -> Store<Self> {
+        let mut store = Store::new(engine, self);
+        store.limiter(|guest| guest);
+        store.epoch_deadline_callback(|mut context| {
+            context.data_mut().tick()?;
+            Ok(UpdateDeadline::Continue(1))
+        });
+        store.set_epoch_deadline(1);
+        store
+    }
+
+    /// Forgets the last call.
+    #[inline]
+    pub(crate) fn begin_call(&mut self) {
+        self.null = false;
+        self.started = None;
+    }
+
+    /// Adds to what counts against the statement's limit.
+    pub(crate) fn spend(&mut self, time: Duration) {
+        self.spent += time;
+    }
+
+    /// Whether the statement's time is used up.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.limits
+            .statement
+            .is_some_and(|limit| self.spent >= limit)
+    }
+
+    /// When the running call must end.
+    pub(crate) fn deadline(&mut self) -> Instant {
+        let started = self.started();
+        let statement = self
+            .limits
+            .statement
+            .map(|limit| limit.saturating_sub(self.spent));
+        started + statement.map_or(self.limits.call, |left| left.min(self.limits.call))
+    }
+
+    /// Since when the call has been running. It is asked for at a tick, or at a host call: so at
+    /// most one tick after the truth.
+    #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
+    fn started(&mut self) -> Instant {
+        *self.started.get_or_insert_with(|| {
+            let now = Instant::now();
+            now.checked_sub(TICK).unwrap_or(now)
+        })
+    }
+
+    /// Called about once in [`TICK`] while the guest computes.
+    #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
+    pub(crate) fn tick(&mut self) -> wasmtime::Result<()> {
+        let running = Instant::now().saturating_duration_since(self.started());
+        let over = |limit: Option<Duration>, spent| limit.is_some_and(|limit| spent >= limit);
+        if over(Some(self.limits.call), running) {
+            return self.stop(Stopped::CallTime);
+        }
+        if over(self.limits.statement, self.spent + running) {
+            return self.stop(Stopped::StatementTime);
+        }
+        if self.probe.is_interrupted() {
+            return self.stop(Stopped::Interrupted);
+        }
+        Ok(())
+    }
+
+    /// Stops the guest: an error that is returned into the module ends the call.
+    pub(crate) fn stop<T>(&mut self, why: Stopped) -> wasmtime::Result<T> {
+        self.stopped = Some(why);
+        Err(wasmtime::Error::msg("stopped by the host"))
+    }
+
+    /// Makes the end of a call an error for the user.
+    pub(crate) fn explain(&mut self, error: &wasmtime::Error) -> Error {
+        let procedure = self.procedure.to_string();
+        let limit = |limit, value, advice| Error::Limit {
+            procedure: self.procedure.to_string(),
+            limit,
+            value,
+            advice,
+        };
+        match self.stopped.take() {
+            Some(Stopped::Memory) => limit(
+                "memory",
+                size_text(self.limits.memory),
+                "; set \"memory\" when it is created to allow more",
+            ),
+            Some(Stopped::TableElements) => {
+                limit("table", format!("{MOST_TABLE_ELEMENTS} elements"), "")
+            }
+            Some(Stopped::CallTime) => limit(
+                "time",
+                format!("{} for a call", time_text(self.limits.call)),
+                "; set \"timeout\" when it is created to allow more",
+            ),
+            Some(Stopped::StatementTime) => limit(
+                "time",
+                format!(
+                    "{} for a statement",
+                    time_text(self.limits.statement.unwrap_or_default())
+                ),
+                "",
+            ),
+            Some(Stopped::Nested) => limit("nesting", format!("{DEEPEST} calls"), ""),
+            Some(Stopped::NativeStack) => limit(
+                "stack",
+                size_text(STACK),
+                ": the calling thread has less than that left",
+            ),
+            Some(Stopped::Interrupted) => Error::Interrupted { procedure },
+            Some(Stopped::Failed(message)) => Error::Failed { procedure, message },
+            Some(Stopped::Exited(code)) => Error::Failed {
+                procedure,
+                message: format!("the program ended itself with exit code {code}"),
+            },
+            Some(Stopped::BadAddress(what)) => Error::Failed {
+                procedure,
+                message: format!("{what} lies outside of the module's memory"),
+            },
+            None => match error.downcast_ref::<Trap>() {
+                Some(Trap::StackOverflow) => {
+                    limit("stack", size_text(STACK), "; it recursed too deeply")
+                }
+                Some(trap) => Error::Trapped {
+                    procedure,
+                    trap: format!("{}{}", trap_text(*trap), frames(error)),
+                },
+                None => Error::Internal {
+                    procedure,
+                    reason: format!("{:#}", error.root_cause()),
+                },
+            },
+        }
+    }
+}
+
+impl std::fmt::Debug for Guest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guest")
+            .field("procedure", &self.procedure)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ResourceLimiter for Guest {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.memory.saturating_sub(current).saturating_add(desired);
+        if total > self.limits.memory {
+            return self.stop(Stopped::Memory);
+        }
+        self.memory = total;
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self
+            .table_elements
+            .saturating_sub(current)
+            .saturating_add(desired);
+        if total > MOST_TABLE_ELEMENTS {
+            return self.stop(Stopped::TableElements);
+        }
+        self.table_elements = total;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        MOST_OBJECTS
+    }
+
+    fn tables(&self) -> usize {
+        MOST_OBJECTS
+    }
+
+    fn memories(&self) -> usize {
+        MOST_OBJECTS
+    }
+}
+
+fn trap_text(trap: Trap) -> String {
+    let text = trap.to_string();
+    text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned()
+}
+
+/// `, in inner < outer`, as far as the module has names.
+fn frames(error: &wasmtime::Error) -> String {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
+        return String::new();
+    };
+    let names: Vec<String> = backtrace
+        .frames()
+        .iter()
+        .map(|frame| match frame.func_name() {
+            Some(name) => name.chars().take(200).collect(),
+            None => format!("function {}", frame.func_index()),
+        })
+        .take(10)
+        .collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!(", in {}", names.join(" < "))
+    }
+}
+
+/// `100 MB`, or bytes where that is not whole.
+pub(crate) fn size_text(bytes: usize) -> String {
+    for (unit, name) in [(1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")] {
+        if bytes >= unit && bytes.is_multiple_of(unit) {
+            return format!("{} {name}", bytes / unit);
+        }
+    }
+    format!("{bytes} bytes")
+}
+
+/// `5 s`, or milliseconds where that is not whole.
+fn time_text(time: Duration) -> String {
+    if time.subsec_millis() == 0 {
+        format!("{} s", time.as_secs())
+    } else {
+        format!("{} ms", time.as_millis())
+    }
+}

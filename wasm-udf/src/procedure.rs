@@ -1,0 +1,230 @@
+//! A procedure ready to run: its definition bound to its compiled module, and the process's cache
+//! of those.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use sqlite_abi::Connection;
+use wasmtime::{InstancePre, component};
+
+use crate::binding::Shape;
+use crate::binding::component::ComponentBinding;
+use crate::binding::core::CoreBinding;
+use crate::catalog::Stored;
+use crate::code::{Code, ContentHash};
+use crate::error::{Error, Result};
+use crate::guest::Guest;
+use crate::imports;
+use crate::instance::{ComponentInstance, CoreInstance, Instance};
+use crate::names;
+use crate::process::{Process, lock};
+use crate::signature::{Kind, Signature, SqlGrant};
+use crate::sqlproxy::{Grant, Limits, Proxy};
+use crate::stats::{Count, Stopwatch};
+
+/// See the module's documentation.
+pub(crate) struct Procedure {
+    pub(crate) name: Arc<str>,
+    pub(crate) signature: Signature,
+    body: Body,
+}
+
+enum Body {
+    Core {
+        pre: InstancePre<Guest>,
+        binding: Arc<CoreBinding>,
+    },
+    Component {
+        pre: component::InstancePre<Guest>,
+        binding: Arc<ComponentBinding>,
+    },
+}
+
+impl Procedure {
+    /// Fits a definition to compiled code.
+    ///
+    /// # Errors
+    /// What does not fit, as the rest of a sentence.
+    pub(crate) fn new(
+        name: &str,
+        signature: Signature,
+        code: &Code,
+    ) -> std::result::Result<Self, String> {
+        let fits = |error| format!("the module's imports do not fit: {error:#}");
+        let body = match code {
+            Code::Core(module) => {
+                let binding = Arc::new(CoreBinding::new(name, &signature, module)?);
+                let linker = imports::linker(module, &signature)?;
+                let pre = linker.instantiate_pre(module).map_err(fits)?;
+                Body::Core { pre, binding }
+            }
+            Code::Component(component) => {
+                let binding = Arc::new(ComponentBinding::new(name, &signature, component)?);
+                let linker = imports::component::linker(component, &signature)?;
+                let pre = linker.instantiate_pre(component).map_err(fits)?;
+                Body::Component { pre, binding }
+            }
+        };
+        Ok(Self {
+            name: name.into(),
+            signature,
+            body,
+        })
+    }
+
+    /// What SQL sees of it.
+    #[inline]
+    pub(crate) fn shape(&self) -> &Shape {
+        match &self.body {
+            Body::Core { binding, .. } => &binding.shape,
+            Body::Component { binding, .. } => &binding.shape,
+        }
+    }
+
+    /// A fresh instance.
+    ///
+    /// # Errors
+    /// What its start function ends with, or a limit it is over at once.
+    pub(crate) fn instantiate(
+        &self,
+        process: &Arc<Process>,
+        connection: &Connection<'_>,
+        count: &Arc<Count>,
+    ) -> Result<Instance> {
+        let alive = process
+            .instance_begins()
+            .map_err(|reason| self.internal(reason))?;
+        let proxy = self.signature.sql.map(|grant| {
+            let grant = match grant {
+                SqlGrant::Read => Grant::Read,
+                SqlGrant::Write => Grant::Write,
+            };
+            let (process, id) = (Arc::clone(process), connection.id());
+            Proxy::new(self.name.to_string(), grant, Limits::default())
+                .allowing(move |name| names::is_callable(&process, id, name))
+        });
+        let guest = Guest::new(&self.name, &self.signature, process, proxy);
+        let watch = Stopwatch::new(Arc::clone(count));
+        Ok(match &self.body {
+            Body::Core { pre, binding } => Instance::Core(Box::new(CoreInstance::new(
+                connection, pre, binding, guest, watch, alive,
+            )?)),
+            Body::Component { pre, binding } => Instance::Component(Box::new(
+                ComponentInstance::new(connection, pre, binding, guest, watch, alive)?,
+            )),
+        })
+    }
+
+    fn internal(&self, reason: String) -> Error {
+        Error::Internal {
+            procedure: self.name.to_string(),
+            reason,
+        }
+    }
+
+    /// Refuses a call that is not this kind's.
+    ///
+    /// # Errors
+    /// How to call it instead.
+    pub(crate) fn must_be(&self, kinds: &[Kind]) -> Result<()> {
+        let kind = self.shape().kind;
+        if kinds.contains(&kind) {
+            return Ok(());
+        }
+        let name = &self.name;
+        Err(Error::Kind {
+            procedure: name.to_string(),
+            kind: kind.name(),
+            advice: match kind {
+                Kind::Scalar => {
+                    format!("call it as SELECT {name}(...) or proc_call('{name}', ...)")
+                }
+                Kind::Aggregate => format!("call it as SELECT {name}(...) FROM ... GROUP BY ..."),
+                Kind::Window => format!("call it as SELECT {name}(...) OVER (...) FROM ..."),
+                Kind::Table => {
+                    format!("call it as SELECT * FROM {name}(...) or proc_rows('{name}', ...)")
+                }
+            },
+        })
+    }
+
+    /// Refuses a wrong number of arguments.
+    ///
+    /// # Errors
+    /// Which arguments it takes.
+    pub(crate) fn must_take(&self, count: usize) -> Result<()> {
+        let params = &self.shape().params;
+        if params.len() == count {
+            return Ok(());
+        }
+        let list: Vec<String> = params
+            .iter()
+            .map(|param| format!("{} {}", param.name, param.declared))
+            .collect();
+        Err(Error::Argument {
+            procedure: self.name.to_string(),
+            reason: format!(
+                "takes {} argument{} ({}), not {count}",
+                params.len(),
+                if params.len() == 1 { "" } else { "s" },
+                list.join(", ")
+            ),
+        })
+    }
+}
+
+impl std::fmt::Debug for Procedure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Procedure")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The process's procedures by name, module and definition: what a database says of a procedure
+/// is looked up again for every statement, but fitted once.
+#[derive(Debug, Default)]
+pub(crate) struct Procedures(Mutex<HashMap<Key, Arc<Procedure>>>);
+
+type Key = (String, ContentHash, String);
+
+const MOST: usize = 1024;
+
+impl Procedures {
+    /// A stored procedure, ready to run.
+    ///
+    /// # Errors
+    /// What its definition or its module is wrong about.
+    pub(crate) fn get(
+        &self,
+        process: &Process,
+        connection: &Connection<'_>,
+        stored: &Stored,
+    ) -> Result<Arc<Procedure>> {
+        let key = (stored.name.clone(), stored.hash, stored.definition.clone());
+        if let Some(procedure) = lock(&self.0).get(&key) {
+            return Ok(Arc::clone(procedure));
+        }
+        let broken = |reason: String| Error::Definition {
+            procedure: stored.name.clone(),
+            reason: format!(
+                "what is stored of it in schema '{}': {reason}",
+                stored.schema
+            ),
+        };
+        let signature = Signature::stored(&stored.definition).map_err(broken)?;
+        let runtime = process.runtime().map_err(broken)?;
+        let code = runtime.code.get(&runtime.engine, &stored.hash, || {
+            stored.module(connection).map_err(|error| error.to_string())
+        });
+        let procedure = Procedure::new(&stored.name, signature, &code.map_err(broken)?)
+            .map(Arc::new)
+            .map_err(broken)?;
+        let mut procedures = lock(&self.0);
+        if procedures.len() >= MOST {
+            procedures.clear();
+        }
+        procedures.insert(key, Arc::clone(&procedure));
+        Ok(procedure)
+    }
+}

@@ -1,0 +1,215 @@
+//! What a connection has: its functions, its kinds of virtual tables, and the virtual tables in
+//! its schemas. Asked for with PRAGMA statements: a table-valued `pragma_…` could be shadowed by a
+//! table of that name in a hostile database.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlite_abi::{Connection, Value};
+
+use super::Refusal;
+use super::tokens::{Kind, Token, Tokens};
+
+/// Kinds of virtual tables that read nothing but their arguments and the database.
+const MODULES: [&str; 17] = [
+    "fts3",
+    "fts4",
+    "fts4aux",
+    "fts5",
+    "fts5vocab",
+    "generate_series",
+    "geopoly",
+    "json_each",
+    "json_tree",
+    "jsonb_each",
+    "jsonb_tree",
+    "rtree",
+    "rtree_i32",
+    "rtree_h",
+    "rtree_s",
+    "fts5_vocab",
+    "fts3aux",
+];
+
+/// Placeholders that full-text search makes for its functions. They do something inside a query of
+/// such a table only, where the table puts its own function in their place.
+const PLACEHOLDERS: [&str; 6] = [
+    "bm25",
+    "highlight",
+    "match",
+    "matchinfo",
+    "offsets",
+    "snippet",
+];
+
+/// `SQLITE_INNOCUOUS` and `SQLITE_DIRECTONLY`.
+const INNOCUOUS: i64 = 0x20_0000;
+const DIRECT_ONLY: i64 = 0x8_0000;
+
+/// What a connection has. Names are in lower case.
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    /// Every function, and whether all that have its name are harmless.
+    functions: HashMap<String, bool>,
+    /// Kinds of virtual tables that are not for procedures.
+    modules: HashSet<String>,
+    /// Virtual tables of such kinds, with their kind.
+    tables: HashMap<String, String>,
+}
+
+impl Catalog {
+    /// Asks the connection.
+    pub(crate) fn load(connection: &Connection<'_>) -> Result<Self, Refusal> {
+        let mut catalog = Self::default();
+        catalog.load_functions(connection)?;
+        catalog.load_modules(connection)?;
+        catalog.load_tables(connection)?;
+        Ok(catalog)
+    }
+
+    /// Whether a function is harmless; none if there is no such function.
+    pub(crate) fn function(&self, name: &str) -> Option<bool> {
+        self.functions.get(name).copied()
+    }
+
+    /// Whether a name is that of a kind of virtual tables which is not for procedures.
+    pub(crate) fn is_refused_module(&self, name: &str) -> bool {
+        self.modules.contains(name)
+    }
+
+    /// The kind of a virtual table that is not for procedures.
+    pub(crate) fn refused_table(&self, name: &str) -> Option<&str> {
+        self.tables.get(name).map(String::as_str)
+    }
+
+    fn load_functions(&mut self, connection: &Connection<'_>) -> Result<(), Refusal> {
+        let mut rows = Pragma::new(connection, "function_list", &["name", "narg", "flags"])?;
+        while let Some([name, arguments, flags]) = rows.next()? {
+            let (Value::Text(name), Value::Integer(flags)) = (name, flags) else {
+                return Err(Refusal::NoIntrospection("function_list"));
+            };
+            let name = name.to_ascii_lowercase();
+            let placeholder = PLACEHOLDERS.contains(&name.as_str())
+                && flags & (INNOCUOUS | DIRECT_ONLY) == 0
+                && (arguments == Value::Integer(-1) || name == "match");
+            let harmless = placeholder || flags & (INNOCUOUS | DIRECT_ONLY) == INNOCUOUS;
+            *self.functions.entry(name).or_insert(true) &= harmless;
+        }
+        if self.functions.is_empty() {
+            return Err(Refusal::NoIntrospection("function_list"));
+        }
+        Ok(())
+    }
+
+    fn load_modules(&mut self, connection: &Connection<'_>) -> Result<(), Refusal> {
+        let mut rows = Pragma::new(connection, "module_list", &["name"])?;
+        while let Some([name]) = rows.next()? {
+            let Value::Text(name) = name else {
+                return Err(Refusal::NoIntrospection("module_list"));
+            };
+            let name = name.to_ascii_lowercase();
+            if !is_harmless_module(&name) {
+                self.modules.insert(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// SQLite goes by the text of a schema's entry, whatever else the entry says about itself.
+    fn load_tables(&mut self, connection: &Connection<'_>) -> Result<(), Refusal> {
+        let mut schemas = Vec::new();
+        let mut rows = Pragma::new(connection, "database_list", &["name"])?;
+        while let Some([name]) = rows.next()? {
+            if let Value::Text(name) = name {
+                schemas.push(name);
+            }
+        }
+        for schema in schemas {
+            let schema = schema.replace('"', "\"\"");
+            let mut entries =
+                connection.prepare(&format!("SELECT sql FROM \"{schema}\".sqlite_master"))?;
+            while entries.step()? {
+                let Value::Text(sql) = entries.column(0).unwrap_or_default() else {
+                    continue;
+                };
+                if let Some((table, module)) = virtual_table(&sql) {
+                    self.tables.insert(table, module);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_harmless_module(name: &str) -> bool {
+    name.starts_with("pragma_") || MODULES.contains(&name)
+}
+
+/// The name and the kind of the virtual table that an entry of a schema creates, if it is not for
+/// procedures.
+fn virtual_table(sql: &str) -> Option<(String, String)> {
+    let mut tokens = Tokens::new(sql).map_while(Result::ok);
+    if !(tokens.next()?.is("create") && tokens.next()?.is("virtual") && tokens.next()?.is("table"))
+    {
+        return None;
+    }
+    let mut table = tokens.next()?;
+    if table.is("if") {
+        table = tokens.nth(2)?;
+    }
+    let mut next = tokens.next()?;
+    if next.is(".") {
+        table = tokens.next()?;
+        next = tokens.next()?;
+    }
+    let table = table.name()?.into_owned();
+    let module = if next.is("using") {
+        tokens.next()?.name()?.into_owned()
+    } else {
+        return Some((table, "unknown".to_owned()));
+    };
+    // These two options of the full-text tables call functions by name.
+    let mut calls = tokens.filter(|token: &Token<'_>| token.kind == Kind::Word);
+    let calls = calls.any(|word| word.is("compress") || word.is("uncompress"));
+    (calls || !is_harmless_module(&module)).then_some((table, module))
+}
+
+/// The rows of a PRAGMA that lists something.
+struct Pragma<'c, const N: usize> {
+    statement: sqlite_abi::Statement<'c>,
+    columns: [usize; N],
+}
+
+impl<'c, const N: usize> Pragma<'c, N> {
+    fn new(
+        connection: &'c Connection<'c>,
+        name: &'static str,
+        columns: &[&str; N],
+    ) -> Result<Self, Refusal> {
+        let statement = connection.prepare(&format!("PRAGMA {name}"))?;
+        let names: Vec<String> = (0..statement.column_count())
+            .map(|index| statement.column_name(index))
+            .collect();
+        let mut places = [0; N];
+        for (place, column) in places.iter_mut().zip(columns) {
+            *place = names
+                .iter()
+                .position(|name| name == column)
+                .ok_or(Refusal::NoIntrospection(name))?;
+        }
+        Ok(Self {
+            statement,
+            columns: places,
+        })
+    }
+
+    fn next(&mut self) -> Result<Option<[Value; N]>, Refusal> {
+        if !self.statement.step()? {
+            return Ok(None);
+        }
+        let mut row = [const { Value::Null }; N];
+        for (value, column) in row.iter_mut().zip(self.columns) {
+            *value = self.statement.column(column)?;
+        }
+        Ok(Some(row))
+    }
+}

@@ -1,0 +1,303 @@
+//! Which SQL a procedure may run.
+//!
+//! The text comes from a program nobody trusts, and runs with the rights of the host's own
+//! statements: SQLite's authorizer belongs to the host, and can be neither chained nor put back.
+//! So the text is judged before SQLite sees it, by its tokens:
+//!
+//! | looked at | refused |
+//! | --- | --- |
+//! | the verb | all but reading, and with the grant `write` changing, tables |
+//! | every name before `(`, and the operators that call functions | functions that are not innocuous, or direct-only, unless they are procedures |
+//! | every name | virtual tables that reach outside of the database |
+//! | every name of a statement that writes | the schema's own tables, the procedures' table |
+//!
+//! Names are compared wherever they stand: what a name means is SQLite's to say, and may change
+//! when it compiles a statement again. So a refused name is refused as a column's too.
+
+mod catalog;
+mod tokens;
+
+use sqlite_abi::Code;
+
+pub(crate) use catalog::Catalog;
+pub use tokens::{Illegal, Kind, Token, tokenize};
+
+/// What a procedure may do with SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    /// `"sql": "read"`.
+    Read,
+    /// `"sql": "write"`.
+    Write,
+}
+
+/// The table that procedures are kept in.
+const PROCEDURES: &str = "sqlbridge_procedures";
+
+/// Functions that are refused also where they do not exist yet: what a procedure writes into the
+/// schema may be read by another program.
+const FUNCTIONS: [&str; 5] = [
+    "edit",
+    "fts3_tokenizer",
+    "load_extension",
+    "readfile",
+    "writefile",
+];
+
+/// Operators that call the function of their name, and words that are calls without `(`.
+const OPERATORS: [&str; 9] = [
+    "->",
+    "->>",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "glob",
+    "like",
+    "match",
+    "regexp",
+];
+
+const READING: [&str; 3] = ["select", "values", "with"];
+const CHANGING: [&str; 9] = [
+    "insert", "update", "delete", "replace", "create", "drop", "alter", "analyze", "reindex",
+];
+const TRANSACTIONS: [&str; 6] = ["begin", "commit", "end", "rollback", "savepoint", "release"];
+
+/// Why a text is refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("the SQL has {} at byte {}", .0.what, .0.at)]
+    Illegal(Illegal),
+    #[error("the SQL text holds no statement")]
+    Empty,
+    #[error("the SQL text holds more than one statement; send them one by one, or as a batch")]
+    Several,
+    #[error("{0} is not for procedures")]
+    Verb(String),
+    #[error(
+        "this statement changes the database, and the procedure has the grant \"sql\": \"read\"; \
+         create it with \"sql\": \"write\""
+    )]
+    ReadOnly,
+    #[error("the function {0}() is not for procedures: SQLite calls it neither innocuous nor safe")]
+    Function(String),
+    #[error(
+        "{0} is the name of a virtual table that is not for procedures; a table or column of that \
+         name is out of reach too (a string of that name has to be a parameter)"
+    )]
+    Module(String),
+    #[error("{table} is a virtual table of the kind {module}, which is not for procedures")]
+    VirtualTable { table: String, module: String },
+    #[error("a procedure may not change {0}, nor read it in a statement that changes something")]
+    Protected(String),
+    #[error("ROLLBACK as an answer to a conflict would end the transaction of the caller")]
+    RollsBack,
+    #[error(
+        "this program's SQLite was built without PRAGMA {0}, which is needed to tell what a procedure may use"
+    )]
+    NoIntrospection(&'static str),
+    #[error(transparent)]
+    Sqlite(#[from] sqlite_abi::Error),
+}
+
+impl Refusal {
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Illegal(_) => Code::ERROR,
+            Self::Empty | Self::Several => Code::MISUSE,
+            Self::Sqlite(error) => error.code,
+            _ => Code::AUTH,
+        }
+    }
+}
+
+/// A text as it was read.
+#[derive(Debug)]
+pub(crate) struct Text<'a> {
+    tokens: Vec<Token<'a>>,
+}
+
+impl<'a> Text<'a> {
+    pub(crate) fn new(sql: &'a str) -> Result<Self, Refusal> {
+        let tokens: Vec<_> = tokenize(sql).map_err(Refusal::Illegal)?;
+        let statements = tokens.iter().position(|token| !token.is(";"));
+        let begin = statements.ok_or(Refusal::Empty)?;
+        Ok(Self {
+            tokens: tokens.into_iter().skip(begin).collect(),
+        })
+    }
+
+    /// The words of a command that begins or ends a transaction; none for other statements.
+    pub(crate) fn transaction(&self) -> Option<Result<Vec<&Token<'a>>, Refusal>> {
+        let first = self.tokens.first()?;
+        if !TRANSACTIONS.iter().any(|verb| first.is(verb)) {
+            return None;
+        }
+        let end = self.tokens.iter().position(|token| token.is(";"));
+        let (words, rest) = self.tokens.split_at(end.unwrap_or(self.tokens.len()));
+        Some(if rest.iter().all(|token| token.is(";")) {
+            Ok(words.iter().collect())
+        } else {
+            Err(Refusal::Several)
+        })
+    }
+
+    /// The statement without EXPLAIN.
+    fn explained(&self) -> &[Token<'a>] {
+        match self.tokens.as_slice() {
+            [explain, query, plan, rest @ ..]
+                if explain.is("explain") && query.is("query") && plan.is("plan") =>
+            {
+                rest
+            }
+            [explain, rest @ ..] if explain.is("explain") => rest,
+            all => all,
+        }
+    }
+}
+
+/// Checks that SQLite left nothing of a text but white space.
+pub(crate) fn only(rest: &str) -> Result<(), Refusal> {
+    match tokenize(rest)
+        .map_err(Refusal::Illegal)?
+        .iter()
+        .all(|token| token.is(";"))
+    {
+        true => Ok(()),
+        false => Err(Refusal::Several),
+    }
+}
+
+/// What a text is judged by.
+pub(crate) struct Gate<'a> {
+    pub(crate) grant: Grant,
+    pub(crate) catalog: &'a Catalog,
+    /// Whether a name is a procedure that may be called.
+    pub(crate) callable: &'a dyn Fn(&str) -> bool,
+}
+
+impl Gate<'_> {
+    /// Judges a text that is no transaction command, before SQLite compiles it.
+    pub(crate) fn admit(&self, text: &Text<'_>) -> Result<(), Refusal> {
+        self.verb(text)?;
+        for (index, token) in text.tokens.iter().enumerate() {
+            let before = index
+                .checked_sub(1)
+                .and_then(|index| text.tokens.get(index));
+            self.token(before, token, text.tokens.get(index + 1))?;
+        }
+        Ok(())
+    }
+
+    /// Judges the same text when SQLite has said whether it changes a database.
+    pub(crate) fn admit_compiled(&self, text: &Text<'_>, readonly: bool) -> Result<(), Refusal> {
+        if readonly {
+            return Ok(());
+        }
+        if self.grant == Grant::Read {
+            return Err(Refusal::ReadOnly);
+        }
+        let names = text.tokens.iter().filter_map(Token::name);
+        let protected = names.into_iter().find(|name| is_protected(name));
+        protected.map_or(Ok(()), |name| Err(Refusal::Protected(name.into_owned())))
+    }
+
+    fn verb(&self, text: &Text<'_>) -> Result<(), Refusal> {
+        let statement = text.explained();
+        let verb = statement.first().ok_or(Refusal::Empty)?;
+        if READING.iter().any(|reading| verb.is(reading)) {
+            return Ok(());
+        }
+        if !CHANGING.iter().any(|changing| verb.is(changing)) {
+            let shown: String = verb.text.chars().take(32).collect();
+            return Err(Refusal::Verb(shown.to_ascii_uppercase()));
+        }
+        if self.grant == Grant::Read {
+            return Err(Refusal::ReadOnly);
+        }
+        if verb.is("create") && statement.get(1).is_some_and(|next| next.is("virtual")) {
+            return Err(Refusal::Verb("CREATE VIRTUAL TABLE".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn token(
+        &self,
+        before: Option<&Token<'_>>,
+        token: &Token<'_>,
+        after: Option<&Token<'_>>,
+    ) -> Result<(), Refusal> {
+        if token.is("rollback")
+            && before
+                .is_some_and(|before| ["or", "conflict", "("].iter().any(|word| before.is(word)))
+        {
+            return Err(Refusal::RollsBack);
+        }
+        if OPERATORS.iter().any(|operator| token.is(operator)) {
+            self.function(&token.text.to_ascii_lowercase())?;
+        }
+        let Some(name) = token.name() else {
+            return Ok(());
+        };
+        if token.kind != Kind::Text && after.is_some_and(|after| after.is("(")) {
+            self.function(&name)?;
+        }
+        if token.kind == Kind::Text && !before.is_some_and(may_precede_table) {
+            return Ok(());
+        }
+        self.table(&name)
+    }
+
+    fn function(&self, name: &str) -> Result<(), Refusal> {
+        let harmless = self.catalog.function(name).unwrap_or(true) && !FUNCTIONS.contains(&name);
+        if harmless || (self.callable)(name) {
+            Ok(())
+        } else {
+            Err(Refusal::Function(name.to_owned()))
+        }
+    }
+
+    fn table(&self, name: &str) -> Result<(), Refusal> {
+        if self.catalog.is_refused_module(name) && !(self.callable)(name) {
+            return Err(Refusal::Module(name.to_owned()));
+        }
+        match self.catalog.refused_table(name) {
+            Some(module) => Err(Refusal::VirtualTable {
+                table: name.to_owned(),
+                module: module.to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a text that names a table may follow: `FROM 'csv'`, `FROM t, 'csv'`, `main.'csv'`, …
+fn may_precede_table(token: &Token<'_>) -> bool {
+    const WORDS: [&str; 14] = [
+        "from",
+        "join",
+        "into",
+        "update",
+        "in",
+        "table",
+        "view",
+        "on",
+        "to",
+        "exists",
+        "references",
+        ",",
+        "(",
+        ".",
+    ];
+    WORDS.iter().any(|word| token.is(word))
+}
+
+fn is_protected(name: &str) -> bool {
+    const SCHEMA: [&str; 4] = [
+        "sqlite_master",
+        "sqlite_schema",
+        "sqlite_temp_master",
+        "sqlite_temp_schema",
+    ];
+    name == PROCEDURES || SCHEMA.contains(&name)
+}

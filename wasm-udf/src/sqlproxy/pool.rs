@@ -1,0 +1,79 @@
+//! Compiled statements that wait for their next use, found by their text.
+//!
+//! Every statement a guest runs comes from here and returns here, so one that is sent as text over
+//! and over is compiled (and judged) once. `prepare` gives a text a number, no more: two cursors
+//! over one prepared statement are two compiled ones.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sqlite_abi::Kept;
+
+/// A compiled statement.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) sql: Arc<str>,
+    pub(crate) kept: Kept,
+    pub(crate) readonly: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Pool {
+    idle: HashMap<Arc<str>, Vec<(u64, Compiled)>>,
+    count: usize,
+    most: usize,
+    clock: u64,
+}
+
+impl Pool {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            idle: HashMap::new(),
+            count: 0,
+            most,
+            clock: 0,
+        }
+    }
+
+    pub(crate) fn take(&mut self, sql: &str) -> Option<Compiled> {
+        let (_, compiled) = self.idle.get_mut(sql)?.pop()?;
+        self.count -= 1;
+        Some(compiled)
+    }
+
+    /// Keeps a statement, without its values. The one that was not used for longest goes.
+    pub(crate) fn put(&mut self, mut compiled: Compiled) {
+        let reset = compiled.kept.with(|statement| {
+            statement.reset();
+            statement.clear_bindings();
+        });
+        if reset.is_err() || self.most == 0 {
+            return;
+        }
+        if self.count >= self.most {
+            self.evict();
+        }
+        self.clock += 1;
+        let sql = Arc::clone(&compiled.sql);
+        self.idle
+            .entry(sql)
+            .or_default()
+            .push((self.clock, compiled));
+        self.count += 1;
+    }
+
+    fn evict(&mut self) {
+        let used = |(sql, idle): (&Arc<str>, &Vec<(u64, Compiled)>)| {
+            idle.first().map(|(used, _)| (*used, Arc::clone(sql)))
+        };
+        let oldest = self.idle.iter().filter_map(used).min();
+        let Some(idle) = oldest.and_then(|(_, sql)| self.idle.get_mut(&sql)) else {
+            return;
+        };
+        idle.remove(0);
+        self.count -= 1;
+        if self.count < self.idle.len() {
+            self.idle.retain(|_, idle| !idle.is_empty());
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! What a guest asks for: a tree made a command. See `docs/host-interface.md`.
+
+use std::borrow::Cow;
+
+use super::error::Error;
+use super::node::Node;
+
+/// A command with the connection of the guest it is for.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) connection: i64,
+    /// The innermost transaction, if the guest says which it believes that to be.
+    pub(crate) transaction: Option<i64>,
+    pub(crate) command: Command<'a>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Command<'a> {
+    Query {
+        target: Target<'a>,
+        values: Values<'a>,
+        /// Rows in a batch; 0: all at once.
+        fetch: usize,
+    },
+    Fetch {
+        cursor: i64,
+        fetch: Option<usize>,
+    },
+    CloseRows {
+        cursor: i64,
+    },
+    Exec {
+        target: Target<'a>,
+        values: Values<'a>,
+    },
+    Prepare {
+        sql: Cow<'a, str>,
+    },
+    CloseStatement {
+        statement: i64,
+    },
+    Begin {
+        mode: Mode,
+        read_only: bool,
+    },
+    Commit,
+    Rollback,
+    Ping,
+    CloseConnection,
+    Batch {
+        requests: Vec<Node<'a>>,
+        stop: bool,
+    },
+    Drizzle {
+        sql: Cow<'a, str>,
+        values: Values<'a>,
+        method: Method,
+    },
+}
+
+/// The statement to run.
+#[derive(Debug)]
+pub(crate) enum Target<'a> {
+    Sql(Cow<'a, str>),
+    Prepared(i64),
+}
+
+/// What is bound.
+#[derive(Debug)]
+pub(crate) enum Values<'a> {
+    InOrder(Vec<Node<'a>>),
+    Named(Vec<(Cow<'a, str>, Node<'a>)>),
+}
+
+/// When a transaction takes its locks: <https://www.sqlite.org/lang_transaction.html>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Deferred,
+    Immediate,
+    Exclusive,
+}
+
+/// How Drizzle wants the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    Run,
+    All,
+    Get,
+}
+
+impl<'a> Request<'a> {
+    /// # Errors
+    /// What is missing or of the wrong kind.
+    pub(crate) fn new(node: Node<'a>) -> Result<Self, Error> {
+        let kind = node.kind();
+        let Node::Map(entries) = node else {
+            return Err(wrong(&format!("a request is an object, not {kind}")));
+        };
+        let mut fields = Fields(entries);
+        let connection = fields.integer("conn_id")?.unwrap_or(0);
+        let transaction = fields.integer("tx_id")?;
+        let command = match fields.text("command")? {
+            Some(command) => self::command(&command, &mut fields, transaction)?,
+            None => drizzle(&mut fields)?,
+        };
+        Ok(Self {
+            connection,
+            transaction,
+            command,
+        })
+    }
+}
+
+fn command<'a>(
+    command: &str,
+    fields: &mut Fields<'a>,
+    transaction: Option<i64>,
+) -> Result<Command<'a>, Error> {
+    Ok(match command {
+        "query" => Command::Query {
+            target: fields.target()?,
+            values: fields.values("args")?,
+            fetch: fields.count("fetch")?.unwrap_or(0),
+        },
+        "fetch" => Command::Fetch {
+            cursor: fields.need_integer("cursor_id")?,
+            fetch: fields.count("fetch")?,
+        },
+        "close_rows" => Command::CloseRows {
+            cursor: fields.need_integer("cursor_id")?,
+        },
+        "exec" => Command::Exec {
+            target: fields.target()?,
+            values: fields.values("args")?,
+        },
+        "prepare" => Command::Prepare {
+            sql: fields.need_text("sql")?,
+        },
+        "close_stmt" => Command::CloseStatement {
+            statement: fields.need_integer("stmt_id")?,
+        },
+        "begin_tx" => Command::Begin {
+            mode: mode(fields.text("mode")?.as_deref())?,
+            read_only: fields.boolean("read_only")?.unwrap_or(false),
+        },
+        "commit" | "rollback" if transaction.is_none() => {
+            return Err(wrong(&format!("{command} needs tx_id")));
+        }
+        "commit" => Command::Commit,
+        "rollback" => Command::Rollback,
+        "ping" => Command::Ping,
+        "close_conn" => Command::CloseConnection,
+        "batch" => batch(fields)?,
+        other => return Err(wrong(&format!("there is no command {other:?}"))),
+    })
+}
+
+fn batch<'a>(fields: &mut Fields<'a>) -> Result<Command<'a>, Error> {
+    let requests = match fields.take("requests") {
+        Some(Node::List(requests)) => requests,
+        _ => return Err(wrong("batch needs requests, a list")),
+    };
+    let stop = match fields.text("on_error")?.as_deref() {
+        None | Some("stop") => true,
+        Some("continue") => false,
+        Some(other) => {
+            return Err(wrong(&format!(
+                "on_error is stop or continue, not {other:?}"
+            )));
+        }
+    };
+    Ok(Command::Batch { requests, stop })
+}
+
+fn drizzle<'a>(fields: &mut Fields<'a>) -> Result<Command<'a>, Error> {
+    let (Some(sql), Some(method)) = (fields.text("sql")?, fields.text("method")?) else {
+        return Err(wrong("it has neither command, nor sql with method"));
+    };
+    let method = match method.as_ref() {
+        "run" => Method::Run,
+        "all" | "values" => Method::All,
+        "get" => Method::Get,
+        other => {
+            return Err(wrong(&format!(
+                "method is run, all, values or get, not {other:?}"
+            )));
+        }
+    };
+    Ok(Command::Drizzle {
+        sql,
+        values: fields.values("params")?,
+        method,
+    })
+}
+
+fn mode(text: Option<&str>) -> Result<Mode, Error> {
+    match text {
+        None | Some("deferred") => Ok(Mode::Deferred),
+        Some("immediate") => Ok(Mode::Immediate),
+        Some("exclusive") => Ok(Mode::Exclusive),
+        Some(other) => Err(wrong(&format!(
+            "mode is deferred, immediate or exclusive, not {other:?}"
+        ))),
+    }
+}
+
+fn wrong(what: &str) -> Error {
+    Error::Request(what.to_owned())
+}
+
+/// The entries that are not read yet. One that is null counts as not given.
+struct Fields<'a>(Vec<(Cow<'a, str>, Node<'a>)>);
+
+impl<'a> Fields<'a> {
+    fn take(&mut self, name: &str) -> Option<Node<'a>> {
+        let place = self.0.iter().position(|(key, _)| key == name)?;
+        match self.0.swap_remove(place).1 {
+            Node::Null => None,
+            node => Some(node),
+        }
+    }
+
+    fn text(&mut self, name: &str) -> Result<Option<Cow<'a, str>>, Error> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Node::Text(text)) => Ok(Some(text)),
+            Some(other) => Err(unexpected(name, "a text", &other)),
+        }
+    }
+
+    fn need_text(&mut self, name: &str) -> Result<Cow<'a, str>, Error> {
+        self.text(name)?
+            .ok_or_else(|| wrong(&format!("{name} is missing")))
+    }
+
+    fn boolean(&mut self, name: &str) -> Result<Option<bool>, Error> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Node::Boolean(value)) => Ok(Some(value)),
+            Some(other) => Err(unexpected(name, "a boolean", &other)),
+        }
+    }
+
+    fn integer(&mut self, name: &str) -> Result<Option<i64>, Error> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Node::Integer(value)) => Ok(Some(value)),
+            Some(other) => Err(unexpected(name, "an integer", &other)),
+        }
+    }
+
+    fn need_integer(&mut self, name: &str) -> Result<i64, Error> {
+        self.integer(name)?
+            .ok_or_else(|| wrong(&format!("{name} is missing")))
+    }
+
+    fn count(&mut self, name: &str) -> Result<Option<usize>, Error> {
+        let Some(count) = self.integer(name)? else {
+            return Ok(None);
+        };
+        usize::try_from(count)
+            .map(Some)
+            .map_err(|_| wrong(&format!("{name} is negative")))
+    }
+
+    fn target(&mut self) -> Result<Target<'a>, Error> {
+        match (self.text("sql")?, self.integer("stmt_id")?) {
+            (Some(sql), None) => Ok(Target::Sql(sql)),
+            (None, Some(statement)) => Ok(Target::Prepared(statement)),
+            _ => Err(wrong("it needs either sql or stmt_id")),
+        }
+    }
+
+    fn values(&mut self, name: &str) -> Result<Values<'a>, Error> {
+        let value = |node: Node<'a>| -> Result<Node<'a>, Error> {
+            match node.untagged().map_err(Error::Request)? {
+                list @ Node::List(_) => Err(unexpected("a parameter", "a value", &list)),
+                value => Ok(value),
+            }
+        };
+        match self.take(name) {
+            None => Ok(Values::InOrder(Vec::new())),
+            Some(Node::List(nodes)) => {
+                let values: Result<_, _> = nodes.into_iter().map(value).collect();
+                values.map(Values::InOrder)
+            }
+            Some(Node::Map(entries)) => {
+                let named = |(name, node)| Ok((name, value(node)?));
+                let values: Result<_, Error> = entries.into_iter().map(named).collect();
+                values.map(Values::Named)
+            }
+            Some(other) => Err(unexpected(name, "a list or an object", &other)),
+        }
+    }
+}
+
+fn unexpected(name: &str, expected: &str, found: &Node<'_>) -> Error {
+    wrong(&format!("{name} is {expected}, not {}", found.kind()))
+}
