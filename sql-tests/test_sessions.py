@@ -2,14 +2,18 @@
 and against the rows themselves."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
 
 import pytest
-from support.changesets import Apsw, Native, SqliteError, apply, decode, typed
+from support.changesets import Apsw, Native, SqliteError, decode, rows, wrong
+from support.database import one
 from support.paths import EXTENSION
 from support.random_sql import Generator
+from test_hosts import MATRIX
+from test_hosts import run as run_host
 
 #: How many seeds each oracle runs.
 SEEDS = int(os.environ.get("SQLBRIDGE_SESSION_SEEDS", 1000))
@@ -21,46 +25,6 @@ def run(connection, sql: str) -> bool:
         return True
     except SqliteError:
         return False
-
-
-def rows(connection) -> dict[str, dict]:
-    """All rows that can be in a changeset, by table and key."""
-    found = {}
-    for (table,) in connection.execute("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"):
-        columns = connection.execute(f"SELECT name, pk FROM pragma_table_info('{table}')")
-        places = [place for _, place in columns]
-        if table == "sqlite_stat1":
-            places = [1, 2, 0]
-        if not any(places) or table in ("sqlite_schema", "sqlite_sequence"):
-            continue
-        content = found[table] = {}
-        for row in connection.execute(f'SELECT * FROM "{table}"'):
-            if table == "sqlite_stat1" and row[1] is None:
-                row = (row[0], b"", row[2])
-            fields = tuple(map(typed, row))
-            key = tuple(field for field, place in zip(fields, places) if place)
-            if ("n",) not in key:
-                content[key] = fields
-    return found
-
-
-def wrong(connection, found: Counter, before: dict) -> str | None:
-    """What is wrong with changes that must make `before` what the rows are now."""
-    after = rows(connection)
-    for table, content in before.items():
-        # Columns that were added hold their default in older rows.
-        defaults = connection.execute(f"SELECT dflt_value FROM pragma_table_info('{table}')")
-        for key, row in content.items():
-            for (default,) in defaults[len(row) :]:
-                row += (typed(connection.execute(f"SELECT {default or 'NULL'}")[0][0]),)
-            content[key] = row
-    try:
-        result = apply(found, before)
-    except (AssertionError, KeyError) as error:
-        return f"does not fit: {error!r}"
-    if {t: c for t, c in result.items() if c} != {t: c for t, c in after.items() if c}:
-        return f"makes {result}\nnot   {after}"
-    return None
 
 
 def native_changes(session) -> Counter | None:
@@ -128,6 +92,247 @@ def compare(make, seed: int) -> str | None:
         connection.close()
 
 
+@pytest.mark.parametrize("kind", ["native", "apsw"])
+def test_random_histories_give_what_sqlites_own_sessions_give(kind):
+    done = subprocess.run(
+        [sys.executable, __file__, kind, "0", str(SEEDS)], capture_output=True, text=True, timeout=60 + SEEDS
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def db(connect):
+    connection = connect(":memory:")
+    connection.executescript("""
+        CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT, age INT);
+        CREATE TABLE log(line);
+        INSERT INTO users VALUES (1, 'alice', 30), (2, 'bob', 40);
+    """)
+    return connection
+
+
+def session(db, table=None, options=None) -> int:
+    handle = one(db, "SELECT session_create('main')") if options is None else one(db, "SELECT session_create('main', ?)", options)
+    db.execute("SELECT session_attach(?, ?)", (handle, table)).fetchone()
+    return handle
+
+
+def changes(db, handle=1) -> set:
+    return {change[2:] for change in decode(one(db, "SELECT session_changeset(?)", handle))}
+
+
+def refused(db, sql: str, *arguments) -> str:
+    with pytest.raises(sqlite3.Error) as error:
+        db.execute(sql, arguments).fetchone()
+    return str(error.value)
+
+
+def test_handles(db):
+    assert [session(db), session(db)] == [1, 2]
+    assert db.execute("SELECT DISTINCT session FROM session_list").fetchall() == [(1,), (2,)]
+    assert one(db, "SELECT session_attach(1, NULL)") == 0
+    assert one(db, "SELECT session_attach(1, 'users')") == 0
+    assert (one(db, "SELECT session_delete(1)"), one(db, "SELECT session_delete(1)")) == (1, 0)
+    assert "no session 1" in refused(db, "SELECT session_changeset(1)")
+    assert "no database 'nowhere'" in refused(db, "SELECT session_create('nowhere')")
+    assert "no option 'colour'" in refused(db, "SELECT session_create('main', '{\"colour\": 1}')")
+    assert one(db, "SELECT session_delete(2)") == 1
+    assert one(db, "SELECT count(*) FROM sqlite_temp_schema") == 0
+
+
+def test_sessions_are_apart_and_end_with_their_connection(tmp_path, connect):
+    path = str(tmp_path / "a.db")
+    first, second = connect(path), connect(path)
+    first.execute("CREATE TABLE t(id INTEGER PRIMARY KEY)")
+    session(first)
+    assert "no session" in refused(second, "SELECT session_changeset(1)")
+    first.execute("INSERT INTO t VALUES (1)")
+    second.execute("INSERT INTO t VALUES (2)")
+    assert changes(first) == {("INSERT", None, (("i", 1),))}
+    first.close()
+    assert not list(tmp_path.glob("*-journal"))
+    second.execute("DROP TABLE t")
+
+
+def test_it_works_inside_dml(db):
+    session(db, "users")
+    db.execute("CREATE TABLE outbox(id INTEGER PRIMARY KEY, changes)")
+    db.execute("INSERT INTO users VALUES (3, 'carol', 75)")
+    db.execute("INSERT INTO outbox(changes) SELECT session_changeset(1)")
+    assert decode(one(db, "SELECT changes FROM outbox")) == decode(one(db, "SELECT session_changeset(1)"))
+    assert len(changes(db)) == 1
+
+
+def test_the_user_notices_nothing(db):
+    session(db)
+    cursor = db.execute("INSERT INTO users(name) VALUES ('carol'), ('dave')")
+    assert (cursor.lastrowid, one(db, "SELECT changes()"), one(db, "SELECT total_changes()")) == (4, 2, 4)
+    db.execute("REPLACE INTO users VALUES (1, 'alice', 31)")
+    assert (one(db, "SELECT last_insert_rowid()"), one(db, "SELECT changes()"), one(db, "SELECT total_changes()")) == (1, 1, 5)
+    db.execute("UPDATE users SET age = 1")
+    assert (one(db, "SELECT changes()"), one(db, "PRAGMA recursive_triggers")) == (4, 0)
+
+
+def test_untrusted_schemas_and_read_only_databases(tmp_path, connect, db):
+    db.execute("PRAGMA trusted_schema = OFF")
+    session(db)
+    db.execute("DELETE FROM users WHERE id = 2")
+    assert [op for op, *_ in changes(db)] == ["DELETE"]
+    # What the triggers call can be called by anybody, and does nothing.
+    for call in ("sqlbridge_capture()", "sqlbridge_capture(1, 2)", "sqlbridge_capture('x')", "sqlbridge_capture(NULL)"):
+        assert one(db, f"SELECT {call}") is None
+    assert len(changes(db)) == 1
+    for name in ("session_create('main')", "session_changeset(1)", "session_delete(1)"):
+        db.execute(f"CREATE VIEW v AS SELECT {name}")
+        assert "unsafe use" in refused(db, "SELECT * FROM v")
+        db.execute("DROP VIEW v")
+    path = tmp_path / "ro.db"
+    connect(str(path)).execute("CREATE TABLE t(id INTEGER PRIMARY KEY)")
+    reader = connect(f"file:{path}?mode=ro")
+    session(reader)
+    assert one(reader, "SELECT session_changeset(1)") == b""
+
+
+def test_enable_indirect_and_isempty(db):
+    handle = session(db)
+    assert one(db, "SELECT session_isempty(1)") == 1
+    assert one(db, "SELECT session_enable(1, 0)") == 0
+    db.execute("UPDATE users SET age = 1 WHERE id = 1")
+    db.execute("CREATE TABLE made_while_off(id INTEGER PRIMARY KEY)")
+    db.execute("INSERT INTO made_while_off VALUES (1)")
+    assert (one(db, "SELECT session_enable(1, 1)"), one(db, "SELECT session_enable(1, NULL)")) == (1, 1)
+    assert one(db, "SELECT session_isempty(1)") == 1
+    assert one(db, "SELECT session_indirect(1, 1)") == 1
+    db.execute("UPDATE users SET age = 2 WHERE id = 1")
+    db.execute("UPDATE users SET age = 2 WHERE id = 2")
+    db.execute("SELECT session_indirect(1, 0)").fetchone()
+    db.execute("UPDATE users SET age = 3 WHERE id = 2")
+    flags = {change[3][0]: change[5] for change in decode(one(db, "SELECT session_changeset(?)", handle), indirect=True)}
+    assert flags == {("i", 1): 1, ("i", 2): 0}
+    assert one(db, "SELECT session_isempty(1)") == 0
+    db.execute("UPDATE users SET age = CASE id WHEN 1 THEN 1 ELSE 40 END")
+    assert one(db, "SELECT session_isempty(1)") == 1
+
+
+def test_a_capture_undone_by_a_rollback_is_told(db):
+    db.execute("BEGIN")
+    session(db, "users")
+    db.execute("ROLLBACK")
+    db.execute("UPDATE users SET age = 1")
+    assert "main.users was undone" in refused(db, "SELECT session_changeset(1)")
+    assert "undone" in one(db, "SELECT problem FROM session_list")
+    # A savepoint that stays is no problem.
+    db.execute("SELECT session_delete(1)").fetchone()
+    db.execute("SAVEPOINT s")
+    session(db, "users")
+    db.execute("RELEASE s")
+    db.execute("DELETE FROM users")
+    assert len(changes(db, 2)) == 2
+
+
+def test_tables_that_come_go_and_change(db):
+    session(db)
+    db.execute("CREATE TABLE later(id INTEGER PRIMARY KEY, x)")
+    db.execute("INSERT INTO later VALUES (1, 2)")
+    db.execute("ALTER TABLE later RENAME COLUMN x TO y")
+    db.execute("ALTER TABLE users ADD COLUMN points INT DEFAULT '5'")
+    db.execute("UPDATE users SET name = 'bert' WHERE id = 2")
+    db.execute("UPDATE users SET points = 6 WHERE id = 1")
+    assert changes(db) == {
+        ("INSERT", None, (("i", 1), ("i", 2))),
+        ("UPDATE", (("i", 2), ("t", b"bob"), ("-",), ("-",)), (("-",), ("t", b"bert"), ("-",), ("-",))),
+        ("UPDATE", (("i", 1), ("-",), ("-",), ("i", 5)), (("-",), ("-",), ("-",), ("i", 6))),
+    }
+    db.execute("ALTER TABLE users RENAME TO people")
+    assert {table for table, *_ in decode(one(db, "SELECT session_changeset(1)"))} == {"people", "later"}
+    db.execute("DROP TABLE later")
+    assert len(changes(db)) == 2
+    db.execute("DROP TABLE people")
+    assert "session 1: main.people was dropped" in refused(db, "SELECT session_changeset(1)")
+
+
+def test_strict_sessions_say_what_others_leave_out(db):
+    db.execute("CREATE TABLE keyed(k TEXT PRIMARY KEY, v)")
+    session(db)
+    db.execute("INSERT INTO log VALUES ('x')")
+    db.execute("INSERT INTO keyed VALUES (NULL, 1)")
+    assert changes(db) == set()
+    db.execute("SELECT session_delete(1)").fetchone()
+    session(db, None, '{"strict": true}')
+    assert "main.log has no primary key" in refused(db, "INSERT INTO log VALUES ('y')")
+    assert "NULL in its primary key" in refused(db, "INSERT INTO keyed VALUES (NULL, 2)")
+    db.execute("INSERT INTO keyed VALUES ('a', 2)")
+    assert len(changes(db, 2)) == 1
+    assert "does not exist" in refused(db, "SELECT session_attach(2, 'nothing')")
+    assert "no primary key" in refused(db, "SELECT session_attach(2, 'log')")
+    db.execute("SELECT session_delete(2)").fetchone()
+    db.execute("INSERT INTO log VALUES ('y')")
+
+
+def test_statistics_and_wide_tables(db):
+    columns = ", ".join(f"c{number}" for number in range(150))
+    db.execute(f"CREATE TABLE wide({columns}, PRIMARY KEY(c3, c140))")
+    db.execute(f"INSERT INTO wide VALUES ({', '.join(map(str, range(150)))})")
+    db.execute("CREATE INDEX users_age ON users(age)")
+    db.execute("ANALYZE")
+    session(db)
+    db.execute("INSERT INTO users VALUES (3, 'carol', 40)")
+    db.execute("ANALYZE")
+    db.execute("UPDATE wide SET c149 = 'new'")
+    found = decode(one(db, "SELECT session_changeset(1)"))
+    statistics = {change[2] for change in found if change[0] == "sqlite_stat1"}
+    assert "UPDATE" in statistics
+    [wide] = [change for change in found if change[0] == "wide"]
+    old, new = wide[3:]
+    assert (old[3], old[140], old[149], new[149]) == (("i", 3), ("i", 140), ("i", 149), ("t", b"new"))
+    assert sum(field != ("-",) for field in old) == 3 and wide[1][140] == 2
+
+
+def test_diff(db):
+    db.execute("ATTACH ':memory:' AS past")
+    db.execute("CREATE TABLE past.users(id INTEGER PRIMARY KEY, name TEXT, age INT)")
+    db.execute("INSERT INTO past.users VALUES (1, 'alice', 29), (5, 'eve', 1)")
+    session(db, "users")
+    assert one(db, "SELECT session_diff(1, 'past', 'users')") == 3
+    assert changes(db) == {
+        ("UPDATE", (("i", 1), ("-",), ("i", 29)), (("-",), ("-",), ("i", 30))),
+        ("INSERT", None, (("i", 2), ("t", b"bob"), ("i", 40))),
+        ("DELETE", (("i", 5), ("t", b"eve"), ("i", 1)), None),
+    }
+    assert one(db, "SELECT session_diff(1, 'past', 'log')") is None
+    db.execute("ALTER TABLE past.users ADD COLUMN x")
+    assert "other columns" in refused(db, "SELECT session_diff(1, 'past', 'users')")
+    assert "no database 'gone'" in refused(db, "SELECT session_diff(1, 'gone', 'users')")
+
+
+def test_capture_of_a_script(db):
+    script = "BEGIN; DELETE FROM users WHERE id = 1; INSERT INTO users VALUES (3, 'x', 1); COMMIT;"
+    found = decode(one(db, "SELECT changeset FROM session_capture(?)", script))
+    assert {op for _, _, op, *_ in found} == {"INSERT", "DELETE"}
+    patchset = one(db, "SELECT changeset FROM session_capture('DELETE FROM users', '{\"patchset\": true}')")
+    assert patchset[:1] == b"P"
+    assert "no such table" in refused(db, "SELECT * FROM session_capture('DELETE FROM nowhere')")
+    assert db.execute("SELECT * FROM session_list").fetchall() == []
+    assert one(db, "SELECT count(*) FROM sqlite_temp_schema") == 0
+
+
+@pytest.mark.parametrize("host", list(MATRIX))
+def test_every_host(host, local):
+    lines = run_host(
+        host, local, "shop.db",
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, v)",
+        "INSERT INTO t VALUES (1, 'one'), (2, 'two')",
+        "SELECT session_create('main')",
+        "SELECT session_attach(1, NULL)",
+        "UPDATE t SET v = 'eins' WHERE id = 1",
+        "REPLACE INTO t VALUES (2, 'zwei')",
+        "DELETE FROM t WHERE id = 9",
+        "INSERT INTO t VALUES (3, 'drei')",
+        "SELECT hex(session_changeset(1))",
+    )
+    assert len(decode(bytes.fromhex(lines[-1]))) == 3
+
+
 if __name__ == "__main__":
     # In a process of its own: the library serves one copy of SQLite per process.
     kind, first, last = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -139,11 +344,3 @@ if __name__ == "__main__":
             if len(sys.argv) < 5:
                 sys.exit(1)
     sys.exit(0)
-
-
-@pytest.mark.parametrize("kind", ["native", "apsw"])
-def test_random_histories_give_what_sqlites_own_sessions_give(kind):
-    done = subprocess.run(
-        [sys.executable, __file__, kind, "0", str(SEEDS)], capture_output=True, text=True, timeout=60 + SEEDS
-    )
-    assert done.returncode == 0, done.stdout + done.stderr

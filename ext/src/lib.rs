@@ -10,6 +10,8 @@
 //! | `sessions` | change capture |
 #![deny(unsafe_code)]
 
+#[cfg(all(feature = "sessions", feature = "storage"))]
+mod between;
 mod debug;
 
 use sqlite_abi::{Code, Connection, Extension, FunctionFlags, Value, entry};
@@ -34,6 +36,8 @@ impl Extension for Sqlbridge {
         sqlbridge_wasm_udf::register::<Self>(connection)?;
         #[cfg(feature = "sessions")]
         sqlbridge_session_ext::register(connection)?;
+        #[cfg(all(feature = "sessions", feature = "storage"))]
+        between::register(connection)?;
         Ok(())
     }
 }

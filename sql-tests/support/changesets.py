@@ -102,6 +102,47 @@ def apply(changes, rows: dict[str, dict]) -> dict[str, dict]:
     return rows
 
 
+def rows(connection) -> dict[str, dict]:
+    """All rows that can be in a changeset, by table and key."""
+    found = {}
+    for (table,) in connection.execute("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"):
+        columns = connection.execute(f"SELECT name, pk FROM pragma_table_info('{table}')")
+        places = [place for _, place in columns]
+        if table == "sqlite_stat1":
+            places = [1, 2, 0]
+        if not any(places) or table in ("sqlite_schema", "sqlite_sequence"):
+            continue
+        content = found[table] = {}
+        names = ", ".join(f'"{name}"' for name, _ in columns)
+        for row in connection.execute(f'SELECT {names} FROM "{table}"'):
+            if table == "sqlite_stat1" and row[1] is None:
+                row = (row[0], b"", row[2])
+            fields = tuple(map(typed, row))
+            key = tuple(field for field, place in zip(fields, places) if place)
+            if ("n",) not in key:
+                content[key] = fields
+    return found
+
+
+def wrong(connection, found: Counter, before: dict) -> str | None:
+    """What is wrong with changes that must make `before` what the rows of a connection are."""
+    after = rows(connection)
+    for table, content in before.items():
+        # Columns that were added hold their default in older rows; those that went are not told of.
+        defaults = connection.execute(f"SELECT dflt_value FROM pragma_table_info('{table}')")
+        for key, row in content.items():
+            for (default,) in defaults[len(row) :]:
+                row += (typed(connection.execute(f"SELECT {default or 'NULL'}")[0][0]),)
+            content[key] = row[: len(defaults)] if defaults else row
+    try:
+        result = apply(found, before)
+    except (AssertionError, KeyError) as error:
+        return f"does not fit: {error!r}"
+    if {t: c for t, c in result.items() if c} != {t: c for t, c in after.items() if c}:
+        return f"makes {result}\nnot   {after}"
+    return None
+
+
 class SqliteError(Exception):
     def __init__(self, code: int, message: str):
         super().__init__(f"{message} ({code})")

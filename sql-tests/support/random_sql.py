@@ -21,7 +21,7 @@ KEYS = [
 EXTRAS = [
     "a, b", "a INT UNIQUE, b TEXT", "a TEXT, b REAL, UNIQUE(a, b)", "b BLOB, a NOT NULL DEFAULT 1 UNIQUE",
     "a TEXT COLLATE NOCASE UNIQUE, b", 'a, b, "c d" DEFAULT 7', "a NOT NULL ON CONFLICT REPLACE DEFAULT 'd', b UNIQUE ON CONFLICT REPLACE",
-    "a INT CHECK(a < 90), b",
+    "a INT CHECK(a < 90), b", "a, g AS (a || '-'), b, s TEXT AS (b) STORED UNIQUE", "a, b, u AS (a + 1) UNIQUE",
 ]
 INDEXES = [
     "CREATE UNIQUE INDEX {t}_i ON {t}(b) WHERE a > 2",
@@ -44,6 +44,68 @@ class Table:
             f"CREATE TABLE {name}({key.split(', PRIMARY')[0]}, {extra.split(', UNIQUE(')[0]}, PRIMARY{key.split(', PRIMARY')[1]}){self.suffix}"
         )
         self.has_rowid = not self.suffix and "rowid" not in self.columns
+
+
+class Changes:
+    """What a database goes through that keeps its history."""
+
+    def __init__(self, seed: int):
+        self.generator = Generator(seed, triggers=False)
+        self.random = self.generator.random
+        self.dropped = []
+
+    def begin(self) -> list[str]:
+        r = self.random
+        return [
+            f"PRAGMA page_size = {r.choice([512, 512, 1024, 4096])}",
+            f"PRAGMA auto_vacuum = {r.choice([0, 0, 1, 2])}",
+            f"PRAGMA encoding = '{r.choice(['utf8', 'utf8', 'utf16le', 'utf16be'])}'",
+            "CREATE TABLE big(id INTEGER PRIMARY KEY, size, v, w)",
+            "CREATE TABLE wide(k TEXT, v, w, PRIMARY KEY(k)) WITHOUT ROWID",
+            "CREATE INDEX big_v ON big(v)" if r.random() < 0.3 else "SELECT 1",
+            *self.generator.schema(),
+        ]
+
+    def statements(self) -> list[str]:
+        """Those of one transaction."""
+        r, g = self.random, self.generator
+        kind = r.random()
+        if kind < 0.02:
+            return ["VACUUM"]
+        if kind < 0.05:
+            return [r.choice(["ANALYZE", "PRAGMA incremental_vacuum", "REINDEX"])]
+        if kind < 0.07 and len(g.tables) > 1:
+            table = g.tables.pop(r.randrange(len(g.tables)))
+            self.dropped.append(table)
+            return [f"DROP TABLE {table.name}"]
+        if kind < 0.09 and self.dropped:
+            table = self.dropped.pop()
+            g.tables.append(table)
+            return [table.sql, g.insert(table)]
+        if kind < 0.11:
+            return [f"ALTER TABLE {r.choice(g.tables).name} ADD COLUMN new{r.randint(0, 99)} {r.choice(ADDED)}"]
+        if kind < 0.13:
+            g.late += 1
+            g.tables.append(Table(f"late{g.late}", r))
+            return [g.tables[-1].sql]
+        return [self.statement() for _ in range(r.choice([1, 1, 2, 5]))]
+
+    def statement(self) -> str:
+        r, g = self.random, self.generator
+        size = r.choice([10, 400, 600, 3000, 20000])
+        key = r.randint(0, 60)
+        return r.choice([
+            g.insert, g.update, g.delete, lambda _: g.insert(_, "OR REPLACE"),
+            lambda _: f"INSERT OR REPLACE INTO big VALUES ({key}, {size}, randomblob({size}), {g.value()})",
+            lambda _: f"INSERT OR REPLACE INTO wide VALUES ('{key}' || hex(zeroblob({r.choice([0, 5, 200])})), randomblob({size}), {g.value()})",
+            # In place: only an overflow page changes.
+            lambda _: f"UPDATE big SET v = CAST(substr(v, 1, size - 4) || 'abcd' AS BLOB) WHERE id BETWEEN {key} AND {key + 3}",
+            lambda _: f"UPDATE wide SET v = CAST(substr(v, 1, length(v) - 4) || 'abcd' AS BLOB) WHERE k > '{key}'",
+            lambda _: f"UPDATE big SET w = w WHERE id = {key}",
+            lambda _: f"DELETE FROM big WHERE id > {key} AND id < {key + 9}",
+            lambda _: f"WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60) INSERT OR REPLACE INTO big SELECT i + {key}, 30, randomblob(30), i FROM n",
+            lambda _: f"WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60) INSERT OR IGNORE INTO wide SELECT i + {key}, randomblob(30), i FROM n",
+        ])(r.choice(g.tables))
 
 
 class Generator:

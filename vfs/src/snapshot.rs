@@ -100,6 +100,17 @@ impl Snapshot {
         self.chunks.get(at / CHUNK)?[at % CHUNK].as_ref()
     }
 
+    /// Whether a page is known to have the same bytes in another snapshot of the same database.
+    #[must_use]
+    pub fn has_same(&self, other: &Self, pgno: u32) -> bool {
+        let (Some(here), Some(there)) = (self.locate(pgno), other.locate(pgno)) else {
+            return false;
+        };
+        let hash = |location: &Location| location.file.hash(location.position);
+        Arc::ptr_eq(&here.file, &there.file) && here.position == there.position
+            || hash(here).is_some_and(|here| Some(here) == hash(there))
+    }
+
     /// The page size, fixed by the first transaction.
     #[must_use]
     pub fn page_size(&self) -> Option<PageSize> {

@@ -23,8 +23,8 @@ mod changes;
 mod diff;
 mod error;
 mod index_sql;
-mod quote;
-mod shape;
+pub(crate) mod quote;
+pub(crate) mod shape;
 mod touched;
 mod triggers;
 

@@ -152,6 +152,12 @@ impl Column {
         }
     }
 
+    /// Whether it holds integers as REAL.
+    pub(crate) fn is_real(&self) -> bool {
+        let has = |words: &[&str]| words.iter().any(|word| self.kind.contains(word));
+        has(&["REAL", "FLOA", "DOUB"]) && !has(&["INT", "CHAR", "CLOB", "TEXT", "BLOB"])
+    }
+
     /// The value that rows have which are older than the column: its default,
     /// as a column of its type holds it.
     pub(crate) fn added(&self) -> String {

@@ -3,13 +3,17 @@
 //! | module | functions |
 //! | --- | --- |
 //! | `scalars` | `blob_sync`, `blob_compact`, `blob_snapshot`, `blob_export`, `blob_import`, `blob_drop`, `sqlbridge_last_error`, `sqlbridge_open_urls` |
+//! | `point` | none: the pages of the past, for other parts of the extension |
 //! | `tables` | `blob_versions`, `blob_stats`, `blob_list` |
 //!
 //! Whatever writes or reaches out may be used in top-level SQL only
 //! (`SQLITE_DIRECTONLY`): a view or trigger of a stranger's database cannot call it.
 
+mod point;
 mod scalars;
 mod tables;
+
+pub use point::Point;
 
 use std::sync::Arc;
 
