@@ -68,6 +68,11 @@ pub(super) const FUNCTIONS: &[FunctionDoc] = &[
         "table: changeset",
         "runs a script and returns what it changed; in the JSON `db`, `table`, `patchset`, `indirect`, `strict`",
     ),
+    doc(
+        "changeset_between(db, txid_a, txid_b)",
+        "changeset",
+        "what changed between two points of a blob database's history (0 is before the first), read from the pages that changed; backwards, where b is before a",
+    ),
 ];
 
 type Answer = Result<Value, FunctionError>;
