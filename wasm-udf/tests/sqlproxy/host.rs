@@ -77,7 +77,7 @@ impl TableFunction for Reach {
     }
 
     fn columns(&self) -> &[Column] {
-        const COLUMNS: [Column; 2] = [
+        static COLUMNS: [Column; 2] = [
             Column::new("content", "TEXT"),
             Column::argument("path", "TEXT"),
         ];
