@@ -26,6 +26,8 @@ APT_PACKAGES := gcc g++ make git python3-venv sqlite3 sqlite3-tools libsqlite3-d
 JDBC_VERSION := 3.46.1.3
 DEMO_PACKAGES := gcc python3-venv sqlite3
 
+# All targets at once: tests and the library are made of the same build of each dependency.
+BUILD = $(CARGO) build --release --workspace --all-targets
 PYTEST = $(VENV)/bin/python -m pytest sql-tests
 SOAK_SECONDS ?= 600
 SIM_SEEDS ?= 2000
@@ -49,16 +51,16 @@ demo: demo-deps all procedures ## a tour on a local directory, step by step, wit
 test: test-deps test-rust test-sql ## all tests, the long ones short
 
 test-rust: ## unit, property and conformance tests
-	$(CARGO) build --release --workspace
+	$(BUILD)
 	$(CARGO) test --release --workspace
 	cd guests/procedures && CARGO_TARGET_DIR=$(abspath $(TARGET_DIR)) $(CARGO) test --release -p sqlbridge-procedure
 
 test-sql: procedures ## tests as a user writes them: real hosts, servers, kills and faults
-	$(CARGO) build --release --workspace
+	$(BUILD)
 	$(PYTEST)
 
 soak: test-deps ## simulated histories from SIM_SEEDS (2000) seeds, then the bank under random kills, SOAK_SECONDS (600) on each store
-	$(CARGO) build --release --workspace
+	$(BUILD)
 	SIM_SEEDS=$(SIM_SEEDS) $(CARGO) test --release -p sqlbridge-vfs --test sim
 	SQLBRIDGE_SOAK_SECONDS=$(SOAK_SECONDS) $(PYTEST) -m soak -s
 
@@ -68,7 +70,7 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz
 	done
 
 bench: venv ## the numbers of the README, as ratios and counts, on a local directory and an S3 server
-	$(CARGO) build --release --workspace
+	$(BUILD)
 	$(VENV)/bin/python sql-tests/with_s3.py $(abspath $(TARGET_DIR))/release/sqlbridge-bench
 	$(VENV)/bin/python bench/sessions.py
 
