@@ -167,9 +167,9 @@ fn total(caller: &mut In<'_>, list: i32, count: i32) -> wasmtime::Result<u32> {
         .fold(0, u32::saturating_add))
 }
 
-/// The time as the guest sees it, in nanoseconds since 1970. Without the grant it is the first one:
-/// Go's runtime takes a clock that says 0 for one that does not work.
+/// The time as the guest sees it, in nanoseconds since 1970.
 pub(super) fn time(guest: &Guest) -> u64 {
+    // Not 0: Go takes that for a broken clock.
     if guest.clock { now() } else { 1 }
 }
 
