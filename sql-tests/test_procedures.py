@@ -909,3 +909,16 @@ def test_procedures_travel_through_a_store(store, connect, host):
     writer.execute("SELECT proc_drop('split')").fetchall()
     past = connect(f"{store.uri('shop.db')}&txid={before}")
     assert one(past, "SELECT count(*) FROM split('a b', ' ')") == 2, "the past has its procedures"
+
+
+def test_a_component_records_what_its_sql_changes(db):
+    """`sqlbridge:procedures/session` of WIT, on the calling connection."""
+    db.execute("CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)")
+    create(db, "recorded", example("recorder"), sql="write")
+    changeset = one(db, "SELECT recorded('INSERT INTO users VALUES (3, ''carol'')')")
+    rows = db.execute('SELECT "table", op, new FROM changeset_each(?)', (changeset,)).fetchall()
+    assert rows == [("users", "INSERT", '[3,"carol"]')]
+    assert db.execute("SELECT * FROM session_list").fetchall() == []
+    assert db.execute("SELECT * FROM users").fetchall() == [(3, "carol")]
+    with pytest.raises(sqlite3.OperationalError, match='needs the grant "sql": "write"'):
+        create(db, "reads_only", example("recorder"), export="recorded", sql="read")

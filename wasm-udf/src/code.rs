@@ -1,6 +1,6 @@
 //! Compiled code, by the SHA-256 of the module it was made from: in memory, then on disk.
 //!
-//! Code on disk is native code that is mapped and run, so it is read only from a directory that
+//! Code on disk is native code, so it is read only from a directory that
 //! nobody else can write to, and only if its checksum is right. It never comes from a database:
 //! a database has the module, from which it is made again. Names on disk carry the engine's
 //! version and settings; other ones are not looked at.
@@ -206,7 +206,7 @@ impl CodeCache {
         let sum = fs::read(path.with_extension("sum")).ok()?;
         let content = fs::read(&path).ok()?;
         let loaded = (sum == checksum(&content))
-            .then(|| load(engine, &path, &content))
+            .then(|| load(engine, &content))
             .flatten();
         if loaded.is_none() {
             // Damaged, or left by a crash: it is made again.
@@ -237,17 +237,18 @@ impl CodeCache {
     }
 }
 
-/// The code in a file whose content is right.
-fn load(engine: &Engine, path: &Path, content: &[u8]) -> Option<Code> {
+/// The code in bytes whose checksum is right. They are copied, not mapped: a file that is cut
+/// short later must not take the process with it.
+#[expect(unsafe_code, reason = "see the comments")]
+fn load(engine: &Engine, content: &[u8]) -> Option<Code> {
     match Engine::detect_precompiled(content)? {
-        // SAFETY of `raw`'s contract: the file is in a directory that only this user can write
-        // to, where only `save` puts files, by renaming, never in place; its checksum is right.
-        #[expect(unsafe_code, reason = "see the comment")]
-        // SAFETY: as just said.
-        wasmtime::Precompiled::Module => unsafe { raw::module(engine, path) }.ok().map(Code::Core),
-        #[expect(unsafe_code, reason = "see the comment")]
+        // SAFETY: they come from a directory that only this user can write to, where only `save`
+        // puts files, whole, and their checksum is right.
+        wasmtime::Precompiled::Module => {
+            unsafe { raw::module(engine, content) }.ok().map(Code::Core)
+        }
         // SAFETY: as above.
-        wasmtime::Precompiled::Component => unsafe { raw::component(engine, path) }
+        wasmtime::Precompiled::Component => unsafe { raw::component(engine, content) }
             .ok()
             .map(Code::Component),
     }
@@ -270,7 +271,7 @@ fn make_private(directory: &Path) -> io::Result<()> {
     }
 }
 
-/// Whole or not at all: readers map what they find under this name.
+/// Whole or not at all: readers take what they find under this name.
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     use std::io::Write;
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
@@ -396,8 +397,6 @@ mod tests {
         ] {
             let mut bytes = fs::read(&path).unwrap();
             damage(&mut bytes);
-            // A file that is mapped must not become shorter.
-            lock(&cache.memory).codes.clear();
             fs::write(&path, bytes).unwrap();
             assert_eq!(from_disk(&engine, &cache).unwrap_err(), "compiled again");
             assert!(!path.exists());

@@ -3,24 +3,21 @@
 
 #![expect(unsafe_code, reason = "see the module's documentation")]
 
-use std::path::Path;
-
 use wasmtime::component::Component;
 use wasmtime::{AsContextMut, Engine, Func, Module, Store, ValRaw, ValType};
 
 use crate::types::Number;
 
-/// A module from a file that holds what [`Module::serialize`] gave.
+/// A module from what [`Module::serialize`] gave.
 ///
 /// # Errors
-/// Content of another version or configuration of the engine.
+/// Bytes of another version or configuration of the engine.
 ///
 /// # Safety
-/// The content is what `serialize` gave, and stays so while the module lives: it is mapped into
-/// memory and run as it is.
-pub(crate) unsafe fn module(engine: &Engine, path: &Path) -> wasmtime::Result<Module> {
+/// The bytes are what `serialize` gave: forged ones are native code.
+pub(crate) unsafe fn module(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Module> {
     // SAFETY: as promised.
-    unsafe { Module::deserialize_file(engine, path) }
+    unsafe { Module::deserialize(engine, bytes) }
 }
 
 /// The same for a component.
@@ -30,9 +27,9 @@ pub(crate) unsafe fn module(engine: &Engine, path: &Path) -> wasmtime::Result<Mo
 ///
 /// # Safety
 /// As [`module`].
-pub(crate) unsafe fn component(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
+pub(crate) unsafe fn component(engine: &Engine, bytes: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: as promised.
-    unsafe { Component::deserialize_file(engine, path) }
+    unsafe { Component::deserialize(engine, bytes) }
 }
 
 /// A number on its way into or out of a module, as bits.

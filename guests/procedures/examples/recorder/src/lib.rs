@@ -3,7 +3,7 @@
 use sqlbridge::procedures::session::{self, SqliteError};
 use sqlbridge::procedures::sqlproxy;
 
-wit_bindgen::generate!({ world: "recorder", path: ["../../wit", "wit"], generate_all });
+wit_bindgen::generate!({ world: "example:recorder/recorder", path: ["../../wit", "wit"], generate_all });
 
 struct Recorder;
 
