@@ -13,3 +13,6 @@ pub mod ltx;
 
 #[path = "../../session-ext/tests/changeset_invariants/mod.rs"]
 pub mod changeset;
+
+#[path = "../../wasm-udf/tests/procedure_invariants/mod.rs"]
+pub mod procedure;

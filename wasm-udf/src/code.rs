@@ -311,7 +311,10 @@ fn sweep(directory: &Path) -> io::Result<()> {
 
 /// Compiles on threads of its own that end with it: the process-wide pool that wasmtime would
 /// use otherwise does not survive `fork()`.
-fn compile(engine: &Engine, module: &[u8]) -> Result<Code, String> {
+///
+/// # Errors
+/// What is wrong with the module.
+pub(crate) fn compile(engine: &Engine, module: &[u8]) -> Result<Code, String> {
     if module.len() > LARGEST_MODULE {
         return Err(format!(
             "the module has {} bytes, more than {LARGEST_MODULE}",

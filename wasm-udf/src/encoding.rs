@@ -10,7 +10,8 @@ const TEXT: u8 = 3;
 const BLOB: u8 = 4;
 
 /// How many bytes [`encode`] writes for a value.
-pub(crate) fn encoded_length(value: ValueRef<'_>) -> usize {
+#[must_use]
+pub fn encoded_length(value: ValueRef<'_>) -> usize {
     match value {
         ValueRef::Null => 1,
         ValueRef::Integer(_) | ValueRef::Real(_) => 9,
@@ -18,8 +19,8 @@ pub(crate) fn encoded_length(value: ValueRef<'_>) -> usize {
     }
 }
 
-/// Writes a value to the beginning of `target`, which has [`encoded_length`] bytes.
-pub(crate) fn encode(value: ValueRef<'_>, target: &mut Vec<u8>) {
+/// Appends a value to `target`: [`encoded_length`] bytes.
+pub fn encode(value: ValueRef<'_>, target: &mut Vec<u8>) {
     match value {
         ValueRef::Null => target.push(NULL),
         ValueRef::Integer(integer) => {
@@ -47,7 +48,7 @@ fn encode_bytes(tag: u8, bytes: &[u8], target: &mut Vec<u8>) {
 ///
 /// # Errors
 /// What is wrong, as the rest of a sentence.
-pub(crate) fn decode(bytes: &[u8]) -> Result<(ValueRef<'_>, &[u8]), String> {
+pub fn decode(bytes: &[u8]) -> Result<(ValueRef<'_>, &[u8]), String> {
     let cut = || "a value that is cut off".to_owned();
     let (&tag, rest) = bytes.split_first().ok_or_else(cut)?;
     match tag {

@@ -21,7 +21,7 @@
 mod binding;
 mod catalog;
 mod code;
-mod encoding;
+pub mod encoding;
 pub mod error;
 pub mod functions;
 mod guest;
@@ -38,3 +38,4 @@ mod stats;
 pub mod types;
 
 pub use functions::register;
+pub use procedure::check;

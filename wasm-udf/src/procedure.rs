@@ -181,6 +181,18 @@ impl std::fmt::Debug for Procedure {
     }
 }
 
+/// Whether a module can be a procedure of this definition: what `proc_create` does before it
+/// stores anything.
+///
+/// # Errors
+/// What is wrong with the module or does not fit, as the rest of a sentence.
+pub fn check(name: &str, module: &[u8], signature: &Signature) -> std::result::Result<(), String> {
+    let process = Process::current();
+    let runtime = process.runtime()?;
+    let code = crate::code::compile(&runtime.engine, module)?;
+    Procedure::new(name, signature.clone(), &code).map(drop)
+}
+
 /// The process's procedures by name, module and definition: what a database says of a procedure
 /// is looked up again for every statement, but fitted once.
 #[derive(Debug, Default)]
