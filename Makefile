@@ -12,6 +12,8 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 export SQLBRIDGE_EXTENSION ?= $(abspath $(TARGET_DIR))/release/libsqlbridge
 export SQLBRIDGE_S3GATE ?= $(abspath $(TARGET_DIR))/release/s3gate
 export SQLBRIDGE_NODE_MODULES = $(abspath $(NODE_MODULES))
+export SQLBRIDGE_JDBC = $(abspath $(VENV))/java
+export SQLBRIDGE_PROCEDURES ?= $(abspath build/procedures)
 
 export SQLBRIDGE_TEST_S3GATE = $(SQLBRIDGE_S3GATE)
 export SQLBRIDGE_TEST_PYTHON = $(abspath $(VENV))/bin/python
@@ -20,15 +22,18 @@ export LITESTREAM = $(abspath $(VENV))/bin/litestream
 
 # The hosts of the matrix and the tools of the tests, as Debian calls them.
 APT_PACKAGES := gcc g++ make git python3-venv sqlite3 sqlite3-tools libsqlite3-dev strace tcl libsqlite3-tcl \
-                php-cli php-sqlite3 libdbd-sqlite3-perl ruby ruby-sqlite3
+                php-cli php-sqlite3 libdbd-sqlite3-perl ruby ruby-sqlite3 clang lld
+JDBC_VERSION := 3.46.1.3
 DEMO_PACKAGES := gcc python3-venv sqlite3
 
+# All targets at once: tests and the library are made of the same build of each dependency.
+BUILD = $(CARGO) build --release --workspace --all-targets
 PYTEST = $(VENV)/bin/python -m pytest sql-tests
 SOAK_SECONDS ?= 600
 SIM_SEEDS ?= 2000
 FUZZ_SECONDS ?= 60
 
-.PHONY: all help demo test test-rust test-sql soak fuzz bench lint test-deps demo-deps venv node-modules clean
+.PHONY: all help procedures demo test test-rust test-sql soak fuzz bench lint test-deps demo-deps venv node-modules wasm-target java-driver clean
 
 all: ## the library: target/release/libsqlbridge.so
 	$(CARGO) build --release -p sqlbridge
@@ -36,21 +41,26 @@ all: ## the library: target/release/libsqlbridge.so
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-demo: demo-deps all ## a tour on a local directory, step by step, with the real litestream at its end
+procedures: ## the examples of stored procedures, in each language whose toolchain is here: build/procedures
+	@$(MAKE) --no-print-directory -C guests/procedures OUT=$(SQLBRIDGE_PROCEDURES) CARGO_TARGET_DIR=$(abspath $(TARGET_DIR)) \
+	    ASC=$(SQLBRIDGE_NODE_MODULES)/.bin/asc
+
+demo: demo-deps all procedures ## a tour on a local directory, step by step, with the real litestream at its end
 	$(VENV)/bin/python demo/tour.py
 
 test: test-deps test-rust test-sql ## all tests, the long ones short
 
 test-rust: ## unit, property and conformance tests
-	$(CARGO) build --release --workspace
+	$(BUILD)
 	$(CARGO) test --release --workspace
+	cd guests/procedures && CARGO_TARGET_DIR=$(abspath $(TARGET_DIR)) $(CARGO) test --release -p sqlbridge-procedure
 
-test-sql: ## tests as a user writes them: real hosts, servers, kills and faults
-	$(CARGO) build --release --workspace
+test-sql: procedures ## tests as a user writes them: real hosts, servers, kills and faults
+	$(BUILD)
 	$(PYTEST)
 
 soak: test-deps ## simulated histories from SIM_SEEDS (2000) seeds, then the bank under random kills, SOAK_SECONDS (600) on each store
-	$(CARGO) build --release --workspace
+	$(BUILD)
 	SIM_SEEDS=$(SIM_SEEDS) $(CARGO) test --release -p sqlbridge-vfs --test sim
 	SQLBRIDGE_SOAK_SECONDS=$(SOAK_SECONDS) $(PYTEST) -m soak -s
 
@@ -60,20 +70,21 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz
 	done
 
 bench: venv ## the numbers of the README, as ratios and counts, on a local directory and an S3 server
-	$(CARGO) build --release --workspace
+	$(BUILD)
 	$(VENV)/bin/python sql-tests/with_s3.py $(abspath $(TARGET_DIR))/release/sqlbridge-bench
 	$(VENV)/bin/python bench/sessions.py
 
 lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
+	cd guests/procedures && $(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 
 # What tests need ---------------------------------------------------------------
 
-test-deps: venv node-modules
+test-deps: venv node-modules wasm-target java-driver
 	@tools/apt-install $(APT_PACKAGES)
 
-demo-deps:
+demo-deps: wasm-target
 	@tools/apt-install $(DEMO_PACKAGES)
 	@$(MAKE) --no-print-directory venv
 
@@ -85,17 +96,28 @@ $(VENV)/installed: sql-tests/requirements.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+# SQLite's driver for Java; without java and mvn its test says that it is missing.
+java-driver: venv
+	@if command -v java >/dev/null && command -v mvn >/dev/null && [ ! -e $(SQLBRIDGE_JDBC)/sqlite-jdbc-$(JDBC_VERSION).jar ]; then \
+	    mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy \
+	        -Dartifact=org.xerial:sqlite-jdbc:$(JDBC_VERSION) -DoutputDirectory=$(SQLBRIDGE_JDBC) || true; \
+	fi
+
+# Rust for WebAssembly; without it `make procedures` says what is left out.
+wasm-target:
+	@[ -d "$$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ] \
+	    || rustup target add wasm32-unknown-unknown || true
+
 # Node's host and the Azure server; without node their tests say that it is missing.
 node-modules:
 	@if ! command -v npm >/dev/null; then \
 	    echo "npm is not installed: the tests with better-sqlite3 and azurite will be skipped"; \
-	elif ! cmp -s sql-tests/hosts/node/package.json $(NODE_MODULES)/../package.json \
-	    || [ ! -e $(NODE_MODULES)/installed ]; then \
+	elif ! cmp -s sql-tests/hosts/node/package.json $(NODE_MODULES)/installed; then \
 	    mkdir -p $(NODE_MODULES)/..; \
 	    cmp -s sql-tests/hosts/node/package.json $(NODE_MODULES)/../package.json \
 	        || cp sql-tests/hosts/node/package.json $(NODE_MODULES)/../; \
 	    (cd $(NODE_MODULES)/.. && npm install --no-audit --no-fund --no-package-lock --loglevel=error) \
-	        && touch $(NODE_MODULES)/installed; \
+	        && cp sql-tests/hosts/node/package.json $(NODE_MODULES)/installed; \
 	fi
 
 clean: ## what was built

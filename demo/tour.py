@@ -1,4 +1,4 @@
-"""`make demo`: a tour of databases in a bucket, with a local directory as the bucket.
+"""`make demo`: a tour of databases in a bucket, with a local directory as the bucket, and of procedures in them.
 
 Each step prints what is done and what came of it, and stops the tour if that is not
 what it should be. Everything happens in a temporary directory.
@@ -18,6 +18,7 @@ import shop
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTENSION = os.environ.get("SQLBRIDGE_EXTENSION", str(ROOT / "target/release/libsqlbridge"))
+PROCEDURES = Path(os.environ.get("SQLBRIDGE_PROCEDURES", ROOT / "build/procedures"))
 LITESTREAM = Path(sys.executable).parent / "litestream"
 WORK = Path(tempfile.mkdtemp(prefix="sqlbridge-demo-"))
 BUCKET = WORK / "bucket"
@@ -66,7 +67,7 @@ def must(condition: bool, what: str) -> None:
 def cli(script: str) -> str:
     """Runs a script in the sqlite3 shell, and shows it."""
     shown = "\n".join(f"sqlite> {line}" for line in script.strip().splitlines())
-    say(shown.replace(str(BUCKET), "BUCKET"))
+    say(shown.replace(str(BUCKET), "BUCKET").replace(str(PROCEDURES), "build/procedures"))
     done = subprocess.run(["sqlite3", "-batch", "-bail", "-box"], input=f".load {EXTENSION}\n{script}", capture_output=True, text=True)
     must(done.returncode == 0, done.stderr)
     say(done.stdout)
@@ -84,6 +85,34 @@ def writer(sql: str) -> subprocess.Popen:
 def go(process: subprocess.Popen) -> None:
     process.stdin.write("\n")
     process.stdin.flush()
+
+
+def procedures() -> None:
+    """Made in the shell, called by name in this process, stopped where it goes on for ever."""
+    definition = """{"params": [{"name": "price", "data_type": "FLOAT"}, {"name": "tier", "data_type": "INT"}], "return_type": "FLOAT"}"""
+    median = """{"kind": "window", "params": [{"name": "x", "data_type": "FLOAT"}]}"""
+    cli(
+        f".open '{URI}'\n"
+        f"SELECT proc_create('calculate_discount', readfile('{PROCEDURES}/discount.wasm'), '{definition}') AS created;\n"
+        f"SELECT proc_create('my_median', readfile('{PROCEDURES}/median.wasm'), '{median}') AS created;\n"
+        "SELECT proc_call('calculate_discount', 100.0, 2);\n"
+        "SELECT name, price_cents, calculate_discount(price_cents, 2) AS discounted FROM product ORDER BY id LIMIT 3;\n"
+        "SELECT country, my_median(quantity * price_cents) / 100 AS median_sale FROM order_line JOIN \"order\" o ON o.id = \"order\" JOIN customer c ON c.id = customer GROUP BY 1 ORDER BY 2 DESC LIMIT 3;\n"
+    )
+    db = connect()
+    count, wrong = db.execute(
+        "SELECT count(*), sum(abs(calculate_discount(price_cents, 3) - price_cents * 0.85) > 1e-6) FROM order_line").fetchone()
+    must(wrong == 0, "the procedure computes something else")
+    say(f"another process: calculate_discount() on {count:,} order lines, each as expected")
+    db.execute("SELECT proc_create('fib', ?, '{\"timeout\": \"200ms\"}')", ((PROCEDURES / "fib.wasm").read_bytes(),)).fetchall()
+    try:
+        db.execute("SELECT fib(90)").fetchall()
+        must(False, "fib(90) ended")
+    except sqlite3.OperationalError as error:
+        say(f"SELECT fib(90): {error}")
+    must(db.execute("SELECT fib(20)").fetchone()[0] == 6765, "fib(20)")
+    say("SELECT fib(20): 6765, the process lives")
+    db.close()
 
 
 def tour() -> None:
@@ -121,6 +150,12 @@ def tour() -> None:
         say(row)
     must(rows == source.execute(best).fetchall(), "the same query on the plain file gives something else")
     say("the plain file gives the same")
+
+    step("A stored procedure in WebAssembly, written in Rust, in the database in the bucket")
+    if (PROCEDURES / "discount.wasm").exists():
+        procedures()
+    else:
+        say("left out: `rustup target add wasm32-unknown-unknown`, then `make demo` again")
 
     step("Two processes race for the same row")
     before = db.execute("SELECT txid FROM blob_versions('main') ORDER BY txid DESC").fetchone()[0]

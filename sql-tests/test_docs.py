@@ -2,8 +2,9 @@
 
 An `sh` block runs in bash, a `sql` block in the sqlite3 CLI with the library loaded,
 a `python` block in Python; all blocks of a page share one directory and run in order. A `text` block
-right after one, itself under `<!-- output -->`, is what it must print. In `sh` blocks the library is
-at target/release/libsqlbridge as on the reader's machine.
+right after one, itself under `<!-- output -->`, is what it must print. The library is at
+target/release/libsqlbridge, and the examples of procedures are in build/procedures, as on the reader's
+machine. A block under `<!-- file: PATH -->` is a part of that file.
 """
 
 import os
@@ -14,10 +15,12 @@ from pathlib import Path
 import pytest
 from support import database
 from support.paths import EXTENSION, LITESTREAM, PYTHON, ROOT
+from support.procedures import MODULES, example
 
 BLOCK = re.compile(
     r"<!-- test -->\s*```(sh|sql|python)\n(.*?)```(?:\s*<!-- output -->\s*```text\n(.*?)```)?", re.DOTALL
 )
+QUOTED = re.compile(r"<!-- file: (\S+) -->\s*```\w+\n(.*?)```", re.DOTALL)
 PAGES = [p for p in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))] if p.exists()]
 TESTED = [p for p in PAGES if BLOCK.search(p.read_text())]
 
@@ -32,6 +35,10 @@ def test_blocks(page, tmp_path):
     release = tmp_path / "target" / "release"
     release.mkdir(parents=True)
     (release / "libsqlbridge.so").symlink_to(EXTENSION + ".so")
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build/procedures").symlink_to(MODULES)
+    for needed in set(re.findall(r"build/procedures/(\w+)\.wasm", page.read_text())):
+        example(needed)
     environment = {**os.environ, "PATH": f"{LITESTREAM.parent}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
     for language, code, expected in BLOCK.findall(page.read_text()):
         if language == "sql":
@@ -49,6 +56,12 @@ def test_blocks(page, tmp_path):
             assert [l.rstrip() for l in done.stdout.splitlines()] == [l.rstrip() for l in expected.splitlines()], code
 
 
+@pytest.mark.parametrize("page", [p for p in PAGES if QUOTED.search(p.read_text())], ids=lambda p: p.name)
+def test_quotations(page):
+    for path, text in QUOTED.findall(page.read_text()):
+        assert text in (ROOT / path).read_text(), f"{page.name} quotes {path} wrongly:\n{text}"
+
+
 def test_the_readme_has_an_example_that_is_run():
     assert Path(ROOT / "README.md") in TESTED
 
@@ -58,11 +71,11 @@ def test_the_reference_names_every_function():
     connection = database.connect(":memory:")
     functions = {
         name for (name,) in connection.execute("SELECT name FROM pragma_function_list")
-        if name.startswith(("blob_", "changeset_", "session_", "sqlbridge_"))
+        if name.startswith(("blob_", "changeset_", "proc_", "session_", "sqlbridge_"))
     }
     modules = {
         name for (name,) in connection.execute("SELECT name FROM pragma_module_list")
-        if name.startswith(("blob_", "changeset_", "session_"))
+        if name.startswith(("blob_", "changeset_", "proc_", "session_"))
     }
     connection.close()
     assert len(functions) >= 8 and modules >= {"blob_versions", "blob_stats", "blob_list"}

@@ -6,6 +6,8 @@
 //! cargo +nightly fuzz run ltx_decode fuzz/corpus/ltx_decode vfs/testdata/litestream-0.5.15 vfs/testdata/litestream-0.5.17
 //! ```
 
+pub mod sqlproxy;
+
 #[path = "../../vfs/tests/ltx_invariants/mod.rs"]
 pub mod ltx;
 

@@ -13,6 +13,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 EXTENSION = os.environ.get("SQLBRIDGE_EXTENSION", str(TARGET / "release" / "libsqlbridge"))
 S3GATE = Path(os.environ.get("SQLBRIDGE_S3GATE", TARGET / "release" / "s3gate"))
 NODE_MODULES = Path(os.environ.get("SQLBRIDGE_NODE_MODULES", TESTS / "hosts/node/node_modules"))
+JDBC = Path(os.environ.get("SQLBRIDGE_JDBC", ROOT / ".venv/java"))
 PYTHON = sys.executable
 LITESTREAM = Path(sys.executable).parent / "litestream"
 

@@ -256,7 +256,12 @@ impl Connection<'_> {
             + Sync
             + 'static,
     {
+        let direct = flags.0 & c::SQLITE_DIRECTONLY != 0;
+        let name = function.to_owned();
         self.create_function(function, arguments, flags, move |context, arguments| {
+            if direct && !context.connection().is_written(&name) {
+                return Err(format!("unsafe use of {name}()").into());
+            }
             context.set(body(context.connection(), arguments)?.as_ref());
             Ok(())
         })

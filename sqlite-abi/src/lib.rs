@@ -9,6 +9,7 @@
 //! | [`function`], [`aggregate`], [`table`] | scalar, aggregate, window and table-valued functions |
 //! | [`context`] | what a running function has, and what its statement keeps for it |
 //! | [`interrupt`], [`peers`] | stopping a connection's SQL; reaching the process's other connections |
+//! | `trust` | whether the user or the schema calls |
 //! | [`value`] | SQL values |
 //! | [`host`] | what the host's SQLite is and what it lacks |
 //! | `api` | the host's `sqlite3_api_routines`, read once |
@@ -50,6 +51,7 @@ pub mod peers;
 mod private;
 pub mod statement;
 pub mod table;
+mod trust;
 pub mod value;
 pub mod vfs;
 mod vfs_ffi;

@@ -41,7 +41,7 @@ fn register_functions(connection: &Connection<'_>) -> Result<(), String> {
 
 fn scalars(connection: &Connection<'_>) -> Result<(), Error> {
     type Body = fn(&Connection<'_>, &Arguments<'_>) -> Result<Value, FunctionError>;
-    let functions: [(&str, i32, FunctionFlags, Body); 11] = [
+    let functions: [(&str, i32, FunctionFlags, Body); 13] = [
         (
             "same",
             1,
@@ -87,6 +87,18 @@ fn scalars(connection: &Connection<'_>) -> Result<(), Error> {
             Ok(Value::Integer((!connection.is_autocommit()).into()))
         }),
         ("inspect", 1, FunctionFlags::NONE, inspect),
+        (
+            "written",
+            1,
+            FunctionFlags::NONE,
+            |connection, arguments| {
+                let name = arguments.text(0)?.unwrap_or_default();
+                Ok(Value::Integer(connection.is_written(name).into()))
+            },
+        ),
+        ("trusts", 0, FunctionFlags::NONE, |connection, _| {
+            Ok(Value::Integer(connection.trusts_schema().into()))
+        }),
     ];
     for (name, arguments, flags, body) in functions {
         connection.create_scalar(name, arguments, flags, body)?;
@@ -346,6 +358,21 @@ fn a_panic_is_an_error() {
         "1",
         "the connection lives"
     );
+}
+
+#[test]
+fn what_the_user_wrote_is_told_from_what_the_schema_says() {
+    let _alone = alone();
+    let db = open(":memory:").unwrap();
+    db.execute_batch("CREATE VIEW v AS SELECT written('hidden') || written('FROM V')")
+        .unwrap();
+    assert_eq!(text(&db, "SELECT written('WRITTEN')").unwrap(), "1");
+    assert_eq!(text(&db, "SELECT written('abs' || 'ent')").unwrap(), "0");
+    assert_eq!(text(&db, "SELECT * FROM v").unwrap(), "01");
+
+    assert_eq!(text(&db, "SELECT trusts()").unwrap(), "1");
+    db.execute_batch("PRAGMA trusted_schema=OFF").unwrap();
+    assert_eq!(text(&db, "SELECT trusts()").unwrap(), "0");
 }
 
 #[test]

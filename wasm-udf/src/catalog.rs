@@ -185,6 +185,15 @@ pub(crate) fn find(connection: &Connection<'_>, name: &str) -> Result<Stored> {
     })
 }
 
+/// Whether something in the schema `temp` has this name of a function in its text.
+///
+/// # Errors
+/// SQLite's.
+pub(crate) fn is_temporary(connection: &Connection<'_>, function: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM temp.sqlite_schema WHERE instr(lower(sql), lower(?1)) LIMIT 1";
+    Ok(!query(connection, sql, &[Value::from(function)], |_| Ok(()))?.is_empty())
+}
+
 /// All procedures of a connection.
 ///
 /// # Errors

@@ -44,6 +44,14 @@ pub enum Error {
         /// How to call it.
         advice: String,
     },
+    /// The schema calls it, and may not.
+    #[error(
+        "unsafe use of {function}(): only a statement may call it here, not a view, trigger, index or constraint"
+    )]
+    Untrusted {
+        /// The function that was called.
+        function: String,
+    },
     /// An argument does not fit.
     #[error("procedure '{procedure}': {reason}")]
     Argument {
@@ -125,6 +133,7 @@ impl Error {
             | Self::Exists { .. }
             | Self::NotFound { .. }
             | Self::Kind { .. }
+            | Self::Untrusted { .. }
             | Self::Failed { .. }
             | Self::Trapped { .. }
             | Self::Limit { .. } => Code::ERROR,

@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
+use sqlite_abi::Lent;
 use wasmtime::{Caller, Extern, ExternType, FuncType, Linker, Memory, Module, Val, ValType};
 
 use crate::guest::{Guest, Stopped};
 use crate::signature::Signature;
+use crate::sqlproxy::Proxy;
 
 pub(crate) mod component;
+mod session;
 mod wasi;
 
 /// A linker with what the module imports, and nothing else.
@@ -151,9 +154,17 @@ fn query(guest: &mut Guest, request: &[u8]) -> wasmtime::Result<i32> {
     Ok(length)
 }
 
-/// Runs a request of the guest's. SQL that is still running when the call's time is over is
-/// interrupted, and the call ends.
+/// Runs a request of the guest's.
 fn answer(guest: &mut Guest, request: &[u8]) -> wasmtime::Result<Vec<u8>> {
+    on_connection(guest, |proxy, lent| proxy.handle(lent, request))
+}
+
+/// Runs SQL for the guest. What is still running when the call's time is over is interrupted, and
+/// the call ends.
+fn on_connection<R>(
+    guest: &mut Guest,
+    body: impl FnOnce(&mut Proxy, &Lent) -> R,
+) -> wasmtime::Result<R> {
     guest.tick()?;
     let deadline = guest.deadline();
     let process = Arc::clone(&guest.process);
@@ -162,15 +173,15 @@ fn answer(guest: &mut Guest, request: &[u8]) -> wasmtime::Result<Vec<u8>> {
         return Err(wasmtime::Error::msg("SQL was not granted"));
     };
     let proxy = &mut sql.proxy;
-    let answer = lent.with(|connection| {
+    let result = lent.with(|connection| {
         connection.with_interrupter(|interrupter| {
             let _watch = process.watch(deadline, Arc::clone(interrupter));
-            proxy.handle(&lent, request)
+            body(proxy, &lent)
         })
     });
-    let answer = answer.map_err(|error| wasmtime::Error::msg(error.message))?;
+    let result = result.map_err(|error| wasmtime::Error::msg(error.message))?;
     guest.tick()?;
-    Ok(answer)
+    Ok(result)
 }
 
 /// A function that always answers with an error number, for a type with that one result.

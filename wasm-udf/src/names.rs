@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use sqlite_abi::{Connection, ConnectionId, Extension, FunctionFlags, peers};
 
 use crate::catalog::{self, Stored};
-use crate::functions::{aggregate, rows, scalar};
+use crate::functions::{aggregate, rows, scalar, unnamed};
 use crate::process::{Process, lock};
 use crate::signature::{Kind, Signature};
 use crate::types::DataType;
@@ -79,6 +79,8 @@ impl Drop for Opened {
         // In a child process the lock may be held by a thread that is not there.
         if self.process.is_current() {
             lock(&self.process.names.0).remove(&self.id);
+            // The next connection may get the same address.
+            self.process.counts.forget(&unnamed(self.id));
         }
     }
 }

@@ -67,6 +67,11 @@ impl Counts {
         let key = (database.to_owned(), procedure.to_ascii_lowercase());
         Arc::clone(counts.entry(key).or_default())
     }
+
+    /// Forgets the databases whose names begin like this.
+    pub(crate) fn forget(&self, prefix: &str) {
+        lock(&self.0).retain(|(database, _), _| !database.starts_with(prefix));
+    }
 }
 
 /// The clock of the calls of one instance. Reading the time costs as much as a small call, so
@@ -155,5 +160,7 @@ mod tests {
             .of("db", "f")
             .add(1, Duration::from_secs(1), Duration::from_secs(1));
         assert!(counts.of("db", "f").read().max_ms >= 1000.0);
+        counts.forget("d");
+        assert_eq!(counts.of("db", "f").read().calls, 0);
     }
 }

@@ -210,13 +210,17 @@ fn merge(table: Layout<'_>, known: &Row<'_>, change: &Change<'_>) -> Merged {
             Merged::Same
         }
         (Op::Insert, Op::Delete) => Merged::Nothing,
-        (Op::Insert, Op::Update) => Merged::Change(Op::Insert, overlay(Some(first), change.new)),
+        (Op::Insert, Op::Update) => {
+            Merged::Change(Op::Insert, overlay(table.1, Some(first), change.new))
+        }
         (Op::Update, Op::Delete) if patchset => Merged::Change(Op::Delete, change.body.to_vec()),
-        (Op::Update, Op::Delete) => Merged::Change(Op::Delete, overlay(change.old, Some(first))),
+        (Op::Update, Op::Delete) => {
+            Merged::Change(Op::Delete, overlay(table.1, change.old, Some(first)))
+        }
         (Op::Delete, Op::Insert) if patchset => Merged::Change(Op::Update, change.body.to_vec()),
         (Op::Delete, Op::Insert) => update(table.1, first.fields(), fields(change.new)),
         (Op::Update, Op::Update) if patchset => {
-            Merged::Change(Op::Update, overlay(Some(first), change.new))
+            Merged::Change(Op::Update, overlay(table.1, Some(first), change.new))
         }
         (Op::Update, Op::Update) => update(
             table.1,
@@ -239,11 +243,17 @@ fn prefer<'r>(
         .map(|(one, other)| if one.is_defined() { one } else { other })
 }
 
-/// A record with the fields that another one defines put over it.
-fn overlay(under: Option<Record<'_>>, over: Option<Record<'_>>) -> Vec<u8> {
+/// A record with the fields that another one defines put over it, but for the key: SQLite calls a
+/// key that goes from 0 to 0.0 an UPDATE of the same row.
+fn overlay(key: &[u8], under: Option<Record<'_>>, over: Option<Record<'_>>) -> Vec<u8> {
     let size = |record: Option<Record<'_>>| record.map_or(0, |record| record.bytes().len());
     let mut body = Vec::with_capacity(size(under) + size(over));
-    for field in prefer(fields(over), fields(under)) {
+    for ((over, under), place) in fields(over).zip(fields(under)).zip(key) {
+        let field = if *place == 0 && over.is_defined() {
+            over
+        } else {
+            under
+        };
         body.extend_from_slice(field.bytes());
     }
     body

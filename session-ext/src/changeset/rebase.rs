@@ -249,7 +249,11 @@ fn rebase_change(out: &mut Writer, change: &Change<'_>, resolution: &Resolution<
         (Op::Insert, _) => out.raw(Op::Insert, indirect, &[change.body]),
         (Op::Update, Op::Delete) => {
             if !resolution.replaced {
-                out.fields(Op::Insert, indirect, columns.map(|c| or(c.new, c.theirs)));
+                out.fields(
+                    Op::Insert,
+                    indirect,
+                    columns.map(|c| if c.in_key { c.old } else { or(c.new, c.theirs) }),
+                );
             }
         }
         (Op::Update, _) => rebase_update(out, indirect, columns),

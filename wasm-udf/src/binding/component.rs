@@ -100,9 +100,9 @@ impl ComponentBinding {
             _ => None,
         };
         let Some(found) = named(wanted).or(only) else {
-            let names: Vec<&str> = all
+            let names: Vec<String> = all
                 .iter()
-                .map(|found| found.name.as_str())
+                .map(|found| found.name.chars().take(60).collect())
                 .take(20)
                 .collect();
             return Err(format!(

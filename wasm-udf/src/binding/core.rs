@@ -155,7 +155,8 @@ impl Exports<'_> {
 
     /// The functions that a user may have meant.
     fn list(&self) -> String {
-        let names: Vec<&str> = self.functions().take(20).collect();
+        let short = |name: &str| name.chars().take(60).collect();
+        let names: Vec<String> = self.functions().take(20).map(short).collect();
         if names.is_empty() {
             "no functions at all".to_owned()
         } else {

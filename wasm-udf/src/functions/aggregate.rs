@@ -99,6 +99,7 @@ impl Aggregate for Named {
         let make = || {
             let kinds = [Kind::Aggregate, Kind::Window];
             let running = Running::start(connection, &self.name, &kinds)?;
+            running.must_be_written(connection, &self.name)?;
             Ok(Arc::new(Mutex::new(running)))
         };
         let running =

@@ -16,10 +16,10 @@ pub(crate) mod scalar;
 
 use std::sync::Arc;
 
-use sqlite_abi::{Connection, Extension, ValueRef};
+use sqlite_abi::{Connection, ConnectionId, Extension, ValueRef};
 
 use crate::catalog;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::instance::{Instance, Sink};
 use crate::names;
 use crate::procedure::Procedure;
@@ -119,6 +119,29 @@ impl Running {
         })
     }
 
+    /// Refuses what SQLite overlooks (see `trust` in `sqlite-abi`): that the schema calls a
+    /// procedure that queries, or with `trusted_schema=OFF` any. Temporary views and triggers are
+    /// the user's own.
+    ///
+    /// # Errors
+    /// `Untrusted`.
+    pub(crate) fn must_be_written(
+        &self,
+        connection: &Connection<'_>,
+        function: &str,
+    ) -> Result<()> {
+        let queries = self.procedure.signature.sql.is_some();
+        if (connection.trusts_schema() && !queries) || connection.is_written(function) {
+            return Ok(());
+        }
+        if !queries && catalog::is_temporary(connection, function)? {
+            return Ok(());
+        }
+        Err(Error::Untrusted {
+            function: function.to_owned(),
+        })
+    }
+
     /// Runs `body` with the statement's instance. After an error the instance is thrown away:
     /// nobody knows what state it is in.
     pub(crate) fn with_instance<R>(
@@ -163,8 +186,13 @@ impl Running {
 pub(crate) fn database(connection: &Connection<'_>, schema: &str) -> String {
     match connection.filename(schema) {
         Some(path) if !path.is_empty() => path,
-        _ => format!("{:?} {schema}", connection.id()),
+        _ => unnamed(connection.id()) + schema,
     }
+}
+
+/// How the names of a connection's databases without a file begin.
+pub(crate) fn unnamed(connection: ConnectionId) -> String {
+    format!("{connection:?} ")
 }
 
 /// The subtype of JSON text: <https://www.sqlite.org/json1.html>.

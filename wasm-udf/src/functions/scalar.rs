@@ -27,7 +27,9 @@ pub(super) fn register(connection: &Connection<'_>, opened: Opened) -> Result<()
             let index = match running.iter().position(|(known, _)| known == name) {
                 Some(index) => index,
                 None => {
-                    let found = Running::start(context.connection(), name, &[Kind::Scalar])?;
+                    let connection = context.connection();
+                    let found = Running::start(connection, name, &[Kind::Scalar])?;
+                    found.must_be_written(connection, "proc_call")?;
                     running.push((name.to_owned(), found));
                     running.len() - 1
                 }
@@ -53,11 +55,10 @@ pub(crate) fn register_named(
     let procedure = name.to_owned();
     connection.create_function(name, -1, flags, move |context, arguments| {
         let make = || {
-            Ok(Running::start(
-                context.connection(),
-                &procedure,
-                &[Kind::Scalar],
-            )?)
+            let connection = context.connection();
+            let running = Running::start(connection, &procedure, &[Kind::Scalar])?;
+            running.must_be_written(connection, &procedure)?;
+            Ok(running)
         };
         context.with_statement_data(&key, make, |running| call(context, arguments, 0, running))?
     })

@@ -1,14 +1,15 @@
-//! What a component may import: `sqlbridge:procedures/sqlproxy` where SQL is granted, and of WASI
-//! random numbers and clocks, as core modules have them. Every other import exists and traps when
+//! What a component may import: `sqlbridge:procedures/sqlproxy` and `sqlbridge:procedures/session`
+//! where SQL is granted, and of WASI random numbers and clocks, as core modules have them. Every other import exists and traps when
 //! it is called: programs built for WASI import much that they never use.
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, LinkerInstance};
 
+use super::session::{self, SESSION};
 use super::{answer, wasi};
 use crate::guest::Guest;
-use crate::signature::Signature;
+use crate::signature::{Signature, SqlGrant};
 
 /// The interface of `docs/host-interface.md`, as `query: func(request: list<u8>) -> list<u8>`.
 const SQLPROXY: &str = "sqlbridge:procedures/sqlproxy";
@@ -42,6 +43,11 @@ pub(crate) fn linker(
                 "the component imports {name}, which needs the grant \"sql\": \"read\" or \"write\""
             ));
         }
+        if interface == SESSION && signature.sql != Some(SqlGrant::Write) {
+            return Err(format!(
+                "the component imports {name}, which needs the grant \"sql\": \"write\""
+            ));
+        }
         let functions: Vec<&str> = instance.exports(engine).map(|(name, _)| name).collect();
         for function in functions {
             let mut target = linker.instance(name).map_err(|error| wrong(name, error))?;
@@ -57,6 +63,7 @@ fn define(
     function: &str,
 ) -> wasmtime::Result<()> {
     match (interface, function) {
+        (SESSION, _) => session::define(target, function),
         (SQLPROXY, "query") => target.func_wrap(
             function,
             |mut context: Context<'_>, (request,): (Vec<u8>,)| {

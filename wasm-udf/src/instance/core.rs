@@ -267,6 +267,14 @@ impl CoreInstance {
         value: ValueRef<'_>,
         address: u32,
     ) -> Result<u32> {
+        if let ValueRef::Text(text) = value
+            && param.data_type != DataType::Blob
+            && let Err(error) = std::str::from_utf8(text)
+        {
+            let at = error.valid_up_to();
+            let reason = format!("the TEXT is not valid UTF-8 at byte {at}");
+            return Err(self.wrong(param, index, &reason));
+        }
         let bytes = match (param.data_type, value) {
             (DataType::Any, value) => {
                 self.scratch.clear();
@@ -274,14 +282,7 @@ impl CoreInstance {
                 &self.scratch[..]
             }
             (DataType::Blob, ValueRef::Blob(bytes)) => bytes,
-            (DataType::Text | DataType::Json, ValueRef::Text(bytes)) => {
-                if let Err(error) = std::str::from_utf8(bytes) {
-                    let at = error.valid_up_to();
-                    let reason = format!("the TEXT is not valid UTF-8 at byte {at}");
-                    return Err(self.wrong(param, index, &reason));
-                }
-                bytes
-            }
+            (DataType::Text | DataType::Json, ValueRef::Text(bytes)) => bytes,
             (_, other) => return Err(self.wrong(param, index, &unexpected(param, other))),
         };
         // The block was made large enough for all arguments, and its bounds were checked.

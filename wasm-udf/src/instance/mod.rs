@@ -193,11 +193,19 @@ fn lending<R>(
         if let Some(sql) = &mut store.data_mut().sql {
             sql.lent = Some(lent.clone());
         }
-        let result = body(store);
-        if let Some(sql) = &mut store.data_mut().sql {
+        let ended = Ended(store);
+        body(ended.0)
+    })
+}
+
+/// Takes the connection away again, and undoes what the guest left open, also when a panic passes.
+struct Ended<'s>(&'s mut Store<Guest>);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        if let Some(sql) = &mut self.0.data_mut().sql {
             sql.proxy.end();
             sql.lent = None;
         }
-        result
-    })
+    }
 }

@@ -3,7 +3,8 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`gate`] | which SQL a procedure may run |
-//! | `session` | statements, cursors, transactions of a call, and the commands on them |
+//! | `commands` | what each command does |
+//! | `session` | statements, cursors, transactions of a call |
 //! | `transactions`, `pool`, `rows` | its parts |
 //! | `request`, `node`, `messagepack`, `time` | reading a request |
 //! | `answer`, `error` | writing the answer |
@@ -12,6 +13,7 @@
 //! bytes come in, bytes go out.
 
 mod answer;
+mod commands;
 mod error;
 pub mod gate;
 mod messagepack;

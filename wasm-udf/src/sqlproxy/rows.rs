@@ -94,6 +94,46 @@ pub(crate) fn columns(statement: &Statement<'_>, answer: &mut Writer) {
     answer.end_list();
 }
 
+/// The same for what has no columns.
+pub(crate) fn no_columns(answer: &mut Writer) {
+    for key in ["columns", "decltypes"] {
+        answer.key(key);
+        answer.begin_list();
+        answer.end_list();
+    }
+}
+
+/// Writes what a statement takes and gives.
+pub(crate) fn describe(statement: &Statement<'_>, answer: &mut Writer) {
+    let count = statement.parameter_count();
+    answer.key("num_input");
+    answer.integer(count.try_into().unwrap_or(i64::MAX));
+    answer.key("parameters");
+    answer.begin_list();
+    for index in 1..=count {
+        match statement.parameter_name(index) {
+            Some(name) => answer.text(&name),
+            None => answer.null(),
+        }
+    }
+    answer.end_list();
+    columns(statement, answer);
+    answer.key("read_only");
+    answer.boolean(statement.is_readonly());
+}
+
+/// The same for a transaction command, which SQLite does not see.
+pub(crate) fn describe_nothing(answer: &mut Writer) {
+    answer.key("num_input");
+    answer.integer(0);
+    answer.key("parameters");
+    answer.begin_list();
+    answer.end_list();
+    no_columns(answer);
+    answer.key("read_only");
+    answer.boolean(true);
+}
+
 /// Binds values to all parameters of a statement.
 pub(crate) fn bind(statement: &mut Statement<'_>, values: &Values<'_>) -> Result<(), Error> {
     let count = statement.parameter_count();

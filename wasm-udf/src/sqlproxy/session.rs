@@ -1,42 +1,40 @@
 //! What a guest has on a connection, from its first request to the end of its call: statements,
-//! cursors, transactions; and the commands on them.
+//! cursors, transactions; and how a text becomes a statement.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sqlite_abi::{Connection, Kept, Lent, Statement};
+use sqlite_abi::{Connection, Kept, Lent};
 
+use super::Rules;
 use super::answer::Writer;
 use super::error::Error;
 use super::gate::{self, Catalog, Gate, Refusal, Text};
-use super::node::Node;
 use super::pool::{Compiled, Pool};
-use super::request::{Command, Method, Request, Target, Values};
-use super::rows::{After, Rows, bind, columns};
+use super::request::{Request, Target};
 use super::transactions::Transactions;
-use super::{Rules, VERSION};
 
 /// Everything that ends with the call.
 pub(crate) struct Session {
     pub(crate) lent: Lent,
-    pool: Pool,
-    statements: BTreeMap<i64, Prepared>,
-    cursors: BTreeMap<i64, Cursor>,
-    transactions: Transactions,
+    pub(crate) pool: Pool,
+    pub(crate) statements: BTreeMap<i64, Prepared>,
+    pub(crate) cursors: BTreeMap<i64, Cursor>,
+    pub(crate) transactions: Transactions,
     last_id: i64,
 }
 
 /// A text that a guest gave a number.
-struct Prepared {
-    connection: i64,
-    sql: Arc<str>,
+pub(crate) struct Prepared {
+    pub(crate) connection: i64,
+    pub(crate) sql: Arc<str>,
 }
 
 /// A statement with rows left.
-struct Cursor {
-    connection: i64,
-    compiled: Compiled,
-    fetch: usize,
+pub(crate) struct Cursor {
+    pub(crate) connection: i64,
+    pub(crate) compiled: Compiled,
+    pub(crate) fetch: usize,
 }
 
 impl Session {
@@ -46,7 +44,7 @@ impl Session {
             pool: Pool::new(rules.limits.statements),
             statements: BTreeMap::new(),
             cursors: BTreeMap::new(),
-            transactions: Transactions::default(),
+            transactions: Transactions::new(rules.grant),
             last_id: 0,
         }
     }
@@ -82,375 +80,25 @@ impl Session {
             .with(|connection| self.transactions.undo_all(connection))?
     }
 
-    fn new_id(&mut self) -> i64 {
+    pub(crate) fn new_id(&mut self) -> i64 {
         self.last_id += 1;
         self.last_id
     }
 }
 
 /// A request while it is served.
-struct Call<'a> {
+pub(crate) struct Call<'a> {
     /// The guest's connection.
-    connection: i64,
-    rules: &'a Rules,
-    catalog: &'a mut Option<Catalog>,
-    answer: &'a mut Writer,
-    session: &'a mut Session,
+    pub(crate) connection: i64,
+    pub(crate) rules: &'a Rules,
+    pub(crate) catalog: &'a mut Option<Catalog>,
+    pub(crate) answer: &'a mut Writer,
+    pub(crate) session: &'a mut Session,
 }
 
 impl Call<'_> {
-    fn command(&mut self, command: Command<'_>, transaction: Option<i64>) -> Result<(), Error> {
-        match command {
-            Command::Query {
-                target,
-                values,
-                fetch,
-            } => {
-                self.session
-                    .transactions
-                    .check(self.connection, transaction)?;
-                self.query(&target, &values, fetch)
-            }
-            Command::Exec { target, values } => {
-                self.session
-                    .transactions
-                    .check(self.connection, transaction)?;
-                self.exec(&target, &values)
-            }
-            Command::Drizzle {
-                sql,
-                values,
-                method,
-            } => {
-                self.session
-                    .transactions
-                    .check(self.connection, transaction)?;
-                self.drizzle(&sql, &values, method)
-            }
-            Command::Begin { mode, read_only } => {
-                self.session
-                    .transactions
-                    .check(self.connection, transaction)?;
-                let connection = self.connection;
-                let id = self.transactions(|transactions, db| {
-                    transactions.begin(db, connection, mode, read_only)
-                })?;
-                self.map(|answer| {
-                    answer.key("tx_id");
-                    answer.integer(id);
-                });
-                Ok(())
-            }
-            Command::Commit => {
-                self.no_writing_cursor()?;
-                let connection = self.connection;
-                self.transactions(|transactions, db| {
-                    transactions.commit(db, connection, transaction.unwrap_or_default())
-                })?;
-                self.map(|_| ());
-                Ok(())
-            }
-            Command::Rollback => {
-                let connection = self.connection;
-                self.transactions(|transactions, db| {
-                    transactions.rollback(db, connection, transaction.unwrap_or_default())
-                })?;
-                self.map(|_| ());
-                Ok(())
-            }
-            Command::Fetch { cursor, fetch } => self.fetch(cursor, fetch),
-            Command::CloseRows { cursor } => {
-                self.cursor(cursor)?;
-                if let Some(cursor) = self.session.cursors.remove(&cursor) {
-                    self.session.pool.put(cursor.compiled);
-                }
-                self.map(|_| ());
-                Ok(())
-            }
-            Command::Prepare { sql } => self.prepare(&sql),
-            Command::CloseStatement { statement } => {
-                self.prepared(statement)?;
-                self.session.statements.remove(&statement);
-                self.map(|_| ());
-                Ok(())
-            }
-            Command::Ping => {
-                self.map(|answer| {
-                    answer.key("version");
-                    answer.integer(VERSION);
-                    answer.key("sqlite");
-                    answer.text(&sqlite_abi::host::version());
-                });
-                Ok(())
-            }
-            Command::CloseConnection => self.close(),
-            Command::Batch { requests, stop } => self.batch(requests, stop),
-        }
-    }
-
-    fn query(
-        &mut self,
-        target: &Target<'_>,
-        values: &Values<'_>,
-        fetch: usize,
-    ) -> Result<(), Error> {
-        if fetch > 0 && self.session.cursors.len() >= self.rules.limits.cursors {
-            return Err(self.too_many(
-                "open cursors (limit cursors)",
-                self.rules.limits.cursors,
-                "read their rows to the end, or close them",
-            ));
-        }
-        let Some(mut compiled) = self.compiled(target)? else {
-            self.map(|answer| {
-                for key in ["columns", "decltypes", "rows"] {
-                    answer.key(key);
-                    answer.begin_list();
-                    answer.end_list();
-                }
-            });
-            return Ok(());
-        };
-        self.answer.begin_map();
-        let outcome = self.first_rows(&mut compiled, values, fetch);
-        match outcome {
-            Ok(After::More) => {
-                let id = self.session.new_id();
-                self.answer.key("cursor_id");
-                self.answer.integer(id);
-                self.session.cursors.insert(
-                    id,
-                    Cursor {
-                        connection: self.connection,
-                        compiled,
-                        fetch,
-                    },
-                );
-            }
-            Ok(After::Done) => self.session.pool.put(compiled),
-            Err(error) => {
-                self.session.pool.put(compiled);
-                return Err(error);
-            }
-        }
-        self.answer.end_map();
-        Ok(())
-    }
-
-    /// Steps to the first row before it looks at the columns: that is when SQLite compiles a
-    /// statement again whose tables have changed.
-    fn first_rows(
-        &mut self,
-        compiled: &mut Compiled,
-        values: &Values<'_>,
-        fetch: usize,
-    ) -> Result<After, Error> {
-        let rows = Rows::new(self.rules, fetch);
-        let answer = &mut *self.answer;
-        compiled.kept.with(|statement| {
-            bind(statement, values)?;
-            let row = statement.step()?;
-            columns(statement, answer);
-            answer.key("rows");
-            rows.write(statement, row, answer)
-        })?
-    }
-
-    fn fetch(&mut self, id: i64, fetch: Option<usize>) -> Result<(), Error> {
-        let rows = Rows::new(self.rules, fetch.unwrap_or(self.cursor(id)?.fetch));
-        self.answer.begin_map();
-        self.answer.key("rows");
-        let answer = &mut *self.answer;
-        let Some(cursor) = self.session.cursors.get_mut(&id) else {
-            return Ok(());
-        };
-        let after = cursor.compiled.kept.with(|statement| {
-            // The first of these rows was stepped to when the last batch ended.
-            rows.write(statement, true, answer)
-        });
-        let after = after.map_err(Error::from).flatten();
-        if !matches!(after, Ok(After::More))
-            && let Some(cursor) = self.session.cursors.remove(&id)
-        {
-            self.session.pool.put(cursor.compiled);
-        }
-        self.answer.key("done");
-        self.answer.boolean(after? == After::Done);
-        self.answer.end_map();
-        Ok(())
-    }
-
-    fn exec(&mut self, target: &Target<'_>, values: &Values<'_>) -> Result<(), Error> {
-        let (id, changes) = self.changes(target, values)?;
-        self.map(|answer| {
-            answer.key("last_insert_id");
-            answer.integer(id);
-            answer.key("rows_affected");
-            answer.integer(changes);
-        });
-        Ok(())
-    }
-
-    /// Runs a statement to its end; returns the last rowid and the rows changed.
-    fn changes(&mut self, target: &Target<'_>, values: &Values<'_>) -> Result<(i64, i64), Error> {
-        let Some(mut compiled) = self.compiled(target)? else {
-            let id = self.session.lent.with(|db| db.last_insert_rowid())?;
-            return Ok((id, 0));
-        };
-        let before = self.session.lent.with(|db| db.total_changes())?;
-        let outcome = compiled.kept.with(|statement| {
-            bind(statement, values)?;
-            while statement.step()? {}
-            Ok(())
-        });
-        self.session.pool.put(compiled);
-        outcome.map_err(Error::from).flatten()?;
-        Ok(self.session.lent.with(|db| {
-            // What SQLite reports are the rows of the last statement that could change any.
-            let changed = db.total_changes() != before;
-            (
-                db.last_insert_rowid(),
-                if changed { db.changes() } else { 0 },
-            )
-        })?)
-    }
-
-    fn drizzle(&mut self, sql: &str, values: &Values<'_>, method: Method) -> Result<(), Error> {
-        let target = Target::Sql(sql.into());
-        if method == Method::Run {
-            let (id, changes) = self.changes(&target, values)?;
-            self.map(|answer| {
-                answer.key("rows");
-                answer.begin_list();
-                answer.end_list();
-                answer.key("changes");
-                answer.integer(changes);
-                answer.key("lastInsertRowid");
-                answer.integer(id);
-            });
-            return Ok(());
-        }
-        self.answer.begin_map();
-        if let Some(mut compiled) = self.compiled(&target)? {
-            let rows = Rows::new(self.rules, 0);
-            let answer = &mut *self.answer;
-            let outcome = compiled.kept.with(|statement| {
-                bind(statement, values)?;
-                let row = statement.step()?;
-                if method == Method::All {
-                    answer.key("rows");
-                    rows.write(statement, row, answer)?;
-                } else if row {
-                    // One row as it is; without one, no rows at all: undefined, as Drizzle wants it.
-                    answer.key("rows");
-                    rows.row(statement, answer)?;
-                }
-                Ok(())
-            });
-            self.session.pool.put(compiled);
-            outcome.map_err(Error::from).flatten()?;
-        }
-        self.answer.end_map();
-        Ok(())
-    }
-
-    fn prepare(&mut self, sql: &str) -> Result<(), Error> {
-        let most = self.rules.limits.statements;
-        if self.session.statements.len() >= most {
-            return Err(self.too_many(
-                "prepared statements (limit statements)",
-                most,
-                "close some",
-            ));
-        }
-        let text = Text::new(sql).map_err(|refusal| self.rules.refused(refusal))?;
-        let compiled = match text.transaction() {
-            Some(_) => None,
-            None => self.compiled(&Target::Sql(sql.into()))?,
-        };
-        let id = self.session.new_id();
-        let connection = self.connection;
-        let sql: Arc<str> = sql.into();
-        self.session
-            .statements
-            .insert(id, Prepared { connection, sql });
-        self.answer.begin_map();
-        self.answer.key("stmt_id");
-        self.answer.integer(id);
-        let answer = &mut *self.answer;
-        let mut describe = |statement: &mut Statement<'_>| {
-            answer.key("num_input");
-            let count = statement.parameter_count();
-            answer.integer(count.try_into().unwrap_or(i64::MAX));
-            answer.key("parameters");
-            answer.begin_list();
-            for index in 1..=count {
-                match statement.parameter_name(index) {
-                    Some(name) => answer.text(&name),
-                    None => answer.null(),
-                }
-            }
-            answer.end_list();
-            columns(statement, answer);
-            answer.key("read_only");
-            answer.boolean(statement.is_readonly());
-        };
-        if let Some(mut compiled) = compiled {
-            compiled.kept.with(&mut describe)?;
-            self.session.pool.put(compiled);
-        }
-        self.answer.end_map();
-        Ok(())
-    }
-
-    fn batch(&mut self, requests: Vec<Node<'_>>, stop: bool) -> Result<(), Error> {
-        self.answer.begin_map();
-        self.answer.key("results");
-        self.answer.begin_list();
-        for node in requests {
-            let mark = self.answer.mark();
-            let outcome = self.one_of_batch(node);
-            if let Err(error) = outcome {
-                self.answer.back_to(mark);
-                error.write(self.rules, self.answer);
-                if stop {
-                    break;
-                }
-            }
-        }
-        self.answer.end_list();
-        self.answer.end_map();
-        Ok(())
-    }
-
-    fn one_of_batch(&mut self, node: Node<'_>) -> Result<(), Error> {
-        let request = Request::new(node)?;
-        if matches!(request.command, Command::Batch { .. }) {
-            return Err(Error::Request("a batch inside a batch".to_owned()));
-        }
-        self.session
-            .run(self.rules, self.catalog, request, self.answer)
-    }
-
-    /// Ends what the guest's connection has.
-    fn close(&mut self) -> Result<(), Error> {
-        let connection = self.connection;
-        let session = &mut *self.session;
-        session
-            .cursors
-            .retain(|_, cursor| cursor.connection != connection);
-        session
-            .statements
-            .retain(|_, prepared| prepared.connection != connection);
-        if session.transactions.check(connection, None).is_ok() {
-            self.transactions(|transactions, db| transactions.undo_all(db))?;
-        }
-        self.map(|_| ());
-        Ok(())
-    }
-
     /// A compiled statement; none where the text was a transaction command, which is done then.
-    fn compiled(&mut self, target: &Target<'_>) -> Result<Option<Compiled>, Error> {
+    pub(crate) fn compiled(&mut self, target: &Target<'_>) -> Result<Option<Compiled>, Error> {
         let sql = match target {
             Target::Sql(sql) => Arc::from(sql.as_ref()),
             Target::Prepared(id) => Arc::clone(&self.prepared(*id)?.sql),
@@ -471,7 +119,7 @@ impl Call<'_> {
         Ok(Some(compiled))
     }
 
-    fn compile(&mut self, sql: Arc<str>) -> Result<Option<Compiled>, Error> {
+    pub(crate) fn compile(&mut self, sql: Arc<str>) -> Result<Option<Compiled>, Error> {
         let rules = self.rules;
         let refused = |refusal| rules.refused(refusal);
         let text = Text::new(&sql).map_err(refused)?;
@@ -508,7 +156,7 @@ impl Call<'_> {
         }))
     }
 
-    fn transactions<R>(
+    pub(crate) fn transactions<R>(
         &mut self,
         body: impl FnOnce(&mut Transactions, &Connection<'_>) -> Result<R, Error>,
     ) -> Result<R, Error> {
@@ -519,7 +167,7 @@ impl Call<'_> {
     }
 
     /// SQLite cannot commit while a statement writes.
-    fn no_writing_cursor(&self) -> Result<(), Error> {
+    pub(crate) fn no_writing_cursor(&self) -> Result<(), Error> {
         let writing = |(id, cursor): (&i64, &Cursor)| {
             (!cursor.compiled.readonly).then(|| format!("cursor {id} ({})", cursor.compiled.sql))
         };
@@ -534,7 +182,7 @@ impl Call<'_> {
         )))
     }
 
-    fn cursor(&self, id: i64) -> Result<&Cursor, Error> {
+    pub(crate) fn cursor(&self, id: i64) -> Result<&Cursor, Error> {
         let cursor = self.session.cursors.get(&id);
         cursor
             .filter(|cursor| cursor.connection == self.connection)
@@ -545,7 +193,7 @@ impl Call<'_> {
             })
     }
 
-    fn prepared(&self, id: i64) -> Result<&Prepared, Error> {
+    pub(crate) fn prepared(&self, id: i64) -> Result<&Prepared, Error> {
         let prepared = self.session.statements.get(&id);
         prepared
             .filter(|prepared| prepared.connection == self.connection)
@@ -556,7 +204,12 @@ impl Call<'_> {
             })
     }
 
-    fn too_many(&self, limit: &'static str, value: usize, advice: &'static str) -> Error {
+    pub(crate) fn too_many(
+        &self,
+        limit: &'static str,
+        value: usize,
+        advice: &'static str,
+    ) -> Error {
         Error::TooMany {
             procedure: self.rules.procedure.clone(),
             limit,
@@ -565,7 +218,7 @@ impl Call<'_> {
         }
     }
 
-    fn map(&mut self, body: impl FnOnce(&mut Writer)) {
+    pub(crate) fn map(&mut self, body: impl FnOnce(&mut Writer)) {
         self.answer.begin_map();
         body(self.answer);
         self.answer.end_map();

@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use sqlite_abi::{Code, Connection};
 
 use super::error::Error;
-use super::gate::Token;
+use super::gate::{Grant, Token};
 use super::request::Mode;
 
 /// Open transactions, the innermost last. All belong to one connection of the guest.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Transactions {
+    grant: Grant,
     open: Vec<Open>,
     last_id: i64,
 }
@@ -43,6 +44,14 @@ enum Started {
 static SERIAL: AtomicU64 = AtomicU64::new(1);
 
 impl Transactions {
+    pub(crate) fn new(grant: Grant) -> Self {
+        Self {
+            grant,
+            open: Vec::new(),
+            last_id: 0,
+        }
+    }
+
     /// Checks that a connection of the guest may run SQL now, and that the transaction it names is
     /// the innermost.
     pub(crate) fn check(&self, connection: i64, transaction: Option<i64>) -> Result<(), Error> {
@@ -83,7 +92,7 @@ impl Transactions {
         mode: Mode,
         read_only: bool,
     ) -> Result<i64, Error> {
-        let started = start(db, mode)?;
+        let started = self.start(db, mode)?;
         Ok(self.push(connection, None, started, read_only))
     }
 
@@ -130,7 +139,7 @@ impl Transactions {
                 Err(wrong("cannot start a transaction within a transaction"))
             }
             Verb::Begin(mode) => {
-                let started = start(db, mode)?;
+                let started = self.start(db, mode)?;
                 self.push(connection, None, started, false);
                 Ok(())
             }
@@ -143,7 +152,7 @@ impl Transactions {
             }
             Verb::Rollback => self.undo(db, 0),
             Verb::Savepoint(name) => {
-                let started = start(db, Mode::Deferred)?;
+                let started = self.start(db, Mode::Deferred)?;
                 self.push(connection, Some(name), started, false);
                 Ok(())
             }
@@ -156,6 +165,27 @@ impl Transactions {
                 self.back_to(db, place)
             }
         }
+    }
+
+    fn start(&self, db: &Connection<'_>, mode: Mode) -> Result<Started, Error> {
+        let name = format!("sqlproxy_{}", SERIAL.fetch_add(1, Ordering::Relaxed));
+        db.exec(&format!("SAVEPOINT {name}")).map_err(explain)?;
+        let begin = match mode {
+            // Who may only read needs no lock that keeps others out.
+            _ if self.grant == Grant::Read => return Ok(Started::Savepoint(name)),
+            Mode::Deferred => return Ok(Started::Savepoint(name)),
+            Mode::Immediate => "BEGIN IMMEDIATE",
+            Mode::Exclusive => "BEGIN EXCLUSIVE",
+        };
+        // The savepoint has shown that the caller writes nothing just now. Inside a transaction of the
+        // caller's it has to do: locks cannot be asked for there.
+        db.exec(&format!("RELEASE {name}"))?;
+        if db.is_autocommit() {
+            db.exec(begin)?;
+            return Ok(Started::Begin);
+        }
+        db.exec(&format!("SAVEPOINT {name}"))?;
+        Ok(Started::Savepoint(name))
     }
 
     fn push(
@@ -245,25 +275,6 @@ impl Transactions {
         }
         Ok(())
     }
-}
-
-fn start(db: &Connection<'_>, mode: Mode) -> Result<Started, Error> {
-    let name = format!("sqlproxy_{}", SERIAL.fetch_add(1, Ordering::Relaxed));
-    db.exec(&format!("SAVEPOINT {name}")).map_err(explain)?;
-    let begin = match mode {
-        Mode::Immediate => "BEGIN IMMEDIATE",
-        Mode::Exclusive => "BEGIN EXCLUSIVE",
-        Mode::Deferred => return Ok(Started::Savepoint(name)),
-    };
-    // The savepoint has shown that the caller writes nothing just now. Inside a transaction of the
-    // caller's it has to do: locks cannot be asked for there.
-    db.exec(&format!("RELEASE {name}"))?;
-    if db.is_autocommit() {
-        db.exec(begin)?;
-        return Ok(Started::Begin);
-    }
-    db.exec(&format!("SAVEPOINT {name}"))?;
-    Ok(Started::Savepoint(name))
 }
 
 /// SQLite says "cannot open savepoint - SQL statements in progress".

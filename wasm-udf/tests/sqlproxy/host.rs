@@ -1,17 +1,25 @@
 //! The host: `guest()` is an SQL function whose body each test brings along.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Once;
 
 use rusqlite::Connection as Host;
 use serde_json::Value as Json;
 use sqlbridge_wasm_udf::sqlproxy::{Grant, Limits, Proxy};
-use sqlite_abi::{Connection, Extension, FunctionFlags, Lent, Value, entry};
+use sqlite_abi::{
+    Column, Connection, Extension, FunctionError, FunctionFlags, Lent, Rows, TableFunction, Value,
+    entry,
+};
 
-type Body = Box<dyn FnMut(&Connection<'_>) -> Value>;
+type Body = Rc<dyn Fn(&Connection<'_>) -> Value>;
 
 thread_local! {
     static BODY: RefCell<Option<Body>> = const { RefCell::new(None) };
+    /// How often something was called that a guest must not reach.
+    pub(crate) static REACHED: Cell<u32> = const { Cell::new(0) };
+    /// What the next connection has besides.
+    static EXTRA: Cell<Option<fn(&Connection<'_>)>> = const { Cell::new(None) };
 }
 
 struct Guests;
@@ -22,17 +30,63 @@ impl Extension for Guests {
 
     fn register(connection: &Connection<'_>) -> Result<(), String> {
         let run = |connection: &Connection<'_>| {
-            // Taken for the call, so that a body's SQL can call another one.
-            let mut body = BODY.take().expect("a body");
-            let value = body(connection);
-            BODY.set(Some(body));
-            value
+            // Cloned, so that a body's SQL can call it again.
+            let body = BODY.with_borrow(Clone::clone).expect("a body");
+            body(connection)
         };
         connection
             .create_scalar("guest", -1, FunctionFlags::NONE, move |connection, _| {
                 Ok(run(connection))
             })
-            .map_err(|error| error.message)
+            .map_err(|error| error.message)?;
+        forbidden(connection, "danger", -1, FunctionFlags::NONE);
+        forbidden(connection, "direct", -1, FunctionFlags::DIRECTONLY);
+        connection.create_table_function(Reach).unwrap();
+        connection
+            .create_scalar("tame", -1, FunctionFlags::INNOCUOUS, |_, _| {
+                Ok(Value::Integer(7))
+            })
+            .unwrap();
+        if let Some(extra) = EXTRA.take() {
+            extra(connection);
+        }
+        Ok(())
+    }
+}
+
+/// A function that a guest must not reach.
+pub(crate) fn forbidden(connection: &Connection<'_>, name: &str, count: i32, flags: FunctionFlags) {
+    connection
+        .create_scalar(name, count, flags, |_, _| {
+            reached();
+            Ok(Value::Integer(13))
+        })
+        .unwrap();
+}
+
+fn reached() {
+    REACHED.set(REACHED.get() + 1);
+}
+
+/// A virtual table that exists without being created, and that a guest must not reach.
+struct Reach;
+
+impl TableFunction for Reach {
+    fn name(&self) -> &str {
+        "reach"
+    }
+
+    fn columns(&self) -> &[Column] {
+        static COLUMNS: [Column; 2] = [
+            Column::new("content", "TEXT"),
+            Column::argument("path", "TEXT"),
+        ];
+        &COLUMNS
+    }
+
+    fn rows(&self, _: &Connection<'_>, _: &[Option<Value>]) -> Result<Rows, FunctionError> {
+        reached();
+        Ok(Box::new(std::iter::once(Ok(vec![Value::from("secret")]))))
     }
 }
 
@@ -43,12 +97,18 @@ pub(crate) fn open() -> Host {
     Host::open_in_memory().unwrap()
 }
 
+/// The same with something more on the connection.
+pub(crate) fn open_with(extra: fn(&Connection<'_>)) -> Host {
+    EXTRA.set(Some(extra));
+    open()
+}
+
 /// Runs `sql` of the host with this body for `guest()`.
 pub(crate) fn with_body<R>(
-    body: impl FnMut(&Connection<'_>) -> Value + 'static,
+    body: impl Fn(&Connection<'_>) -> Value + 'static,
     run: impl FnOnce() -> R,
 ) -> R {
-    let before = BODY.replace(Some(Box::new(body)));
+    let before = BODY.replace(Some(Rc::new(body)));
     let result = run();
     BODY.set(before);
     result
@@ -113,24 +173,40 @@ pub(crate) fn limited(
     call: &str,
     grant: Grant,
     limits: Limits,
-    mut body: impl FnMut(&mut Guest<'_>) + 'static,
+    body: impl FnMut(&mut Guest<'_>) + 'static,
 ) {
-    let mut proxy = Proxy::new("tested", grant, limits);
-    // A panic in a function becomes an error of the statement; the test wants the panic.
-    let outcome = with_body(
+    let outcome = with_proxy(Proxy::new("tested", grant, limits), body, || {
+        host.execute_batch(call)
+    });
+    outcome.unwrap();
+}
+
+/// Runs `run` with a guest of this grant behind `guest()`.
+pub(crate) fn with_guest<R>(
+    grant: Grant,
+    body: impl FnMut(&mut Guest<'_>) + 'static,
+    run: impl FnOnce() -> R,
+) -> R {
+    with_proxy(Proxy::new("tested", grant, Limits::default()), body, run)
+}
+
+pub(crate) fn with_proxy<R>(
+    proxy: Proxy,
+    body: impl FnMut(&mut Guest<'_>) + 'static,
+    run: impl FnOnce() -> R,
+) -> R {
+    let (proxy, body) = (RefCell::new(proxy), RefCell::new(body));
+    with_body(
         move |connection| {
             connection.lend(|lent| {
-                body(&mut Guest {
-                    proxy: &mut proxy,
-                    lent,
-                });
+                let proxy = &mut *proxy.borrow_mut();
+                body.borrow_mut()(&mut Guest { proxy, lent });
                 proxy.end();
             });
             Value::Integer(1)
         },
-        || host.execute_batch(call),
-    );
-    outcome.unwrap();
+        run,
+    )
 }
 
 /// The usual case: one call, by a plain SELECT, of a guest that may write.

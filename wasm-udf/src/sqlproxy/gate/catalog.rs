@@ -9,8 +9,8 @@ use sqlite_abi::{Connection, Value};
 use super::Refusal;
 use super::tokens::{Kind, Token, Tokens};
 
-/// Kinds of virtual tables that read nothing but their arguments and the database.
-const MODULES: [&str; 17] = [
+/// Kinds of virtual tables that reach nothing but their arguments and the database.
+const MODULES: [&str; 13] = [
     "fts3",
     "fts4",
     "fts4aux",
@@ -24,14 +24,41 @@ const MODULES: [&str; 17] = [
     "jsonb_tree",
     "rtree",
     "rtree_i32",
-    "rtree_h",
-    "rtree_s",
-    "fts5_vocab",
-    "fts3aux",
+];
+
+/// The PRAGMAs that describe a database and change nothing, as table-valued functions. The others
+/// are refused: `pragma_optimize` writes.
+const PRAGMAS: [&str; 25] = [
+    "application_id",
+    "collation_list",
+    "compile_options",
+    "data_version",
+    "database_list",
+    "encoding",
+    "foreign_key_check",
+    "foreign_key_list",
+    "foreign_keys",
+    "freelist_count",
+    "function_list",
+    "index_info",
+    "index_list",
+    "index_xinfo",
+    "integrity_check",
+    "module_list",
+    "page_count",
+    "page_size",
+    "pragma_list",
+    "quick_check",
+    "schema_version",
+    "table_info",
+    "table_list",
+    "table_xinfo",
+    "user_version",
 ];
 
 /// Placeholders that full-text search makes for its functions. They do something inside a query of
-/// such a table only, where the table puts its own function in their place.
+/// such a table only, where the table puts its own function in their place. They cannot be told
+/// from a host's own functions of these names, which pass.
 const PLACEHOLDERS: [&str; 6] = [
     "bm25",
     "highlight",
@@ -71,9 +98,13 @@ impl Catalog {
         self.functions.get(name).copied()
     }
 
-    /// Whether a name is that of a kind of virtual tables which is not for procedures.
+    /// Whether a name is that of a kind of virtual tables which is not for procedures. SQLite makes
+    /// those for PRAGMAs when they are first named, so they are in no list.
     pub(crate) fn is_refused_module(&self, name: &str) -> bool {
-        self.modules.contains(name)
+        match name.strip_prefix("pragma_") {
+            Some(pragma) => !PRAGMAS.contains(&pragma),
+            None => self.modules.contains(name),
+        }
     }
 
     /// The kind of a virtual table that is not for procedures.
@@ -82,16 +113,19 @@ impl Catalog {
     }
 
     fn load_functions(&mut self, connection: &Connection<'_>) -> Result<(), Refusal> {
-        let mut rows = Pragma::new(connection, "function_list", &["name", "narg", "flags"])?;
-        while let Some([name, arguments, flags]) = rows.next()? {
+        let columns = ["name", "builtin", "flags"];
+        let mut rows = Pragma::new(connection, "function_list", &columns)?;
+        while let Some([name, builtin, flags]) = rows.next()? {
             let (Value::Text(name), Value::Integer(flags)) = (name, flags) else {
                 return Err(Refusal::NoIntrospection("function_list"));
             };
             let name = name.to_ascii_lowercase();
-            let placeholder = PLACEHOLDERS.contains(&name.as_str())
-                && flags & (INNOCUOUS | DIRECT_ONLY) == 0
-                && (arguments == Value::Integer(-1) || name == "match");
-            let harmless = placeholder || flags & (INNOCUOUS | DIRECT_ONLY) == INNOCUOUS;
+            let harmless = match flags & (INNOCUOUS | DIRECT_ONLY) {
+                INNOCUOUS => true,
+                0 if builtin == Value::Integer(1) => is_json(&name),
+                0 => PLACEHOLDERS.contains(&name.as_str()),
+                _ => false,
+            };
             *self.functions.entry(name).or_insert(true) &= harmless;
         }
         if self.functions.is_empty() {
@@ -107,7 +141,7 @@ impl Catalog {
                 return Err(Refusal::NoIntrospection("module_list"));
             };
             let name = name.to_ascii_lowercase();
-            if !is_harmless_module(&name) {
+            if !MODULES.contains(&name.as_str()) {
                 self.modules.insert(name);
             }
         }
@@ -140,8 +174,9 @@ impl Catalog {
     }
 }
 
-fn is_harmless_module(name: &str) -> bool {
-    name.starts_with("pragma_") || MODULES.contains(&name)
+/// SQLite before 3.41 forgets to call its JSON functions innocuous.
+fn is_json(name: &str) -> bool {
+    name.starts_with("json") || name == "->" || name == "->>"
 }
 
 /// The name and the kind of the virtual table that an entry of a schema creates, if it is not for
@@ -170,7 +205,7 @@ fn virtual_table(sql: &str) -> Option<(String, String)> {
     // These two options of the full-text tables call functions by name.
     let mut calls = tokens.filter(|token: &Token<'_>| token.kind == Kind::Word);
     let calls = calls.any(|word| word.is("compress") || word.is("uncompress"));
-    (calls || !is_harmless_module(&module)).then_some((table, module))
+    (calls || !MODULES.contains(&module.as_str())).then_some((table, module))
 }
 
 /// The rows of a PRAGMA that lists something.

@@ -79,7 +79,9 @@ pub(crate) enum Refusal {
          create it with \"sql\": \"write\""
     )]
     ReadOnly,
-    #[error("the function {0}() is not for procedures: SQLite calls it neither innocuous nor safe")]
+    #[error(
+        "the function {0}() is not for procedures, because SQLite does not know it as innocuous"
+    )]
     Function(String),
     #[error(
         "{0} is the name of a virtual table that is not for procedures; a table or column of that \
@@ -194,6 +196,11 @@ impl Gate<'_> {
         if readonly {
             return Ok(());
         }
+        self.changing(text)
+    }
+
+    /// Judges a statement that changes something.
+    fn changing(&self, text: &Text<'_>) -> Result<(), Refusal> {
         if self.grant == Grant::Read {
             return Err(Refusal::ReadOnly);
         }
@@ -212,13 +219,10 @@ impl Gate<'_> {
             let shown: String = verb.text.chars().take(32).collect();
             return Err(Refusal::Verb(shown.to_ascii_uppercase()));
         }
-        if self.grant == Grant::Read {
-            return Err(Refusal::ReadOnly);
-        }
         if verb.is("create") && statement.get(1).is_some_and(|next| next.is("virtual")) {
             return Err(Refusal::Verb("CREATE VIRTUAL TABLE".to_owned()));
         }
-        Ok(())
+        self.changing(text)
     }
 
     fn token(
@@ -242,7 +246,7 @@ impl Gate<'_> {
         if token.kind != Kind::Text && after.is_some_and(|after| after.is("(")) {
             self.function(&name)?;
         }
-        if token.kind == Kind::Text && !before.is_some_and(may_precede_table) {
+        if token.kind == Kind::Text && before.is_some_and(precedes_value) {
             return Ok(());
         }
         self.table(&name)
@@ -271,25 +275,37 @@ impl Gate<'_> {
     }
 }
 
-/// What a text that names a table may follow: `FROM 'csv'`, `FROM t, 'csv'`, `main.'csv'`, …
-fn may_precede_table(token: &Token<'_>) -> bool {
-    const WORDS: [&str; 14] = [
-        "from",
-        "join",
-        "into",
-        "update",
-        "in",
-        "table",
-        "view",
-        "on",
-        "to",
-        "exists",
-        "references",
-        ",",
-        "(",
-        ".",
+/// Whether a text after this token is surely a value. SQLite takes a text for a name where only a
+/// name can stand: `FROM 'csv'`, `UPDATE OR IGNORE 'csv'`, `main.'csv'`, …
+fn precedes_value(token: &Token<'_>) -> bool {
+    const WORDS: [&str; 22] = [
+        "select",
+        "distinct",
+        "all",
+        "where",
+        "having",
+        "and",
+        "not",
+        "is",
+        "between",
+        "like",
+        "glob",
+        "match",
+        "regexp",
+        "escape",
+        "case",
+        "when",
+        "then",
+        "else",
+        "default",
+        "limit",
+        "offset",
+        "returning",
     ];
-    WORDS.iter().any(|word| token.is(word))
+    match token.kind {
+        Kind::Mark => !["(", ",", ".", ";"].contains(&token.text),
+        _ => WORDS.iter().any(|word| token.is(word)),
+    }
 }
 
 fn is_protected(name: &str) -> bool {

@@ -255,3 +255,6 @@ fn is_space(byte: u8) -> bool {
 fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)
 }
+
+#[cfg(test)]
+mod tests;

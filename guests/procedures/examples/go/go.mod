@@ -1,0 +1,3 @@
+module example/slugs
+
+go 1.24

@@ -1,0 +1,1 @@
+//! The examples are beside this file; each is a module of its own.
