@@ -9,6 +9,7 @@
 //! A mark is a TEMP view that is made together with a table's triggers, in the same transaction.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sqlite_abi::Connection;
 
@@ -84,11 +85,12 @@ impl State {
             .map(|(_, table)| table)
             .collect();
         for table in dropped {
-            self.routes.remove(&table.tokens.row);
-            self.routes.remove(&table.tokens.key);
             remove(connection, &table.triggers);
             remove_mark(connection, table.mark);
         }
+        let tables = &self.tables;
+        self.routes
+            .retain(|_, route| tables.contains_key(&route.slot));
         true
     }
 
@@ -183,7 +185,10 @@ impl State {
         let Some(found) = found.cloned() else {
             return Ok(());
         };
-        if whole && !changed {
+        // A rollback can bring back triggers that were replaced; their mark tells.
+        let current =
+            whole && (table.triggers.is_empty() || installed.contains_key(&mark_name(table.mark)));
+        if current && !changed {
             return Ok(());
         }
         table.name.clone_from(&found.name);
@@ -219,11 +224,12 @@ impl State {
             return Ok(());
         };
         let shape = Shape::read(connection, &table.schema, found)?;
+        let marked = table.triggers.is_empty() || installed.contains_key(&mark_name(table.mark));
         let whole = table
             .triggers
             .iter()
             .all(|name| installed.contains_key(name));
-        if whole && shape == table.shape {
+        if whole && marked && shape == *table.shape {
             return Ok(());
         }
         if !shape.continues(
@@ -231,10 +237,11 @@ impl State {
             whole && shape.columns.len() >= table.shape.columns.len(),
         ) {
             for watch in &mut table.watches {
-                watch.replaced |= watch.touched.has_rows();
+                watch.replaced |= watch.touched.has_rows()
+                    || watch.touched.len() > 0 && shape.key.len() != table.shape.key.len();
             }
         }
-        table.shape = shape;
+        table.shape = Arc::new(shape);
         self.install(connection, slot)
     }
 
@@ -299,15 +306,10 @@ impl State {
     ) -> Result<usize> {
         let slot = self.next_slot;
         self.next_slot += 1;
-        let tokens = Tokens {
-            row: self.secret((slot, "row")),
-            key: self.secret((slot, "key")),
-        };
         let table = Tracked {
             schema: schema.to_owned(),
             name: listed.name.clone(),
-            shape,
-            tokens,
+            shape: Arc::new(shape),
             triggers: Vec::new(),
             mark: 0,
             gone: false,
@@ -320,20 +322,6 @@ impl State {
             self.tables.remove(&slot);
             return Err(error);
         }
-        self.routes.insert(
-            tokens.row,
-            Route {
-                slot,
-                says: Says::Row,
-            },
-        );
-        self.routes.insert(
-            tokens.key,
-            Route {
-                slot,
-                says: Says::Key,
-            },
-        );
         Ok(slot)
     }
 
@@ -341,6 +329,10 @@ impl State {
     fn install(&mut self, connection: &Connection<'_>, slot: usize) -> Result<()> {
         self.last_mark += 1;
         let mark = self.last_mark;
+        let tokens = Tokens {
+            row: self.secret((mark, "row")),
+            key: self.secret((mark, "key")),
+        };
         let Some(table) = self.tables.get_mut(&slot) else {
             return Ok(());
         };
@@ -348,7 +340,7 @@ impl State {
             "cannot make the triggers that capture {}.{}",
             table.schema, table.name
         );
-        let triggers = triggers(&table.schema, &table.name, slot, &table.shape, table.tokens);
+        let triggers = triggers(&table.schema, &table.name, slot, &table.shape, tokens);
         remove(connection, &table.triggers);
         remove_mark(connection, table.mark);
         let view = format!("CREATE TEMP VIEW {} AS SELECT 1", quote(&mark_name(mark)));
@@ -362,6 +354,10 @@ impl State {
         }
         table.triggers = made;
         table.mark = mark;
+        for (token, says) in [(tokens.row, Says::Row), (tokens.key, Says::Key)] {
+            let shape = Arc::clone(&table.shape);
+            self.routes.insert(token, Route { slot, says, shape });
+        }
         Ok(())
     }
 

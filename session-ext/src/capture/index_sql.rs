@@ -117,4 +117,15 @@ mod tests {
         assert_eq!(parse("CREATE TABLE t"), None);
         assert_eq!(parse("('"), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_taken(text in "[a-z ()'\"`,\\[\\]/*\\-\n\u{fc}]{0,60}|CREATE INDEX i ON t.{0,40}") {
+            let parsed = parse(&text);
+            let parts = parsed.iter().flat_map(|parsed| parsed.terms.iter().chain(&parsed.filter));
+            for part in parts {
+                proptest::prop_assert!(text.contains(part));
+            }
+        }
+    }
 }

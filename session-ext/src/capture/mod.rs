@@ -30,14 +30,14 @@ mod triggers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use sqlite_abi::{Arguments, Connection, ValueRef};
 
 use crate::changeset::value::encode;
 use shape::Shape;
 use touched::Touched;
-use triggers::{Passing, Tokens};
+use triggers::Passing;
 
 pub(crate) use error::{Error, Result};
 pub(crate) use triggers::{CAPTURE, RECORD};
@@ -96,8 +96,7 @@ pub(crate) struct Session {
 struct Tracked {
     schema: String,
     name: String,
-    shape: Shape,
-    tokens: Tokens,
+    shape: Arc<Shape>,
     /// Names of its triggers; none for `sqlite_stat1`.
     triggers: Vec<String>,
     /// The number of the mark that was made with them, from 1 on.
@@ -121,11 +120,13 @@ struct Watch {
     replaced: bool,
 }
 
-/// What a token stands for.
-#[derive(Debug, Clone, Copy)]
+/// What a token stands for. A rollback can bring back triggers that were replaced, so each has
+/// tokens of its own, which tell the shape that it was made for.
+#[derive(Debug, Clone)]
 struct Route {
     slot: usize,
     says: Says,
+    shape: Arc<Shape>,
 }
 
 /// The hash of a token: itself, as it is random.
@@ -280,12 +281,13 @@ impl State {
         let Some(table) = self.tables.get_mut(&route.slot) else {
             return Ok(());
         };
-        if let Some(rule) = table.shape.obstacle() {
+        if let Some(rule) = route.shape.obstacle() {
             return table.refuse(rule);
         }
-        let in_row = route.says == Says::Row && table.shape.passing() == Passing::Columns;
+        let shape = &*route.shape;
+        let in_row = route.says == Says::Row && shape.passing() == Passing::Columns;
         self.key.clear();
-        for (at, column) in table.shape.key.iter().enumerate() {
+        for (at, column) in shape.key.iter().enumerate() {
             let value = arguments.get(1 + if in_row { *column } else { at });
             if value == ValueRef::Null {
                 return table.refuse("has a row with a NULL in its primary key");
@@ -296,7 +298,7 @@ impl State {
         let table = &mut *table;
         for watch in table.watches.iter_mut().filter(|watch| watch.enabled) {
             watch.touched.touch(&self.key, watch.indirect, |row| {
-                (says == Says::Row).then(|| read_row(&table.shape, arguments, row))
+                (says == Says::Row).then(|| read_row(shape, arguments, row))
             });
         }
         Ok(())

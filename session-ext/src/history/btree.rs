@@ -167,6 +167,14 @@ impl<'p> Reader<'p> {
         tree: &str,
         overflow: &mut dyn FnMut(u32),
     ) -> Result<Vec<u8>> {
+        let most = self.page_count() as usize * self.page_size;
+        if cell.length > most {
+            return Err(damaged(
+                tree,
+                cell.page,
+                "has a row longer than the database",
+            ));
+        }
         let mut payload = cell.local.to_vec();
         let mut next = cell.overflow;
         while payload.len() < cell.length {
