@@ -242,15 +242,17 @@ impl CodeCache {
 #[expect(unsafe_code, reason = "see the comments")]
 fn load(engine: &Engine, content: &[u8]) -> Option<Code> {
     match Engine::detect_precompiled(content)? {
-        // SAFETY: they come from a directory that only this user can write to, where only `save`
-        // puts files, whole, and their checksum is right.
         wasmtime::Precompiled::Module => {
-            unsafe { raw::module(engine, content) }.ok().map(Code::Core)
+            // SAFETY: they come from a directory that only this user can write to, where only
+            // `save` puts files, whole, and their checksum is right.
+            let module = unsafe { raw::module(engine, content) };
+            module.ok().map(Code::Core)
         }
-        // SAFETY: as above.
-        wasmtime::Precompiled::Component => unsafe { raw::component(engine, content) }
-            .ok()
-            .map(Code::Component),
+        wasmtime::Precompiled::Component => {
+            // SAFETY: as above.
+            let component = unsafe { raw::component(engine, content) };
+            component.ok().map(Code::Component)
+        }
     }
 }
 
