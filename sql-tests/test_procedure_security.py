@@ -511,3 +511,98 @@ def test_one_databases_procedure_does_not_see_another(connect, stranger, path, t
     create(other, "who", wat('(module (func (export "f") (param i64) (result i64) i64.const 8))'))
     assert (one(stranger, "SELECT who(0)"), one(other, "SELECT who(0)")) == (7, 8)
     assert "who" in refused(connect(":memory:"), "SELECT who(0)")
+
+
+# What a fresh reader found ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["t", "e", "notes"])
+def test_the_name_of_a_stranger_is_no_call(connect, stranger, path, name):
+    """Whatever the stranger calls his procedure and his table: a CHECK constraint reaches nobody's database."""
+    create(stranger, name, example("ask"), export="ask", params=[{"name": "sql", "data_type": "TEXT"}, {"name": "p", "data_type": "INT"}],
+           return_type="TEXT", sql="write")
+    stranger.execute("PRAGMA writable_schema=ON")
+    stranger.execute("CREATE TABLE IF NOT EXISTS notes(x)")
+    check = f"CREATE TABLE notes(x CHECK(length({name}('DELETE FROM main.precious WHERE 1 = ?', 1)) > 0))"
+    stranger.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'notes'", (check,))
+    user = connect(":memory:")
+    user.execute("CREATE TABLE precious(x)")
+    user.execute("INSERT INTO precious VALUES (1)")
+    user.execute("ATTACH ? AS stranger", (str(path),))
+    user.execute("SELECT name FROM proc_list").fetchall()
+    try:
+        user.execute("INSERT INTO stranger.notes VALUES (5)")
+    except sqlite3.Error:
+        pass
+    try:
+        user.execute("INSERT INTO stranger.notes(x) SELECT 'e t notes' AS e")
+    except sqlite3.Error:
+        pass
+    assert one(user, "SELECT count(*) FROM precious") == 1
+
+
+def test_a_table_called_like_a_function_is_no_call(connect, stranger, path):
+    create(stranger, "good", SEVEN)
+    stranger.execute("CREATE TABLE proc_drops(x)")
+    stranger.execute("PRAGMA writable_schema=ON")
+    stranger.execute("UPDATE sqlite_schema SET sql = 'CREATE TABLE proc_drops(x CHECK(proc_drop(''good'') >= 0))' WHERE name = 'proc_drops'")
+    user = opened(connect, path)
+    assert "proc_drop" in refused(user, "INSERT INTO proc_drops VALUES (1)")
+    assert [name for (name,) in user.execute("SELECT name FROM proc_list")] == ["good"]
+
+
+@pytest.mark.parametrize("name", ["pragma_table_info", "pragma_database_list", "json_each", "json_tree"])
+def test_lazy_tables_of_sqlite_are_not_shadowed(connect, stranger, path, name):
+    definition = dict(kind="table", params=params("TEXT"), columns=[{"name": "name", "data_type": "INT"}])
+    with pytest.raises(sqlite3.OperationalError, match="reserved"):
+        create(stranger, name, ROWS_OF_7, **definition)
+    create(stranger, "sevens", ROWS_OF_7, **definition)
+    stranger.execute("UPDATE sqlbridge_procedures SET name = ?", (name,))
+    stranger.execute("CREATE TABLE real(a, b)")
+    user = opened(connect, path)
+    user.execute("SELECT count(*) FROM proc_list").fetchall()
+    assert user.execute("SELECT name FROM pragma_table_info('real')").fetchall() == [("a",), ("b",)]
+    assert user.execute("SELECT name FROM pragma_database_list").fetchall() == [("main",)]
+    assert user.execute("SELECT value FROM json_each('[10,20]')").fetchall() == [(10,), (20,)]
+
+
+def test_a_table_under_a_keyword_or_with_instances_for_each_call_is_refused(stranger):
+    definition = dict(kind="table", params=params("TEXT"), columns=[{"name": "x", "data_type": "INT"}])
+    with pytest.raises(sqlite3.OperationalError, match="keyword"):
+        create(stranger, "values", SEVEN)
+    with pytest.raises(sqlite3.OperationalError, match="is for scalars"):
+        create(stranger, "sevens", ROWS_OF_7, isolation="call", **definition)
+
+
+def test_columns_of_a_replaced_table_are_not_mixed_up(connect, path):
+    columns = lambda *names: [{"name": name, "data_type": "INT"} for name in names]  # noqa: E731
+    maker, other = connect(f"file:{path}"), connect(f"file:{path}")
+    definition = dict(kind="table", params=params("TEXT"))
+    create(maker, "tt", ROWS_OF_7, columns=columns("x"), **definition)
+    assert [name for (name,) in other.execute("SELECT name FROM proc_list")] == ["tt"]
+    assert other.execute("SELECT x FROM tt('x')").fetchall() == [(7,)]
+    create(maker, "tt", ROWS_OF_7, columns=columns("y"), replace=True, **definition)
+    assert "replaced by one with other columns" in refused(other, "SELECT x FROM tt('x')")
+    assert other.execute("SELECT y FROM tt('x')").fetchall() == [(7,)]
+
+
+def test_an_argument_after_a_gap_is_refused(stranger):
+    create(stranger, "sevens", ROWS_OF_7, kind="table", params=params("TEXT"), columns=[{"name": "x", "data_type": "INT"}])
+    assert "from the first one on" in refused(stranger, "SELECT count(*) FROM proc_rows('sevens') WHERE arg3 = 5")
+
+
+def test_patterns_of_guests_cannot_use_up_the_stack(stranger):
+    create(stranger, "ask", example("ask"), params=[{"name": "sql", "data_type": "TEXT"}, {"name": "p", "data_type": "INT"}],
+           return_type="TEXT", sql="read")
+    sql = "SELECT replace(hex(zeroblob(12000)),'0','a') LIKE replace(hex(zeroblob(12000)),'0','%a'), ?"
+    assert "LIKE or GLOB pattern too complex" in one(stranger, "SELECT ask(?, 1)", sql)
+    deep = "SELECT " + "+".join("1" for _ in range(900)) + ", ?"
+    assert "too large" in one(stranger, "SELECT ask(?, 1)", deep)
+    assert one(stranger, "SELECT 'abc' LIKE '%b%'") == 1
+
+
+def test_time_of_a_statement_is_that_of_all_its_instances(stranger):
+    busy = wat('(module (func (export "busy") (param i64) (result i64) (loop $l local.get 0 i64.const 1 i64.sub local.tee 0 i64.const 0 i64.ne br_if $l) i64.const 1))')
+    create(stranger, "busy", busy, isolation="call", statement_timeout="50ms")
+    sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000) SELECT sum(busy(2000000)) FROM n"
+    assert "for a statement" in refused(stranger, sql)

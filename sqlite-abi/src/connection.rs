@@ -150,11 +150,12 @@ impl Connection<'_> {
         unsafe { call!(total_changes64(self.raw())) }
     }
 
-    /// Runs `body` with a lower limit on the size of a text, blob or row in bytes:
-    /// <https://www.sqlite.org/c3ref/c_limit_attached.html#sqlitelimitlength>. The limit that was
-    /// there returns afterwards, and a higher one is not set.
-    pub fn with_length_limit<R>(&self, bytes: usize, body: impl FnOnce() -> R) -> R {
-        let _restored = LengthLimit::lower(self, bytes);
+    /// Runs `body` with a lower limit on the size of a text, blob or row in bytes, and with
+    /// patterns and expressions so short that SQLite needs little stack for them:
+    /// <https://www.sqlite.org/c3ref/c_limit_attached.html>. The limits that were there return
+    /// afterwards, and higher ones are not set.
+    pub fn with_lower_limits<R>(&self, bytes: usize, body: impl FnOnce() -> R) -> R {
+        let _restored = Lowered::new(self, bytes);
         body()
     }
 
@@ -234,31 +235,50 @@ pub(crate) fn name(text: &str) -> Result<CString, Error> {
     })
 }
 
-/// The limit on lengths that is to return when this is dropped.
-struct LengthLimit<'c> {
+/// The limits that are to return when this is dropped.
+struct Lowered<'c> {
     connection: &'c Connection<'c>,
-    before: c_int,
+    before: [(c_int, c_int); 3],
 }
 
-impl<'c> LengthLimit<'c> {
-    fn lower(connection: &'c Connection<'c>, bytes: usize) -> Self {
-        let before = set_length_limit(connection, -1);
-        let lower = c_int::try_from(bytes).unwrap_or(c_int::MAX).min(before);
-        set_length_limit(connection, lower);
+/// Most characters of a pattern: LIKE and GLOB recurse once for each wildcard.
+const PATTERN: c_int = 1000;
+/// Deepest expression.
+const DEPTH: c_int = 400;
+
+impl<'c> Lowered<'c> {
+    fn new(connection: &'c Connection<'c>, bytes: usize) -> Self {
+        let before = [
+            (
+                c::SQLITE_LIMIT_LENGTH,
+                c_int::try_from(bytes).unwrap_or(c_int::MAX),
+            ),
+            (c::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, PATTERN),
+            (c::SQLITE_LIMIT_EXPR_DEPTH, DEPTH),
+        ]
+        .map(|(kind, lower)| {
+            let before = set_limit(connection, kind, -1);
+            // 0 is no limit, for the depth of expressions.
+            let lower = if before > 0 { lower.min(before) } else { lower };
+            set_limit(connection, kind, lower);
+            (kind, before)
+        });
         Self { connection, before }
     }
 }
 
-impl Drop for LengthLimit<'_> {
+impl Drop for Lowered<'_> {
     fn drop(&mut self) {
-        set_length_limit(self.connection, self.before);
+        for (kind, before) in self.before {
+            set_limit(self.connection, kind, before);
+        }
     }
 }
 
-/// Sets the limit, unless the new one is negative; returns what it was.
-fn set_length_limit(connection: &Connection<'_>, limit: c_int) -> c_int {
+/// Sets a limit, unless the new one is negative; returns what it was.
+fn set_limit(connection: &Connection<'_>, kind: c_int, limit: c_int) -> c_int {
     // SAFETY: the connection is open; any value is allowed.
-    unsafe { call!(limit(connection.raw(), c::SQLITE_LIMIT_LENGTH, limit)) }
+    unsafe { call!(limit(connection.raw(), kind, limit)) }
 }
 
 /// The connection's mutex, held until dropped. A SQLite for a single thread has none, or not even

@@ -12,14 +12,19 @@ use crate::api::{call, routines};
 use crate::bindings as c;
 use crate::{Connection, ConnectionId, Extension, entry};
 
-/// Calls `visit` with each connection of the process that has `E`, except `own`, and that nobody
-/// uses just now or whose user is this thread. Returns how many could not be reached.
+/// Calls `visit` with each connection of the process that has `E`, except `own`, that is `wanted`
+/// and that nobody uses just now or whose user is this thread. Returns how many could not be
+/// reached. Others are not touched: some hosts watch their mutexes.
 ///
 /// `visit` must neither run SQL nor open or close a connection.
-pub fn visit<E: Extension>(own: ConnectionId, mut visit: impl FnMut(&Connection<'_>)) -> usize {
+pub fn visit<E: Extension>(
+    own: ConnectionId,
+    wanted: impl Fn(ConnectionId) -> bool,
+    mut visit: impl FnMut(&Connection<'_>),
+) -> usize {
     let mut missed = 0;
     entry::with_attached(E::NAME, |address| {
-        if ConnectionId(address) == own {
+        if ConnectionId(address) == own || !wanted(ConnectionId(address)) {
             return;
         }
         let Some(db) = NonNull::new(std::ptr::with_exposed_provenance_mut::<c::sqlite3>(address))

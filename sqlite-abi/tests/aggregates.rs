@@ -118,11 +118,16 @@ fn register_functions(connection: &Connection<'_>) -> Result<(), String> {
             connection.create_scalar("share", 1, flags, |connection, arguments| {
                 let name = arguments.text(0)?.unwrap_or_default().to_owned();
                 let running = connection.has_running_statement();
-                let missed = peers::visit::<WithVfs>(connection.id(), |peer| {
-                    let shared = peer
-                        .create_scalar(&name, 0, FunctionFlags::NONE, |_, _| Ok(Value::Integer(7)));
-                    shared.unwrap();
-                });
+                let missed = peers::visit::<WithVfs>(
+                    connection.id(),
+                    |_| true,
+                    |peer| {
+                        let shared = peer.create_scalar(&name, 0, FunctionFlags::NONE, |_, _| {
+                            Ok(Value::Integer(7))
+                        });
+                        shared.unwrap();
+                    },
+                );
                 Ok(Value::Text(format!("{running} {missed}")))
             })
         })

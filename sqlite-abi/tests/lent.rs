@@ -175,12 +175,12 @@ fn a_lower_limit_on_lengths_returns() {
                 .exec(&format!("SELECT zeroblob({bytes})"))
                 .map_err(|error| error.code)
         };
-        connection.with_length_limit(1000, || {
+        connection.with_lower_limits(1000, || {
             assert_eq!(length(1000), Ok(()));
             assert_eq!(length(1001), Err(Code::TOOBIG));
             // A higher one is not set.
-            connection.with_length_limit(5000, || assert_eq!(length(1001), Err(Code::TOOBIG)));
-            connection.with_length_limit(100, || assert_eq!(length(101), Err(Code::TOOBIG)));
+            connection.with_lower_limits(5000, || assert_eq!(length(1001), Err(Code::TOOBIG)));
+            connection.with_lower_limits(100, || assert_eq!(length(101), Err(Code::TOOBIG)));
             assert_eq!(length(1000), Ok(()));
         });
         assert_eq!(length(100_000), Ok(()));

@@ -221,7 +221,7 @@ pub(crate) fn store(
 ) -> Result<()> {
     if !exists(connection, schema)? {
         let sql = format!(
-            "CREATE TABLE \"{}\".{DEFINITION}",
+            "CREATE TABLE IF NOT EXISTS \"{}\".{DEFINITION}",
             schema.replace('"', "\"\"")
         );
         query(connection, &sql, &[], |_| Ok(()))?;

@@ -42,7 +42,8 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    fn size(&self) -> usize {
+    /// Bytes of its machine code and data.
+    pub(crate) fn size(&self) -> usize {
         let range = match self {
             Self::Core(module) => module.image_range(),
             Self::Component(component) => component.image_range(),

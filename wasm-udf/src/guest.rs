@@ -2,6 +2,7 @@
 //! the connection it was called from. The data of a wasmtime store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlite_abi::{InterruptProbe, Lent};
@@ -39,8 +40,24 @@ pub(crate) struct Guest {
     table_elements: usize,
     /// When the call began, known from its first tick on.
     started: Option<Instant>,
-    /// Time in earlier calls of the statement, kept where there is a limit for it.
-    spent: Duration,
+    /// Time in earlier calls of the statement.
+    spent: Arc<Spent>,
+}
+
+/// Time in calls of a procedure within a statement, in nanoseconds, counted where there is a limit
+/// for it.
+#[derive(Debug, Default)]
+pub(crate) struct Spent(AtomicU64);
+
+impl Spent {
+    fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    fn add(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_add(nanos, Ordering::Relaxed);
+    }
 }
 
 /// A guest's way to the database.
@@ -78,6 +95,7 @@ impl Guest {
         signature: &Signature,
         process: &Arc<Process>,
         sql: Option<Proxy>,
+        spent: &Arc<Spent>,
     ) -> Self {
         Self {
             procedure: Arc::clone(procedure),
@@ -97,7 +115,7 @@ impl Guest {
             memory: 0,
             table_elements: 0,
             started: None,
-            spent: Duration::ZERO,
+            spent: Arc::clone(spent),
         }
     }
 
@@ -121,15 +139,15 @@ impl Guest {
     }
 
     /// Adds to what counts against the statement's limit.
-    pub(crate) fn spend(&mut self, time: Duration) {
-        self.spent += time;
+    pub(crate) fn spend(&self, time: Duration) {
+        self.spent.add(time);
     }
 
     /// Whether the statement's time is used up.
     pub(crate) fn is_spent(&self) -> bool {
         self.limits
             .statement
-            .is_some_and(|limit| self.spent >= limit)
+            .is_some_and(|limit| self.spent.get() >= limit)
     }
 
     /// When the running call must end.
@@ -138,7 +156,7 @@ impl Guest {
         let statement = self
             .limits
             .statement
-            .map(|limit| limit.saturating_sub(self.spent));
+            .map(|limit| limit.saturating_sub(self.spent.get()));
         started + statement.map_or(self.limits.call, |left| left.min(self.limits.call))
     }
 
@@ -160,7 +178,7 @@ impl Guest {
         if over(Some(self.limits.call), running) {
             return self.stop(Stopped::CallTime);
         }
-        if over(self.limits.statement, self.spent + running) {
+        if over(self.limits.statement, self.spent.get() + running) {
             return self.stop(Stopped::StatementTime);
         }
         if self.probe.is_interrupted() {
@@ -230,6 +248,12 @@ impl Guest {
                     procedure,
                     trap: format!("{}{}", trap_text(*trap), frames(error)),
                 },
+                // wasmtime's own bound on what a component hands to the host at once.
+                None if error.to_string().contains("fuel allocated for hostcalls") => limit(
+                    "output",
+                    "128 MB of the host's memory for the values of a component".to_owned(),
+                    ", in which a byte of list<u8> takes 40",
+                ),
                 None => Error::Internal {
                     procedure,
                     reason: format!("{:#}", error.root_cause()),

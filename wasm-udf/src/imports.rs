@@ -7,6 +7,7 @@ use sqlite_abi::Lent;
 use wasmtime::{Caller, Extern, ExternType, FuncType, Linker, Memory, Module, Val, ValType};
 
 use crate::guest::{Guest, Stopped};
+use crate::nesting::has_stack_for_sql;
 use crate::signature::Signature;
 use crate::sqlproxy::Proxy;
 
@@ -166,6 +167,9 @@ fn on_connection<R>(
     body: impl FnOnce(&mut Proxy, &Lent) -> R,
 ) -> wasmtime::Result<R> {
     guest.tick()?;
+    if !has_stack_for_sql() {
+        return guest.stop(Stopped::NativeStack);
+    }
     let deadline = guest.deadline();
     let process = Arc::clone(&guest.process);
     let lent = guest.sql.as_ref().and_then(|sql| sql.lent.clone());

@@ -9,7 +9,7 @@ use crate::process::STACK;
 /// Most calls of procedures inside each other on a thread.
 pub(crate) const DEEPEST: usize = 16;
 
-/// What SQLite and we need of the stack on top of the guest.
+/// What we need of the stack on top of the guest.
 const MARGIN: usize = 128 << 10;
 
 thread_local!(static DEPTH: Cell<usize> = const { Cell::new(0) });
@@ -35,6 +35,14 @@ impl Nesting {
         DEPTH.set(depth + 1);
         Ok(Self(()))
     }
+}
+
+/// What SQLite may need for a statement of a guest, within the limits it runs under.
+const FOR_SQL: usize = 384 << 10;
+
+/// Whether the thread has the stack for SQL of a guest.
+pub(crate) fn has_stack_for_sql() -> bool {
+    stacker::remaining_stack().is_none_or(|left| left >= FOR_SQL)
 }
 
 impl Drop for Nesting {

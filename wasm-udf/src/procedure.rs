@@ -13,7 +13,7 @@ use crate::binding::core::CoreBinding;
 use crate::catalog::Stored;
 use crate::code::{Code, ContentHash};
 use crate::error::{Error, Result};
-use crate::guest::Guest;
+use crate::guest::{Guest, Spent};
 use crate::imports;
 use crate::instance::{ComponentInstance, CoreInstance, Instance};
 use crate::names;
@@ -90,6 +90,7 @@ impl Procedure {
         process: &Arc<Process>,
         connection: &Connection<'_>,
         count: &Arc<Count>,
+        spent: &Arc<Spent>,
     ) -> Result<Instance> {
         let alive = process
             .instance_begins()
@@ -103,7 +104,7 @@ impl Procedure {
             Proxy::new(self.name.to_string(), grant, Limits::default())
                 .allowing(move |name| names::is_callable(&process, id, name))
         });
-        let guest = Guest::new(&self.name, &self.signature, process, proxy);
+        let guest = Guest::new(&self.name, &self.signature, process, proxy, spent);
         let watch = Stopwatch::new(Arc::clone(count));
         Ok(match &self.body {
             Body::Core { pre, binding } => Instance::Core(Box::new(CoreInstance::new(
@@ -196,11 +197,20 @@ pub fn check(name: &str, module: &[u8], signature: &Signature) -> std::result::R
 /// The process's procedures by name, module and definition: what a database says of a procedure
 /// is looked up again for every statement, but fitted once.
 #[derive(Debug, Default)]
-pub(crate) struct Procedures(Mutex<HashMap<Key, Arc<Procedure>>>);
+pub(crate) struct Procedures(Mutex<Ready>);
+
+#[derive(Debug, Default)]
+struct Ready {
+    procedures: HashMap<Key, Arc<Procedure>>,
+    /// Bytes of their code.
+    bytes: usize,
+}
 
 type Key = (String, ContentHash, String);
 
+/// Above these all are forgotten but those in use; fitting one again costs microseconds.
 const MOST: usize = 1024;
+const MOST_BYTES: usize = 256 << 20;
 
 impl Procedures {
     /// A stored procedure, ready to run.
@@ -214,7 +224,7 @@ impl Procedures {
         stored: &Stored,
     ) -> Result<Arc<Procedure>> {
         let key = (stored.name.clone(), stored.hash, stored.definition.clone());
-        if let Some(procedure) = lock(&self.0).get(&key) {
+        if let Some(procedure) = lock(&self.0).procedures.get(&key) {
             return Ok(Arc::clone(procedure));
         }
         let broken = |reason: String| Error::Definition {
@@ -229,14 +239,16 @@ impl Procedures {
         let code = runtime.code.get(&runtime.engine, &stored.hash, || {
             stored.module(connection).map_err(|error| error.to_string())
         });
-        let procedure = Procedure::new(&stored.name, signature, &code.map_err(broken)?)
+        let code = code.map_err(broken)?;
+        let procedure = Procedure::new(&stored.name, signature, &code)
             .map(Arc::new)
             .map_err(broken)?;
-        let mut procedures = lock(&self.0);
-        if procedures.len() >= MOST {
-            procedures.clear();
+        let mut ready = lock(&self.0);
+        if ready.procedures.len() >= MOST || ready.bytes + code.size() > MOST_BYTES {
+            *ready = Ready::default();
         }
-        procedures.insert(key, Arc::clone(&procedure));
+        ready.bytes += code.size();
+        ready.procedures.insert(key, Arc::clone(&procedure));
         Ok(procedure)
     }
 }

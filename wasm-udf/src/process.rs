@@ -5,7 +5,7 @@
 //! makes its own and never touches a lock or a thread of its parent.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ pub(crate) struct Process {
     ticker: Mutex<Ticker>,
     /// Instances that exist; the ticker sleeps while there are none.
     alive: AtomicUsize,
+    /// Whether the ticker's thread was started.
+    ticking: AtomicBool,
     wake: Condvar,
 }
 
@@ -84,6 +86,7 @@ impl Process {
             names: Names::default(),
             ticker: Mutex::default(),
             alive: AtomicUsize::new(0),
+            ticking: AtomicBool::new(false),
             wake: Condvar::new(),
         }
     }
@@ -112,20 +115,24 @@ impl Process {
     /// # Errors
     /// No thread can be started: without one, nothing would stop an endless loop.
     pub(crate) fn instance_begins(self: &Arc<Self>) -> Result<Alive, String> {
-        if self.alive.fetch_add(1, Ordering::AcqRel) == 0 {
+        if !self.ticking.load(Ordering::Acquire) {
             let mut ticker = lock(&self.ticker);
             if !ticker.started {
                 let process = Arc::clone(self);
-                let spawned = std::thread::Builder::new()
+                std::thread::Builder::new()
                     .name("sqlbridge-ticker".to_owned())
                     .stack_size(128 << 10)
-                    .spawn(move || process.tick());
-                if let Err(error) = spawned {
-                    self.alive.fetch_sub(1, Ordering::AcqRel);
-                    return Err(format!("no thread for time limits can be started: {error}"));
-                }
+                    .spawn(move || process.tick())
+                    .map_err(|error| {
+                        format!("no thread for time limits can be started: {error}")
+                    })?;
                 ticker.started = true;
             }
+            self.ticking.store(true, Ordering::Release);
+        }
+        if self.alive.fetch_add(1, Ordering::AcqRel) == 0 {
+            // Under the lock, so that the ticker is not between its look and its wait.
+            let _ticker = lock(&self.ticker);
             self.wake.notify_all();
         }
         Ok(Alive(Arc::clone(self)))

@@ -58,7 +58,7 @@ pub enum SqlGrant {
 }
 
 /// A parameter, or a column of a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameter {
     /// Its name, for messages and columns.
@@ -325,6 +325,12 @@ impl Signature {
             }
             _ => {}
         }
+        if self.isolation == Isolation::Call && self.kind != Kind::Scalar {
+            return Err(
+                "\"isolation\": \"call\" is for scalars: a group or a scan lives in one instance"
+                    .to_owned(),
+            );
+        }
         if self.deterministic && self.sql.is_some() {
             return Err(
                 "a procedure with \"sql\" depends on the database and cannot be deterministic"
@@ -450,6 +456,7 @@ mod tests {
                 "parameter 'x' has the unknown type",
             ),
             (r#"{"replace":1}"#, "\"replace\" must be true or false"),
+            (r#"{"kind":"window","isolation":"call"}"#, "is for scalars"),
             (r#"{"kind":"view"}"#, "unknown variant `view`"),
             (r#"{"kind":"table","columns":[]}"#, "at least one column"),
             (r#"{"columns":[]}"#, "only procedures of kind \"table\""),

@@ -34,6 +34,15 @@ impl Param {
         format!("argument {} '{}'", index + 1, self.name)
     }
 
+    /// The same as it is declared.
+    pub(crate) fn to_parameter(&self) -> Parameter {
+        Parameter {
+            name: self.name.clone(),
+            data_type: self.declared.clone(),
+            nullable: self.nullable,
+        }
+    }
+
     /// Whether a NULL for it keeps the procedure from being called.
     pub(crate) fn is_strict(&self) -> bool {
         !self.nullable && self.data_type != DataType::Any

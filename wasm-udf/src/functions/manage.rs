@@ -4,13 +4,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sqlite_abi::{Arguments, Connection, Extension, FunctionError, FunctionFlags, Value, ValueRef};
 
+use crate::binding::Param;
 use crate::catalog;
 use crate::code::content_hash;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::procedure::Procedure;
 use crate::process::Process;
-use crate::signature::{Creation, Kind, Parameter, Signature};
+use crate::signature::{Creation, Kind, Signature};
 
 /// Registers both.
 ///
@@ -52,7 +53,7 @@ fn create<E: Extension>(
         Some(json) => Signature::parse(json).map_err(refuse)?,
         None => (Signature::default(), Creation::default()),
     };
-    check_name(name).map_err(refuse)?;
+    names::check_name(name).map_err(refuse)?;
     add::<E>(connection, name, &module, signature, &creation)?;
     Ok(Value::from(name))
 }
@@ -69,11 +70,11 @@ fn add<E: Extension>(
         reason,
     };
     let process = Process::current();
-    if !names::is_ours(&process, connection, name) {
+    if !names::is_ours(&process, connection, name, signature.kind) {
         let taken = names::is_taken(connection, name, signature.kind);
         if taken.map_err(|error| refuse(error.message))? {
             return Err(refuse(
-                "this connection has a function or module of that name, which a procedure must not replace; choose another name".to_owned(),
+                "this connection has a function, table or module of that name, which a procedure must not replace; choose another name".to_owned(),
             ));
         }
     }
@@ -121,12 +122,7 @@ fn add<E: Extension>(
 fn complete(signature: &mut Signature, procedure: &Procedure) {
     let shape = procedure.shape();
     signature.kind = shape.kind;
-    let params = shape.params.iter().map(|param| Parameter {
-        name: param.name.clone(),
-        data_type: param.declared.clone(),
-        nullable: param.nullable,
-    });
-    signature.params = Some(params.collect());
+    signature.params = Some(shape.params.iter().map(Param::to_parameter).collect());
     if signature.return_type.is_none() {
         signature.return_type = shape.output.map(|output| output.name().to_owned());
     }
@@ -154,42 +150,5 @@ fn module(value: ValueRef<'_>) -> std::result::Result<Vec<u8>, String> {
             "the module must be a BLOB, or TEXT in base64, not {}",
             other.type_name()
         )),
-    }
-}
-
-/// Beginnings of names that are ours or SQLite's.
-const RESERVED: [&str; 8] = [
-    "sqlite_",
-    "pragma_",
-    "proc_",
-    "sqlbridge_",
-    "blob_",
-    "session_",
-    "changeset_",
-    "sqlproxy_",
-];
-
-const LONGEST_NAME: usize = 200;
-
-fn check_name(name: &str) -> std::result::Result<(), String> {
-    let mut characters = name.chars();
-    let begins = characters
-        .next()
-        .is_some_and(|first| first.is_alphabetic() || first == '_');
-    if !begins || !characters.all(|c| c.is_alphanumeric() || c == '_') {
-        return Err(
-            "a name has letters, digits and underscores, and begins with no digit".to_owned(),
-        );
-    }
-    if name.len() > LONGEST_NAME {
-        return Err(format!("a name has at most {LONGEST_NAME} bytes"));
-    }
-    let lower = name.to_ascii_lowercase();
-    match RESERVED
-        .iter()
-        .find(|reserved| lower.starts_with(*reserved))
-    {
-        Some(reserved) => Err(format!("names that begin with '{reserved}' are reserved")),
-        None => Ok(()),
     }
 }

@@ -20,6 +20,7 @@ use sqlite_abi::{Connection, ConnectionId, Extension, ValueRef};
 
 use crate::catalog;
 use crate::error::{Error, Result};
+use crate::guest::Spent;
 use crate::instance::{Instance, Sink};
 use crate::names;
 use crate::procedure::Procedure;
@@ -95,6 +96,8 @@ pub(crate) struct Running {
     process: Arc<Process>,
     pub(crate) procedure: Arc<Procedure>,
     count: Arc<Count>,
+    /// Time in all its instances.
+    spent: Arc<Spent>,
     instance: Option<Instance>,
 }
 
@@ -115,6 +118,7 @@ impl Running {
             process,
             procedure,
             count,
+            spent: Arc::default(),
             instance: None,
         })
     }
@@ -151,9 +155,10 @@ impl Running {
     ) -> Result<R> {
         let mut instance = match self.instance.take() {
             Some(instance) => instance,
-            None => self
-                .procedure
-                .instantiate(&self.process, connection, &self.count)?,
+            None => {
+                self.procedure
+                    .instantiate(&self.process, connection, &self.count, &self.spent)?
+            }
         };
         let result = body(&mut instance);
         if result.is_ok() && self.procedure.signature.isolation == Isolation::Statement {

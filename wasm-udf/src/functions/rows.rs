@@ -1,12 +1,15 @@
 //! `proc_rows`, and table procedures by their own names.
 
+use std::sync::{Arc, Weak};
+
 use serde_json::Value as Json;
 use sqlite_abi::{Column, Connection, Error, FunctionError, Scan, TableFunction, Value, ValueRef};
 
 use super::Running;
+use crate::binding::Param;
 use crate::encoding::decode;
 use crate::instance::State;
-use crate::signature::{Kind, Signature};
+use crate::signature::{Kind, Parameter, Signature};
 
 /// `proc_rows(name, …)`.
 pub(super) struct ProcRows {
@@ -51,23 +54,37 @@ impl TableFunction for ProcRows {
         let Some((Some(Value::Text(name)), arguments)) = arguments.split_first() else {
             return Err("proc_rows needs the name of a procedure as its first argument".into());
         };
-        let count = arguments
-            .iter()
-            .take_while(|argument| argument.is_some())
-            .count();
-        let scan = Rows::start(connection, name, arguments.get(..count).unwrap_or_default())?;
+        let scan = Rows::start(connection, name, given(arguments)?, None)?;
         Ok(Box::new(Single::new(scan)))
     }
+}
+
+/// The arguments of a call: those before the first that is not given. A constraint on a later one
+/// would be dropped, so it is refused.
+fn given(arguments: &[Option<Value>]) -> Result<&[Option<Value>], FunctionError> {
+    let count = arguments
+        .iter()
+        .take_while(|argument| argument.is_some())
+        .count();
+    let (given, rest) = arguments.split_at(count);
+    if rest.iter().any(Option::is_some) {
+        return Err("arguments of a table must be given from the first one on".into());
+    }
+    Ok(given)
 }
 
 /// A table procedure under its own name, with its own columns.
 struct Named {
     name: String,
     columns: Vec<Column>,
+    /// What it was registered with: its columns and parameters.
+    shape: (Vec<Parameter>, Vec<Parameter>),
     direct_only: bool,
+    /// Lives as long as the module.
+    _module: Arc<()>,
 }
 
-/// Registers a table procedure under its name.
+/// Registers a table procedure under its name. What is returned lives as long as SQLite keeps it.
 ///
 /// # Errors
 /// SQLite's.
@@ -75,7 +92,13 @@ pub(crate) fn register_named(
     connection: &Connection<'_>,
     name: &str,
     signature: &Signature,
-) -> Result<(), Error> {
+) -> Result<Weak<()>, Error> {
+    let module = Arc::new(());
+    let alive = Arc::downgrade(&module);
+    let shape = (
+        signature.columns.clone().unwrap_or_default(),
+        signature.params.clone().unwrap_or_default(),
+    );
     let columns = signature
         .columns
         .iter()
@@ -88,8 +111,11 @@ pub(crate) fn register_named(
     connection.create_table_function(Named {
         name: name.to_owned(),
         columns: columns.chain(arguments).collect(),
+        shape,
         direct_only: signature.sql.is_some(),
-    })
+        _module: module,
+    })?;
+    Ok(alive)
 }
 
 impl TableFunction for Named {
@@ -110,12 +136,28 @@ impl TableFunction for Named {
         connection: &Connection<'_>,
         arguments: &[Option<Value>],
     ) -> Result<Box<dyn Scan>, FunctionError> {
-        let count = arguments
-            .iter()
-            .take_while(|argument| argument.is_some())
-            .count();
-        let given = arguments.get(..count).unwrap_or_default();
-        Ok(Box::new(Rows::start(connection, &self.name, given)?))
+        let rows = Rows::start(connection, &self.name, given(arguments)?, Some(self))?;
+        Ok(Box::new(rows))
+    }
+}
+
+impl Named {
+    /// The statement was compiled for the columns that were known then. The procedure may have
+    /// been replaced since, by one with others.
+    fn must_be(&self, running: &Running) -> Result<(), FunctionError> {
+        let shape = running.procedure.shape();
+        let same = |known: &[Parameter], columns: &[Parameter]| {
+            let pair = |column: &Parameter| (column.name.clone(), column.data_type());
+            known.iter().map(pair).eq(columns.iter().map(pair))
+        };
+        let params: Vec<Parameter> = shape.params.iter().map(Param::to_parameter).collect();
+        if same(&self.shape.0, &shape.columns) && same(&self.shape.1, &params) {
+            return Ok(());
+        }
+        Err(FunctionError::new(format!(
+            "procedure '{}' was replaced by one with other columns; run the statement again",
+            self.name
+        )))
     }
 }
 
@@ -136,8 +178,12 @@ impl Rows {
         connection: &Connection<'_>,
         name: &str,
         arguments: &[Option<Value>],
+        named: Option<&Named>,
     ) -> Result<Self, FunctionError> {
         let mut running = Running::start(connection, name, &[Kind::Table])?;
+        if let Some(named) = named {
+            named.must_be(&running)?;
+        }
         running.procedure.must_take(arguments.len())?;
         let value = |index: usize| {
             let argument = arguments.get(index).and_then(Option::as_ref);

@@ -30,6 +30,9 @@ pub(crate) struct ComponentInstance {
     _alive: Alive,
 }
 
+/// Most host memory for an argument on its way, whatever a definition says.
+const LARGEST_ARGUMENT: usize = 256 << 20;
+
 enum Functions {
     Function(Func),
     Resource {
@@ -158,17 +161,19 @@ impl ComponentInstance {
             if value == ValueRef::Null && param.is_strict() {
                 return Ok(false);
             }
+            // Each byte of a list<u8> is a value of its own on its way.
             let size = match value {
-                ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes.len(),
+                ValueRef::Text(bytes) => bytes.len(),
+                ValueRef::Blob(bytes) => bytes.len().saturating_mul(size_of::<Val>()),
                 _ => 0,
             };
-            let limit = self.store.data().limits.memory;
+            let limit = self.store.data().limits.memory.min(LARGEST_ARGUMENT);
             if size > limit {
                 return Err(Error::Limit {
                     procedure: self.name(),
                     limit: "memory",
                     value: size_text(limit),
-                    advice: "; an argument alone is larger",
+                    advice: "; an argument alone needs more, a blob 40 times its size",
                 });
             }
             let value = lower(param, wit, value).map_err(|reason| Error::Argument {

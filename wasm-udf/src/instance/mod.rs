@@ -176,7 +176,7 @@ fn timed<R>(
     }
     let started = Instant::now();
     let result = lending(connection, store, body);
-    store.data_mut().spend(started.elapsed());
+    store.data().spend(started.elapsed());
     result
 }
 

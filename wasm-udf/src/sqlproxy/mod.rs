@@ -174,7 +174,7 @@ impl Proxy {
             .session
             .get_or_insert_with(|| Session::new(connection.clone(), rules));
         connection.with(|db| {
-            db.with_length_limit(limit, || session.run(rules, catalog, request, answer))
+            db.with_lower_limits(limit, || session.run(rules, catalog, request, answer))
         })?
     }
 }
