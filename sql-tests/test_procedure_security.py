@@ -78,7 +78,7 @@ BUILT_IN = {
     "abs": ("SELECT abs(-5)", 5), "length": ("SELECT length('abc')", 3), "hex": ("SELECT hex('a')", "61"),
     "count": ("SELECT count(x) FROM (SELECT 1 AS x)", 1), "sum": ("SELECT sum(x) FROM (SELECT 1 AS x)", 1),
     "json": ("SELECT json('[1]')", "[1]"), "quote": ("SELECT quote(1)", "1"), "typeof": ("SELECT typeof(1)", "integer"),
-    "unicode": ("SELECT unicode('a')", 97), "sqlbridge_last_error": ("SELECT sqlbridge_last_error() IS NULL", 1),
+    "unicode": ("SELECT unicode('a')", 97), "sqlbridge_last_error": ("SELECT typeof(sqlbridge_last_error()) IN ('null', 'text')", 1),
     "proc_drop": ("SELECT proc_drop('nothing')", 0), "row_number": ("SELECT row_number() OVER () FROM (SELECT 1)", 1),
     "glob": ("SELECT 'a' GLOB 'b'", 0), "like": ("SELECT 'a' LIKE 'b'", 0),
 }
