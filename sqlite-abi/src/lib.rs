@@ -1,4 +1,4 @@
-//! The boundary to the host's SQLite. The only crate with `unsafe`.
+//! The boundary to the host's SQLite, and nearly all `unsafe` of the project.
 //!
 //! | module | what |
 //! | --- | --- |

@@ -1,5 +1,6 @@
 //! What wasmtime offers only as `unsafe`: code that was compiled earlier, and calls of exports
-//! whose types are not known when we are compiled. The only unsafe code of this crate.
+//! whose types are not known when we are compiled. The unsafe code of this crate is here, and where
+//! `code.rs` vouches for what it has read.
 
 #![expect(unsafe_code, reason = "see the module's documentation")]
 
