@@ -1,0 +1,1 @@
+//! Names of databases, and connections to them.

@@ -1,0 +1,1 @@
+//! Postgres functions as functions of SQLite.

@@ -1,0 +1,1 @@
+//! Messages, startup, authentication, TLS.

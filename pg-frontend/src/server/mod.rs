@@ -1,0 +1,1 @@
+//! Listeners, limits, cancel requests, shutdown.

@@ -1,0 +1,3 @@
+//! One client: simple and extended queries, portals, transactions, COPY.
+
+pub mod state;
