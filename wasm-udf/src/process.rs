@@ -10,12 +10,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use sqlite_abi::Interrupter;
+use sqlite_abi::{Interrupter, Lent};
 use wasmtime::{Config, Engine};
 
 use crate::code::CodeCache;
 use crate::names::Names;
 use crate::procedure::Procedures;
+use crate::serve::{Pools, Programs};
 use crate::stats::Counts;
 
 /// How often a running guest is looked at: time limits and interrupts hold to within this.
@@ -32,6 +33,9 @@ pub(crate) struct Process {
     pub(crate) procedures: Procedures,
     pub(crate) counts: Counts,
     pub(crate) names: Names,
+    /// Programs that are kept, and the modules of programs.
+    pub(crate) pools: Pools,
+    pub(crate) programs: Programs,
     ticker: Mutex<Ticker>,
     /// Instances that exist; the ticker sleeps while there are none.
     alive: AtomicUsize,
@@ -84,6 +88,8 @@ impl Process {
             procedures: Procedures::default(),
             counts: Counts::default(),
             names: Names::default(),
+            pools: Pools::default(),
+            programs: Programs::default(),
             ticker: Mutex::default(),
             alive: AtomicUsize::new(0),
             ticking: AtomicBool::new(false),
@@ -139,11 +145,7 @@ impl Process {
     }
 
     /// Interrupts the connection behind `interrupter` at `deadline`, unless dropped before.
-    pub(crate) fn watch(
-        self: &Arc<Self>,
-        deadline: Instant,
-        interrupter: Arc<Interrupter>,
-    ) -> Watch {
+    fn watch(self: &Arc<Self>, deadline: Instant, interrupter: Arc<Interrupter>) -> Watch {
         let mut ticker = lock(&self.ticker);
         let number = ticker.next;
         ticker.next += 1;
@@ -152,6 +154,24 @@ impl Process {
             process: Arc::clone(self),
             number,
         }
+    }
+
+    /// Runs `body`, and interrupts what the connection runs if that is later than `deadline`.
+    ///
+    /// # Errors
+    /// The loan is over.
+    pub(crate) fn watching<R>(
+        self: &Arc<Self>,
+        lent: &Lent,
+        deadline: Instant,
+        body: impl FnOnce() -> R,
+    ) -> Result<R, sqlite_abi::Error> {
+        lent.with(|connection| {
+            connection.with_interrupter(|interrupter| {
+                let _watch = self.watch(deadline, Arc::clone(interrupter));
+                body()
+            })
+        })
     }
 
     #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
@@ -220,6 +240,7 @@ fn config() -> Config {
         .signals_based_traps(false)
         .epoch_interruption(true)
         .max_wasm_stack(STACK)
+        .async_stack_size(2 * STACK)
         .memory_reservation(0)
         .memory_guard_size(0)
         .memory_reservation_for_growth(64 << 20)

@@ -143,7 +143,7 @@ impl Instance {
 }
 
 /// Runs guest code on behalf of `connection`, under the limits of one call.
-fn calling<R>(
+pub(crate) fn calling<R>(
     connection: &Connection<'_>,
     store: &mut Store<Guest>,
     body: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<R>,

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::VERSION;
 use super::error::Error;
-use super::gate::Text;
+use super::gate;
 use super::node::Node;
 use super::pool::Compiled;
 use super::request::{Command, Method, Request, Target, Values};
 use super::rows::{After, Rows, bind, columns, describe, describe_nothing, no_columns};
-use super::session::{Call, Cursor, Prepared};
+use super::session::{Call, Cursor, Text};
 
 impl Call<'_> {
     pub(crate) fn command(
@@ -87,7 +87,7 @@ impl Call<'_> {
             Command::Prepare { sql } => self.prepare(&sql),
             Command::CloseStatement { statement } => {
                 self.prepared(statement)?;
-                self.session.statements.remove(&statement);
+                self.prepared.texts.remove(&statement);
                 self.map(|_| ());
                 Ok(())
             }
@@ -131,7 +131,7 @@ impl Call<'_> {
         let outcome = self.first_rows(&mut compiled, values, fetch);
         match outcome {
             Ok(After::More) => {
-                let id = self.session.new_id();
+                let id = self.prepared.new_id();
                 self.answer.key("cursor_id");
                 self.answer.integer(id);
                 self.session.cursors.insert(
@@ -272,24 +272,22 @@ impl Call<'_> {
 
     fn prepare(&mut self, sql: &str) -> Result<(), Error> {
         let most = self.rules.limits.statements;
-        if self.session.statements.len() >= most {
+        if self.prepared.texts.len() >= most {
             return Err(self.too_many(
                 "prepared statements (limit statements)",
                 most,
                 "close some",
             ));
         }
-        let text = Text::new(sql).map_err(|refusal| self.rules.refused(refusal))?;
+        let text = gate::Text::new(sql).map_err(|refusal| self.rules.refused(refusal))?;
         let compiled = match text.transaction() {
             Some(_) => None,
             None => self.compiled(&Target::Sql(sql.into()))?,
         };
-        let id = self.session.new_id();
+        let id = self.prepared.new_id();
         let connection = self.connection;
         let sql: Arc<str> = sql.into();
-        self.session
-            .statements
-            .insert(id, Prepared { connection, sql });
+        self.prepared.texts.insert(id, Text { connection, sql });
         self.answer.begin_map();
         self.answer.key("stmt_id");
         self.answer.integer(id);
@@ -333,8 +331,13 @@ impl Call<'_> {
         if matches!(request.command, Command::Batch { .. }) {
             return Err(Error::Request("a batch inside a batch".to_owned()));
         }
-        self.session
-            .run(self.rules, self.catalog, request, self.answer)
+        self.session.run(
+            self.rules,
+            self.catalog,
+            self.prepared,
+            request,
+            self.answer,
+        )
     }
 
     /// Ends what the guest's connection has.
@@ -344,9 +347,9 @@ impl Call<'_> {
         session
             .cursors
             .retain(|_, cursor| cursor.connection != connection);
-        session
-            .statements
-            .retain(|_, prepared| prepared.connection != connection);
+        self.prepared
+            .texts
+            .retain(|_, text| text.connection != connection);
         if session.transactions.check(connection, None).is_ok() {
             self.transactions(|transactions, db| transactions.undo_all(db))?;
         }

@@ -65,7 +65,7 @@ impl<'a> Rows<'a> {
             return Ok(());
         }
         Err(Error::TooLarge {
-            procedure: self.rules.procedure.clone(),
+            guest: self.rules.guest.clone(),
             what: "the answer",
             limit: "limit result_bytes",
             value: limit,

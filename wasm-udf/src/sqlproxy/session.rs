@@ -1,5 +1,6 @@
-//! What a guest has on a connection, from its first request to the end of its call: statements,
-//! cursors, transactions; and how a text becomes a statement.
+//! What a guest has on a connection, from its first request to the end of its call: compiled
+//! statements, cursors, transactions; and how a text becomes a statement. Only the numbers of prepared
+//! statements outlive the call: they stand for texts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use sqlite_abi::{Connection, Kept, Lent};
 use super::Rules;
 use super::answer::Writer;
 use super::error::Error;
-use super::gate::{self, Catalog, Gate, Refusal, Text};
+use super::gate::{self, Catalog, Gate, Refusal};
 use super::pool::{Compiled, Pool};
 use super::request::{Request, Target};
 use super::transactions::Transactions;
@@ -18,16 +19,31 @@ use super::transactions::Transactions;
 pub(crate) struct Session {
     pub(crate) lent: Lent,
     pub(crate) pool: Pool,
-    pub(crate) statements: BTreeMap<i64, Prepared>,
     pub(crate) cursors: BTreeMap<i64, Cursor>,
     pub(crate) transactions: Transactions,
+}
+
+/// The prepared statements of a guest, and the last number that was given to one, or to a cursor.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    pub(crate) texts: BTreeMap<i64, Text>,
     last_id: i64,
+    /// The last number of a transaction.
+    pub(crate) last_transaction: i64,
 }
 
 /// A text that a guest gave a number.
-pub(crate) struct Prepared {
+#[derive(Debug)]
+pub(crate) struct Text {
     pub(crate) connection: i64,
     pub(crate) sql: Arc<str>,
+}
+
+impl Prepared {
+    pub(crate) fn new_id(&mut self) -> i64 {
+        self.last_id += 1;
+        self.last_id
+    }
 }
 
 /// A statement with rows left.
@@ -38,14 +54,12 @@ pub(crate) struct Cursor {
 }
 
 impl Session {
-    pub(crate) fn new(lent: Lent, rules: &Rules) -> Self {
+    pub(crate) fn new(lent: Lent, rules: &Rules, prepared: &Prepared) -> Self {
         Self {
             lent,
             pool: Pool::new(rules.limits.statements),
-            statements: BTreeMap::new(),
             cursors: BTreeMap::new(),
-            transactions: Transactions::new(rules.grant),
-            last_id: 0,
+            transactions: Transactions::new(rules.grant, prepared.last_transaction),
         }
     }
 
@@ -54,6 +68,7 @@ impl Session {
         &mut self,
         rules: &Rules,
         catalog: &mut Option<Catalog>,
+        prepared: &mut Prepared,
         request: Request<'_>,
         answer: &mut Writer,
     ) -> Result<(), Error> {
@@ -61,10 +76,12 @@ impl Session {
             connection: request.connection,
             rules,
             catalog,
+            prepared,
             answer,
             session: self,
         };
         let outcome = call.command(request.command, request.transaction);
+        call.prepared.last_transaction = call.session.transactions.last_id;
         let noticed = self
             .lent
             .with(|connection| self.transactions.notice(connection));
@@ -80,9 +97,13 @@ impl Session {
             .with(|connection| self.transactions.undo_all(connection))?
     }
 
-    pub(crate) fn new_id(&mut self) -> i64 {
-        self.last_id += 1;
-        self.last_id
+    /// See [`super::Proxy::is_changing`].
+    pub(crate) fn is_changing(&self) -> bool {
+        self.transactions.are_open()
+            || self
+                .cursors
+                .values()
+                .any(|cursor| !cursor.compiled.readonly)
     }
 }
 
@@ -92,6 +113,7 @@ pub(crate) struct Call<'a> {
     pub(crate) connection: i64,
     pub(crate) rules: &'a Rules,
     pub(crate) catalog: &'a mut Option<Catalog>,
+    pub(crate) prepared: &'a mut Prepared,
     pub(crate) answer: &'a mut Writer,
     pub(crate) session: &'a mut Session,
 }
@@ -122,7 +144,7 @@ impl Call<'_> {
     pub(crate) fn compile(&mut self, sql: Arc<str>) -> Result<Option<Compiled>, Error> {
         let rules = self.rules;
         let refused = |refusal| rules.refused(refusal);
-        let text = Text::new(&sql).map_err(refused)?;
+        let text = gate::Text::new(&sql).map_err(refused)?;
         if let Some(words) = text.transaction() {
             let words = words.map_err(refused)?;
             self.no_writing_cursor()?;
@@ -138,10 +160,12 @@ impl Call<'_> {
             }
         };
         let catalog = self.catalog.insert(catalog);
+        let connection = self.session.lent.id();
         let gate = Gate {
             grant: self.rules.grant,
             catalog,
-            callable: &*self.rules.callable,
+            callable: &|name| (self.rules.callable)(connection, name),
+            tables: self.rules.tables,
         };
         gate.admit(&text).map_err(refused)?;
         let (kept, rest) = self.session.lent.keep_next(&sql)?;
@@ -193,8 +217,8 @@ impl Call<'_> {
             })
     }
 
-    pub(crate) fn prepared(&self, id: i64) -> Result<&Prepared, Error> {
-        let prepared = self.session.statements.get(&id);
+    pub(crate) fn prepared(&self, id: i64) -> Result<&Text, Error> {
+        let prepared = self.prepared.texts.get(&id);
         prepared
             .filter(|prepared| prepared.connection == self.connection)
             .ok_or(Error::Unknown {
@@ -211,7 +235,7 @@ impl Call<'_> {
         advice: &'static str,
     ) -> Error {
         Error::TooMany {
-            procedure: self.rules.procedure.clone(),
+            guest: self.rules.guest.clone(),
             limit,
             value,
             advice,

@@ -72,30 +72,28 @@ pub(crate) enum Refusal {
     Empty,
     #[error("the SQL text holds more than one statement; send them one by one, or as a batch")]
     Several,
-    #[error("{0} is not for procedures")]
+    #[error("{0} is not for guests")]
     Verb(String),
     #[error(
-        "this statement changes the database, and the procedure has the grant \"sql\": \"read\"; \
-         create it with \"sql\": \"write\""
+        "this statement changes the database, and its grant is \"sql\": \"read\"; \
+         it needs \"sql\": \"write\""
     )]
     ReadOnly,
-    #[error(
-        "the function {0}() is not for procedures, because SQLite does not know it as innocuous"
-    )]
+    #[error("the function {0}() is not for guests, because SQLite does not know it as innocuous")]
     Function(String),
     #[error(
-        "{0} is the name of a virtual table that is not for procedures; a table or column of that \
+        "{0} is the name of a virtual table that is not for guests; a table or column of that \
          name is out of reach too (a string of that name has to be a parameter)"
     )]
     Module(String),
-    #[error("{table} is a virtual table of the kind {module}, which is not for procedures")]
+    #[error("{table} is a virtual table of the kind {module}, which is not for guests")]
     VirtualTable { table: String, module: String },
-    #[error("a procedure may not change {0}, nor read it in a statement that changes something")]
+    #[error("a guest may not change {0}, nor read it in a statement that changes something")]
     Protected(String),
     #[error("ROLLBACK as an answer to a conflict would end the transaction of the caller")]
     RollsBack,
     #[error(
-        "this program's SQLite was built without PRAGMA {0}, which is needed to tell what a procedure may use"
+        "this program's SQLite was built without PRAGMA {0}, which is needed to tell what a guest may use"
     )]
     NoIntrospection(&'static str),
     #[error(transparent)]
@@ -176,6 +174,8 @@ pub(crate) struct Gate<'a> {
     pub(crate) catalog: &'a Catalog,
     /// Whether a name is a procedure that may be called.
     pub(crate) callable: &'a dyn Fn(&str) -> bool,
+    /// A kind of virtual tables that is not refused.
+    pub(crate) tables: Option<&'static str>,
 }
 
 impl Gate<'_> {
@@ -266,6 +266,7 @@ impl Gate<'_> {
             return Err(Refusal::Module(name.to_owned()));
         }
         match self.catalog.refused_table(name) {
+            Some(module) if self.tables == Some(module) => Ok(()),
             Some(module) => Err(Refusal::VirtualTable {
                 table: name.to_owned(),
                 module: module.to_owned(),
