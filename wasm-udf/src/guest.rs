@@ -2,7 +2,7 @@
 //! the connection it was called from. The data of a wasmtime store, for procedures and programs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlite_abi::{InterruptProbe, Lent};
@@ -39,6 +39,8 @@ pub(crate) struct Guest {
     pub(crate) null: bool,
     /// Looks at the connection while a call runs.
     pub(crate) probe: Arc<InterruptProbe>,
+    /// Whether the connection was interrupted by a time limit of the guest's own.
+    pub(crate) interrupts_itself: Arc<AtomicBool>,
     /// SQL on the connection, where it was granted.
     pub(crate) sql: Option<Sql>,
     /// The answer that waits to be copied.
@@ -138,6 +140,10 @@ impl Guest {
             stopped: None,
             null: false,
             probe: Arc::default(),
+            interrupts_itself: sql
+                .as_ref()
+                .map(|proxy| Arc::clone(proxy.interrupted()))
+                .unwrap_or_default(),
             sql: sql.map(|proxy| Sql { proxy, lent: None }),
             answer: Vec::new(),
             main_memory: None,
@@ -210,7 +216,7 @@ impl Guest {
         if over(self.limits.statement, self.spent.get() + running) {
             return self.stop(Stopped::StatementTime);
         }
-        if self.probe.is_interrupted() {
+        if self.probe.is_interrupted() && !self.interrupts_itself.load(Ordering::Relaxed) {
             return self.stop(Stopped::Interrupted);
         }
         Ok(())

@@ -16,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::guest::{Guest, Role, Spent};
 use crate::imports::{self, Offer};
 use crate::instance::{ComponentInstance, CoreInstance, Instance};
-use crate::names;
 use crate::process::{Process, lock};
 use crate::signature::{Kind, Signature, SqlGrant};
 use crate::sqlproxy::{Grant, Limits, Proxy};
@@ -106,9 +105,8 @@ impl Procedure {
                 SqlGrant::Read => Grant::Read,
                 SqlGrant::Write => Grant::Write,
             };
-            let process = Arc::clone(process);
-            Proxy::new(format!("procedure {}", self.name), grant, Limits::default())
-                .allowing(move |connection, name| names::is_callable(&process, connection, name))
+            let name = format!("procedure {}", self.name);
+            crate::serve::connected(process, Proxy::new(name, grant, Limits::default()))
         });
         let terms = self.signature.terms();
         let guest = Guest::new(&self.title, Role::Procedure, terms, process, proxy, spent);

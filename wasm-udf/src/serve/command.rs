@@ -76,6 +76,9 @@ impl Command {
             output: Output::Lines(Arc::clone(&turns)),
             ..World::default()
         };
+        if let Some(proxy) = &proxy {
+            guest.interrupts_itself = Arc::clone(proxy.interrupted());
+        }
         let probe = Arc::clone(&guest.probe);
         let pre = program.pre.clone();
         let running = async move {

@@ -198,15 +198,24 @@ fn run(
     Ok(Command::new(&process, &program, &options, proxy))
 }
 
+/// Gives a guest's way to the database what it needs of the process.
+pub(crate) fn connected(process: &Arc<Process>, proxy: Proxy) -> Proxy {
+    let (names, watch) = (Arc::clone(process), Arc::clone(process));
+    proxy
+        .allowing(move |connection, name| names::is_callable(&names, connection, name))
+        .watched(move |lent, deadline, body| {
+            // A loan that is over is an error of the body's own.
+            let _ = watch.watching(lent, deadline, body);
+        })
+}
+
 /// The program's way to the database, where it has one.
 fn proxy(process: &Arc<Process>, program: &Program, options: &Options) -> Option<Proxy> {
     let grant = match options.sql? {
         SqlGrant::Read => Grant::Read,
         SqlGrant::Write => Grant::Write,
     };
-    let process = Arc::clone(process);
-    let proxy = Proxy::new(&*program.title, grant, options.limits)
-        .allowing(move |connection, name| names::is_callable(&process, connection, name));
+    let proxy = connected(process, Proxy::new(&*program.title, grant, options.limits));
     // Another program may change the database, so only who may do so himself can use one.
     Some(match grant {
         Grant::Read => proxy,

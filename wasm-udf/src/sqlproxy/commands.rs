@@ -161,7 +161,7 @@ impl Call<'_> {
         values: &Values<'_>,
         fetch: usize,
     ) -> Result<After, Error> {
-        let rows = Rows::new(self.rules, fetch);
+        let rows = Rows::new(self.rules, fetch, self.deadline);
         let answer = &mut *self.answer;
         compiled.kept.with(|statement| {
             bind(statement, values)?;
@@ -173,7 +173,11 @@ impl Call<'_> {
     }
 
     fn fetch(&mut self, id: i64, fetch: Option<usize>) -> Result<(), Error> {
-        let rows = Rows::new(self.rules, fetch.unwrap_or(self.cursor(id)?.fetch));
+        let rows = Rows::new(
+            self.rules,
+            fetch.unwrap_or(self.cursor(id)?.fetch),
+            self.deadline,
+        );
         self.answer.begin_map();
         self.answer.key("rows");
         let answer = &mut *self.answer;
@@ -214,9 +218,12 @@ impl Call<'_> {
             return Ok((id, 0));
         };
         let before = self.session.lent.with(|db| db.total_changes())?;
+        let deadline = self.deadline;
         let outcome = compiled.kept.with(|statement| {
             bind(statement, values)?;
-            while statement.step()? {}
+            while statement.step()? {
+                deadline.check()?;
+            }
             Ok(())
         });
         self.session.pool.put(compiled);
@@ -248,7 +255,7 @@ impl Call<'_> {
         }
         self.answer.begin_map();
         if let Some(mut compiled) = self.compiled(&target)? {
-            let rows = Rows::new(self.rules, 0);
+            let rows = Rows::new(self.rules, 0, self.deadline);
             let answer = &mut *self.answer;
             let outcome = compiled.kept.with(|statement| {
                 bind(statement, values)?;

@@ -45,6 +45,9 @@ pub(crate) enum Error {
         "connection {connection} of this program has transaction {transaction} open; wait for its end"
     )]
     Busy { connection: i64, transaction: i64 },
+    /// The request's own time limit.
+    #[error("the request was not answered within its timeout_ms")]
+    Timeout,
     /// A transaction command out of order.
     #[error("{0}")]
     Transaction(String),
@@ -64,6 +67,7 @@ impl Error {
             Self::TooLarge { .. } => Code::TOOBIG,
             Self::Refused { refusal, .. } => refusal.code(),
             Self::Busy { .. } => Code::BUSY,
+            Self::Timeout => Code::INTERRUPT,
             Self::Transaction(_) => Code::ERROR,
             Self::ReadOnly(_) => Code::READONLY,
             Self::Sqlite(error) => error.code,

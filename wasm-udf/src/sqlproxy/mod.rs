@@ -26,6 +26,9 @@ mod time;
 mod transactions;
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use sqlite_abi::{Code, ConnectionId, Lent, log};
 
@@ -69,12 +72,46 @@ pub(crate) struct Rules {
     callable: Box<Callable>,
     /// The kind of virtual tables that is open to it besides the harmless ones.
     tables: Option<&'static str>,
+    watch: Box<Watch>,
+    /// A request's own time limit has interrupted the connection.
+    interrupted: Arc<AtomicBool>,
 }
+
+/// Runs something on a connection, and interrupts the connection where that is later than a time.
+type Watch = dyn Fn(&Lent, Instant, &mut dyn FnMut()) + Send;
 
 /// Whether a connection has a name that a guest may call.
 type Callable = dyn Fn(ConnectionId, &str) -> bool + Send;
 
 impl Rules {
+    /// Runs a request that has to be answered until `deadline`. A single step of SQLite's that takes
+    /// longer is interrupted, and so is all that the connection runs, until the host's own statement
+    /// ends.
+    #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
+    fn within(
+        &self,
+        connection: &Lent,
+        deadline: Instant,
+        request: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut request = Some(request);
+        let mut outcome = Ok(());
+        (self.watch)(connection, deadline, &mut || {
+            if let Some(request) = request.take() {
+                outcome = request();
+            }
+        });
+        let is_late = |error: &Error| error.code() == Code::INTERRUPT && Instant::now() >= deadline;
+        if let Err(error) = &outcome
+            && is_late(error)
+            && matches!(error, Error::Sqlite(_))
+        {
+            self.interrupted.store(true, Ordering::Relaxed);
+            return Err(Error::Timeout);
+        }
+        outcome
+    }
+
     fn refused(&self, refusal: gate::Refusal) -> Error {
         Error::Refused {
             guest: self.guest.clone(),
@@ -104,6 +141,8 @@ impl Proxy {
                 limits,
                 callable: Box::new(|_, _| false),
                 tables: None,
+                watch: Box::new(|_, _, body| body()),
+                interrupted: Arc::default(),
             },
             catalog: None,
             prepared: Prepared::default(),
@@ -120,6 +159,21 @@ impl Proxy {
     ) -> Self {
         self.rules.callable = Box::new(callable);
         self
+    }
+
+    /// How a request that has a time limit of its own is stopped. Without it, it is between rows.
+    #[must_use]
+    pub(crate) fn watched(
+        mut self,
+        watch: impl Fn(&Lent, Instant, &mut dyn FnMut()) + Send + 'static,
+    ) -> Self {
+        self.rules.watch = Box::new(watch);
+        self
+    }
+
+    /// Whether the connection is interrupted by a request's own time limit, not by its user.
+    pub(crate) fn interrupted(&self) -> &Arc<AtomicBool> {
+        &self.rules.interrupted
     }
 
     /// Lets the guest's SQL use virtual tables of this kind, which would be refused.
@@ -159,6 +213,7 @@ impl Proxy {
     /// where they began. Prepared statements keep their numbers. To be called after each call, also after one
     /// that failed, while the connection is still lent.
     pub fn end(&mut self) {
+        self.rules.interrupted.store(false, Ordering::Relaxed);
         if let Some(session) = self.session.take()
             && let Err(error) = session.end()
         {

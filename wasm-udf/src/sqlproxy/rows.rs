@@ -1,5 +1,7 @@
 //! Values into a statement, columns and rows out of it.
 
+use std::time::Instant;
+
 use sqlite_abi::{Statement, ValueRef};
 
 use super::Rules;
@@ -19,11 +21,31 @@ pub(crate) struct Rows<'a> {
     /// 0: all.
     most: usize,
     rules: &'a Rules,
+    deadline: Deadline,
+}
+
+/// When a request must have been answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline(pub(crate) Option<Instant>);
+
+impl Deadline {
+    /// Looked at between rows, where a statement can be given up and nothing else is harmed.
+    #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
+    pub(crate) fn check(self) -> Result<(), Error> {
+        match self.0 {
+            Some(deadline) if Instant::now() >= deadline => Err(Error::Timeout),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(rules: &'a Rules, most: usize) -> Self {
-        Self { most, rules }
+    pub(crate) fn new(rules: &'a Rules, most: usize, deadline: Deadline) -> Self {
+        Self {
+            most,
+            rules,
+            deadline,
+        }
     }
 
     /// Writes the list of a batch's rows. `row`: whether the statement is on one. Where more
@@ -47,6 +69,7 @@ impl<'a> Rows<'a> {
             }
             self.row(statement, answer)?;
             count += 1;
+            self.deadline.check()?;
             row = statement.step()?;
         }
         answer.end_list();

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sqlite_abi::{Connection, Kept, Lent};
 
@@ -13,6 +14,7 @@ use super::error::Error;
 use super::gate::{self, Catalog, Gate, Refusal};
 use super::pool::{Compiled, Pool};
 use super::request::{Request, Target};
+use super::rows::Deadline;
 use super::transactions::Transactions;
 
 /// Everything that ends with the call.
@@ -72,19 +74,30 @@ impl Session {
         request: Request<'_>,
         answer: &mut Writer,
     ) -> Result<(), Error> {
+        let Request {
+            connection,
+            transaction,
+            timeout,
+            command,
+        } = request;
+        let lent = self.lent.clone();
         let mut call = Call {
-            connection: request.connection,
+            connection,
+            deadline: deadline(timeout),
             rules,
             catalog,
             prepared,
             answer,
             session: self,
         };
-        let outcome = call.command(request.command, request.transaction);
+        let outcome = match call.deadline {
+            Deadline(None) => call.command(command, transaction),
+            Deadline(Some(deadline)) => {
+                rules.within(&lent, deadline, || call.command(command, transaction))
+            }
+        };
         call.prepared.last_transaction = call.session.transactions.last_id;
-        let noticed = self
-            .lent
-            .with(|connection| self.transactions.notice(connection));
+        let noticed = lent.with(|connection| self.transactions.notice(connection));
         outcome.and(noticed.map_err(Error::from))
     }
 
@@ -107,10 +120,16 @@ impl Session {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
+fn deadline(timeout: Option<Duration>) -> Deadline {
+    Deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+}
+
 /// A request while it is served.
 pub(crate) struct Call<'a> {
     /// The guest's connection.
     pub(crate) connection: i64,
+    pub(crate) deadline: Deadline,
     pub(crate) rules: &'a Rules,
     pub(crate) catalog: &'a mut Option<Catalog>,
     pub(crate) prepared: &'a mut Prepared,

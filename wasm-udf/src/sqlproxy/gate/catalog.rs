@@ -26,9 +26,9 @@ const MODULES: [&str; 13] = [
     "rtree_i32",
 ];
 
-/// The PRAGMAs that describe a database and change nothing, as table-valued functions. The others
+/// The PRAGMAs that describe a database and change nothing, also as table-valued functions. The others
 /// are refused: `pragma_optimize` writes.
-const PRAGMAS: [&str; 25] = [
+pub(super) const PRAGMAS: [&str; 25] = [
     "application_id",
     "collation_list",
     "compile_options",

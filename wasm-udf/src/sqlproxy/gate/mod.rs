@@ -61,6 +61,19 @@ const READING: [&str; 3] = ["select", "values", "with"];
 const CHANGING: [&str; 9] = [
     "insert", "update", "delete", "replace", "create", "drop", "alter", "analyze", "reindex",
 ];
+/// The PRAGMAs whose value says what is to be described; that of others is set.
+const PRAGMAS_OF_SOMETHING: [&str; 10] = [
+    "foreign_key_check",
+    "foreign_key_list",
+    "index_info",
+    "index_list",
+    "index_xinfo",
+    "integrity_check",
+    "quick_check",
+    "table_info",
+    "table_list",
+    "table_xinfo",
+];
 const TRANSACTIONS: [&str; 6] = ["begin", "commit", "end", "rollback", "savepoint", "release"];
 
 /// Why a text is refused.
@@ -215,6 +228,9 @@ impl Gate<'_> {
         if READING.iter().any(|reading| verb.is(reading)) {
             return Ok(());
         }
+        if verb.is("pragma") {
+            return self.pragma(statement);
+        }
         if !CHANGING.iter().any(|changing| verb.is(changing)) {
             let shown: String = verb.text.chars().take(32).collect();
             return Err(Refusal::Verb(shown.to_ascii_uppercase()));
@@ -223,6 +239,33 @@ impl Gate<'_> {
             return Err(Refusal::Verb("CREATE VIRTUAL TABLE".to_owned()));
         }
         self.changing(text)
+    }
+
+    /// `PRAGMA schema.name`, `PRAGMA name(value)`, `PRAGMA name = value`: of those that describe,
+    /// and a value only where it says what of.
+    fn pragma(&self, statement: &[Token<'_>]) -> Result<(), Refusal> {
+        let end = statement.iter().position(|token| token.is(";"));
+        let words = &statement[1..end.unwrap_or(statement.len())];
+        let (name, value) = match words {
+            [_, dot, name, value @ ..] if dot.is(".") => (name, value),
+            [name, value @ ..] => (name, value),
+            [] => return Err(Refusal::Verb("PRAGMA".to_owned())),
+        };
+        let known = name.name().unwrap_or_default();
+        let asks = if value.is_empty() {
+            catalog::PRAGMAS.contains(&&*known)
+        } else {
+            PRAGMAS_OF_SOMETHING.contains(&&*known)
+        };
+        if asks {
+            return Ok(());
+        }
+        let shown: String = known.chars().take(32).collect();
+        Err(Refusal::Verb(if catalog::PRAGMAS.contains(&&*known) {
+            format!("setting PRAGMA {shown}")
+        } else {
+            format!("PRAGMA {shown}")
+        }))
     }
 
     fn token(
