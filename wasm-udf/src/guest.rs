@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlite_abi::{InterruptProbe, Lent};
+use sqlite_abi::{InterruptProbe, Interrupter, Lent};
 use wasmtime::{Engine, Memory, ResourceLimiter, Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use crate::error::Error;
 use crate::nesting::DEEPEST;
-use crate::process::{Process, STACK, TICK};
+use crate::process::{Process, STACK, TICK, Watch};
 use crate::signature::Limits;
 use crate::sqlproxy::Proxy;
 use crate::world::World;
@@ -95,6 +95,10 @@ pub(crate) struct Sql {
     pub(crate) proxy: Proxy,
     /// The connection, while a call runs.
     pub(crate) lent: Option<Lent>,
+    /// What can interrupt it.
+    pub(crate) interrupter: Option<Arc<Interrupter>>,
+    /// What watches the time, once the call has run SQL.
+    pub(crate) watch: Option<Watch>,
 }
 
 /// Why a guest was stopped by the host.
@@ -144,7 +148,12 @@ impl Guest {
                 .as_ref()
                 .map(|proxy| Arc::clone(proxy.interrupted()))
                 .unwrap_or_default(),
-            sql: sql.map(|proxy| Sql { proxy, lent: None }),
+            sql: sql.map(|proxy| Sql {
+                proxy,
+                lent: None,
+                interrupter: None,
+                watch: None,
+            }),
             answer: Vec::new(),
             main_memory: None,
             memory: 0,
@@ -206,8 +215,17 @@ impl Guest {
     }
 
     /// Called about once in [`TICK`] while the guest computes.
-    #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
     pub(crate) fn tick(&mut self) -> wasmtime::Result<()> {
+        self.must_have_time()?;
+        if self.probe.is_interrupted() && !self.interrupts_itself.load(Ordering::Relaxed) {
+            return self.stop(Stopped::Interrupted);
+        }
+        Ok(())
+    }
+
+    /// Called in host calls too, which a guest may make all the time.
+    #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
+    pub(crate) fn must_have_time(&mut self) -> wasmtime::Result<()> {
         let running = Instant::now().saturating_duration_since(self.started());
         let over = |limit: Option<Duration>, spent| limit.is_some_and(|limit| spent >= limit);
         if over(Some(self.limits.call), running) {
@@ -215,9 +233,6 @@ impl Guest {
         }
         if over(self.limits.statement, self.spent.get() + running) {
             return self.stop(Stopped::StatementTime);
-        }
-        if self.probe.is_interrupted() && !self.interrupts_itself.load(Ordering::Relaxed) {
-            return self.stop(Stopped::Interrupted);
         }
         Ok(())
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use sqlite_abi::Lent;
 use wasmtime::{Caller, Linker};
 
-use super::{Offer, bytes};
-use crate::guest::{Guest, Role, Stopped};
+use super::{Offer, bytes, memory};
+use crate::guest::{Guest, Role, Sql, Stopped};
 use crate::nesting::has_stack_for_sql;
 use crate::serve::turns::pause;
 use crate::sqlproxy::Proxy;
@@ -36,15 +36,7 @@ pub(super) fn define(
                 })
             },
         )?,
-        ("host_db_query", _) => linker.func_wrap(
-            MODULE,
-            name,
-            |mut caller: In<'_>, address: i32, length: i32| -> wasmtime::Result<i32> {
-                let request = bytes(&mut caller, address, length, "its request")?.to_vec();
-                let answer = answer(caller.data_mut(), &request)?;
-                Ok(keep(caller.data_mut(), answer))
-            },
-        )?,
+        ("host_db_query", _) => linker.func_wrap(MODULE, name, query)?,
         ("host_copy_result", _) => linker.func_wrap(MODULE, name, copy_result)?,
         ("host_copy_request", Role::Command | Role::Reactor) => {
             linker.func_wrap(MODULE, name, copy_request)?
@@ -59,7 +51,25 @@ pub(super) fn define(
 
 // SQL ---------------------------------------------------------------------------------------
 
-/// Runs a request of the guest's.
+/// Runs a request where it lies in the guest's memory, which nobody changes meanwhile.
+fn query(mut caller: In<'_>, address: i32, length: i32) -> wasmtime::Result<i32> {
+    let memory = memory(&mut caller)?;
+    let (content, guest) = memory.data_and_store_mut(&mut caller);
+    let start = address.cast_unsigned() as usize;
+    let request = start
+        .checked_add(length.cast_unsigned() as usize)
+        .and_then(|end| content.get(start..end));
+    let Some(request) = request else {
+        return guest.stop(Stopped::BadAddress("its request"));
+    };
+    let mut answer = std::mem::take(&mut guest.answer);
+    on_connection(guest, |proxy, lent| {
+        proxy.handle_into(lent, request, &mut answer);
+    })?;
+    Ok(keep(guest, answer))
+}
+
+/// Runs a request of a component's.
 pub(super) fn answer(guest: &mut Guest, request: &[u8]) -> wasmtime::Result<Vec<u8>> {
     on_connection(guest, |proxy, lent| proxy.handle(lent, request))
 }
@@ -72,31 +82,33 @@ fn keep(guest: &mut Guest, answer: Vec<u8>) -> i32 {
 }
 
 /// Runs SQL for the guest. What is still running when the call's time is over is interrupted, and
-/// the call ends.
+/// the call ends. An interrupt by the user is an answer first; it ends the call at the next tick.
 pub(super) fn on_connection<R>(
     guest: &mut Guest,
     body: impl FnOnce(&mut Proxy, &Lent) -> R,
 ) -> wasmtime::Result<R> {
-    guest.tick()?;
+    guest.must_have_time()?;
     if !has_stack_for_sql() {
         return guest.stop(Stopped::NativeStack);
     }
     let deadline = guest.deadline();
-    let process = Arc::clone(&guest.process);
-    let lent = guest.sql.as_ref().and_then(|sql| sql.lent.clone());
-    let (Some(sql), Some(lent)) = (&mut guest.sql, lent) else {
+    let process = &guest.process;
+    let Some(Sql {
+        proxy,
+        lent: Some(lent),
+        interrupter: Some(interrupter),
+        watch,
+    }) = &mut guest.sql
+    else {
         return Err(wasmtime::Error::msg("SQL was not granted"));
     };
-    let proxy = &mut sql.proxy;
-    let result = process.watching(&lent, deadline, || body(proxy, &lent));
-    let result = result.map_err(|error| wasmtime::Error::msg(error.message))?;
-    guest.tick()?;
-    Ok(result)
+    let watch = watch.get_or_insert_with(|| process.watch(deadline, interrupter));
+    Ok(watch.during(|| body(proxy, lent)))
 }
 
 /// Lets the statement that runs the program run its SQL.
 async fn hand_over(caller: &mut In<'_>, request: Vec<u8>) -> wasmtime::Result<i32> {
-    caller.data_mut().tick()?;
+    caller.data_mut().must_have_time()?;
     let Output::Lines(turns) = &caller.data().world.output else {
         return Err(wasmtime::Error::msg("SQL was not granted"));
     };
@@ -105,7 +117,6 @@ async fn hand_over(caller: &mut In<'_>, request: Vec<u8>) -> wasmtime::Result<i3
     pause().await;
     let guest = caller.data_mut();
     guest.begin_call();
-    guest.tick()?;
     match turns.answer() {
         Ok(answer) => Ok(keep(guest, answer)),
         Err(stopped) => guest.stop(stopped),
@@ -113,18 +124,31 @@ async fn hand_over(caller: &mut In<'_>, request: Vec<u8>) -> wasmtime::Result<i3
 }
 
 fn copy_result(mut caller: In<'_>, address: i32, most: i32) -> wasmtime::Result<i32> {
-    let answer = std::mem::take(&mut caller.data_mut().answer);
-    let Ok(length) = i32::try_from(answer.len()) else {
+    let memory = memory(&mut caller)?;
+    let (content, guest) = memory.data_and_store_mut(&mut caller);
+    let length = i32::try_from(guest.answer.len()).ok();
+    let Some(length) = length.filter(|length| *length <= most) else {
+        // Not cut off: the guest may ask again with enough room.
         return Ok(-1);
     };
-    if most < length {
-        // Not cut off: the guest may ask again with enough room.
-        caller.data_mut().answer = answer;
-        return Ok(-1);
+    let start = address.cast_unsigned() as usize;
+    let room = start
+        .checked_add(guest.answer.len())
+        .and_then(|end| content.get_mut(start..end));
+    let Some(room) = room else {
+        return guest.stop(Stopped::BadAddress("the room for an answer"));
+    };
+    room.copy_from_slice(&guest.answer);
+    // A large one is not kept for the next.
+    if guest.answer.capacity() > KEPT {
+        guest.answer = Vec::new();
     }
-    bytes(&mut caller, address, length, "the room for an answer")?.copy_from_slice(&answer);
+    guest.answer.clear();
     Ok(length)
 }
+
+/// Room for answers that is kept, in bytes.
+const KEPT: usize = 1 << 20;
 
 // Requests ----------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use sqlite_abi::{Connection, FunctionError, InterruptProbe, Lent, Scan, ValueRef};
+use sqlite_abi::{Connection, FunctionError, InterruptProbe, Interrupter, Lent, Scan, ValueRef};
 
 use super::options::Options;
 use super::program::Program;
@@ -131,8 +131,11 @@ impl Command {
         let began = Instant::now();
         let deadline = began + self.most.saturating_sub(self.spent.get());
         let probe = Arc::clone(&self.probe);
-        let outcome = lent
-            .with(|connection| connection.with_probe(&probe, || self.take_turns(lent, deadline)));
+        let outcome = lent.with(|connection| {
+            connection.with_interrupter(|interrupter| {
+                connection.with_probe(&probe, || self.take_turns(lent, deadline, interrupter))
+            })
+        });
         self.spent.add(began.elapsed());
         self.outcome = outcome.map_err(|error| internal(error.message))?;
         if self.outcome.is_some() {
@@ -143,36 +146,36 @@ impl Command {
         Ok(())
     }
 
-    fn take_turns(&mut self, lent: &Lent, deadline: Instant) -> Option<Outcome> {
+    fn take_turns(
+        &mut self,
+        lent: &Lent,
+        deadline: Instant,
+        interrupter: &Arc<Interrupter>,
+    ) -> Option<Outcome> {
         let mut context = Context::from_waker(Waker::noop());
+        let mut watch = None;
         loop {
             let running = self.running.as_mut()?;
             if let Poll::Ready(outcome) = running.as_mut().poll(&mut context) {
                 self.running = None;
                 return Some(outcome);
             }
-            let Some(request) = self.turns.request() else {
-                return None;
-            };
-            self.run_sql(lent, deadline, &request);
+            let request = self.turns.request()?;
+            let process = &self.process;
+            let watch = watch.get_or_insert_with(|| process.watch(deadline, interrupter));
+            if let Some(proxy) = &mut self.proxy {
+                if has_stack_for_sql() {
+                    let answer = watch.during(|| proxy.handle(lent, &request));
+                    self.turns.hold(proxy.is_changing());
+                    self.turns.reply(answer);
+                } else {
+                    self.turns.stop(Stopped::NativeStack);
+                }
+            }
             if self.turns.has_lines() {
                 return None;
             }
         }
-    }
-
-    fn run_sql(&mut self, lent: &Lent, deadline: Instant, request: &[u8]) {
-        let Some(proxy) = &mut self.proxy else {
-            return;
-        };
-        if !has_stack_for_sql() {
-            return self.turns.stop(Stopped::NativeStack);
-        }
-        let answer = self
-            .process
-            .watching(lent, deadline, || proxy.handle(lent, request));
-        self.turns.hold(proxy.is_changing());
-        self.turns.reply(answer.unwrap_or_default());
     }
 }
 

@@ -37,7 +37,7 @@ use crate::functions::database;
 use crate::guest::Role;
 use crate::imports::Offer;
 use crate::names;
-use crate::process::{Process, lock};
+use crate::process::{Process, TICK, lock};
 use crate::signature::SqlGrant;
 use crate::sqlproxy::{Grant, Proxy};
 use crate::world::Response;
@@ -204,8 +204,13 @@ pub(crate) fn connected(process: &Arc<Process>, proxy: Proxy) -> Proxy {
     proxy
         .allowing(move |connection, name| names::is_callable(&names, connection, name))
         .watched(move |lent, deadline, body| {
-            // A loan that is over is an error of the body's own.
-            let _ = watch.watching(lent, deadline, body);
+            // A little later, so that a statement that gives rows is given up between two of them,
+            // where nothing else is harmed. A loan that is over is an error of the body's own.
+            let _ = lent.with(|connection| {
+                connection.with_interrupter(|interrupter| {
+                    watch.watch(deadline + 2 * TICK, interrupter).during(body);
+                })
+            });
         })
 }
 

@@ -8,7 +8,7 @@ use super::gate;
 use super::node::Node;
 use super::pool::Compiled;
 use super::request::{Command, Method, Request, Target, Values};
-use super::rows::{After, Rows, bind, columns, describe, describe_nothing, no_columns};
+use super::rows::{After, Rows, bind, describe, describe_nothing, head_of, no_columns};
 use super::session::{Call, Cursor, Text};
 
 impl Call<'_> {
@@ -163,10 +163,11 @@ impl Call<'_> {
     ) -> Result<After, Error> {
         let rows = Rows::new(self.rules, fetch, self.deadline);
         let answer = &mut *self.answer;
-        compiled.kept.with(|statement| {
+        let Compiled { kept, head, .. } = compiled;
+        kept.with(|statement| {
             bind(statement, values)?;
             let row = statement.step()?;
-            columns(statement, answer);
+            head_of(statement, head, answer);
             answer.key("rows");
             rows.write(statement, row, answer)
         })?

@@ -196,17 +196,24 @@ impl Proxy {
 
     /// Answers a request. Whatever is wrong is in the answer.
     pub fn handle(&mut self, connection: &Lent, request: &[u8]) -> Vec<u8> {
+        let mut answer = Vec::new();
+        self.handle_into(connection, request, &mut answer);
+        answer
+    }
+
+    /// The same; the answer takes the place of what is in `room`.
+    pub fn handle_into(&mut self, connection: &Lent, request: &[u8], room: &mut Vec<u8>) {
         let encoding = if request.first() == Some(&b'{') {
             Encoding::Json
         } else {
             Encoding::MessagePack
         };
-        let mut answer = Writer::new(encoding);
+        let mut answer = Writer::new(encoding, std::mem::take(room));
         if let Err(error) = self.serve(connection, request, &mut answer) {
-            answer = Writer::new(encoding);
+            answer = Writer::new(encoding, answer.finish());
             error.write(&self.rules, &mut answer);
         }
-        answer.finish()
+        *room = answer.finish();
     }
 
     /// Ends what a call of the guest left behind: cursors are closed, transactions rolled back to

@@ -7,6 +7,7 @@ use sqlite_abi::{Statement, ValueRef};
 use super::Rules;
 use super::answer::Writer;
 use super::error::Error;
+use super::pool::Head;
 use super::request::Values;
 
 /// What follows a batch of rows.
@@ -97,8 +98,25 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Writes the names and types of the columns, which are kept for the next time.
+pub(crate) fn head_of(statement: &Statement<'_>, head: &mut Option<Head>, answer: &mut Writer) {
+    let (encoding, recompiled) = (answer.encoding(), statement.recompiled());
+    if let Some(head) = head
+        && (head.encoding, head.recompiled) == (encoding, recompiled)
+    {
+        return answer.entries(&head.bytes, 2);
+    }
+    let begin = answer.len();
+    columns(statement, answer);
+    *head = Some(Head {
+        encoding,
+        recompiled,
+        bytes: answer.since(begin).into(),
+    });
+}
+
 /// Writes the names of the columns, and their declared types where they have one.
-pub(crate) fn columns(statement: &Statement<'_>, answer: &mut Writer) {
+fn columns(statement: &Statement<'_>, answer: &mut Writer) {
     let count = statement.column_count();
     answer.key("columns");
     answer.begin_list();

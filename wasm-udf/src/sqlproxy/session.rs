@@ -140,16 +140,25 @@ pub(crate) struct Call<'a> {
 impl Call<'_> {
     /// A compiled statement; none where the text was a transaction command, which is done then.
     pub(crate) fn compiled(&mut self, target: &Target<'_>) -> Result<Option<Compiled>, Error> {
-        let sql = match target {
-            Target::Sql(sql) => Arc::from(sql.as_ref()),
-            Target::Prepared(id) => Arc::clone(&self.prepared(*id)?.sql),
+        let known = match target {
+            Target::Sql(sql) => self.session.pool.take(sql),
+            Target::Prepared(id) => {
+                let sql = Arc::clone(&self.prepared(*id)?.sql);
+                self.session.pool.take(&sql)
+            }
         };
-        let compiled = match self.session.pool.take(&sql) {
+        let compiled = match known {
             Some(compiled) => compiled,
-            None => match self.compile(sql)? {
-                Some(compiled) => compiled,
-                None => return Ok(None),
-            },
+            None => {
+                let sql = match target {
+                    Target::Sql(sql) => Arc::from(sql.as_ref()),
+                    Target::Prepared(id) => Arc::clone(&self.prepared(*id)?.sql),
+                };
+                match self.compile(sql)? {
+                    Some(compiled) => compiled,
+                    None => return Ok(None),
+                }
+            }
         };
         if !compiled.readonly
             && let Err(error) = self.session.transactions.check_writable()
@@ -196,6 +205,7 @@ impl Call<'_> {
             sql: Arc::clone(&sql),
             kept,
             readonly,
+            head: None,
         }))
     }
 
