@@ -56,13 +56,13 @@ macro_rules! required_slots {
 required_slots! {
     aggregate_context, auto_extension, bind_blob64, bind_double, bind_int64, bind_null,
     bind_parameter_count, bind_parameter_index, bind_parameter_name, bind_text64, changes64,
-    clear_bindings, column_blob, column_bytes, column_count, column_double, column_int64,
-    column_name, column_text, column_type, context_db_handle, create_function_v2, create_module_v2,
+    clear_bindings, column_count, column_name, column_value, context_db_handle, create_function_v2,
+    create_module_v2,
     create_window_function, db_filename, db_mutex, db_status, declare_vtab, errmsg, extended_errcode,
     file_control, finalize, free, get_autocommit, get_auxdata, interruptx, last_insert_rowid,
     libversion, libversion_number, limit, log, malloc64, next_stmt, prepare_v2, reset,
     result_blob64, result_double, result_error, result_error_code, result_int64, result_null,
-    result_subtype, result_text64, set_auxdata, sourceid, step, stmt_busy, stmt_readonly,
+    result_subtype, result_text64, set_auxdata, sourceid, step, stmt_busy, stmt_readonly, stmt_status,
     total_changes64, uri_boolean, uri_key, uri_parameter, user_data, value_blob, value_bytes,
     value_double, value_int64, value_text, value_type, vfs_find, vfs_register, vtab_config,
 }

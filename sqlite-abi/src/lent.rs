@@ -10,17 +10,21 @@
 //! passes the check for the thread and the end runs on top of that frame, so the loan cannot end
 //! before he returns. A callback inside a callback makes a loan of its own on top of the first:
 //! both last, the inner one ends first, and finalises only what was prepared with it.
+//!
+//! A [`Lease`] is a loan over several callbacks: a scan has one from its beginning to its end. It
+//! works only while one of those callbacks runs, on the thread that runs it. What it holds is
+//! finalised with it, which its owner does in a callback too.
 
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::api::call;
 use crate::bindings as c;
 use crate::lending::token;
-use crate::{Code, Connection, Error, Statement, statement};
+use crate::{Code, Connection, ConnectionId, Error, Statement, statement};
 
 /// A connection for the time of a loan. A clone is the same loan.
 #[derive(Clone)]
@@ -36,8 +40,8 @@ pub struct Kept {
 
 struct Loan {
     db: NonNull<c::sqlite3>,
-    /// The thread that made it.
-    thread: usize,
+    /// The thread that may use it now.
+    thread: AtomicUsize,
     over: AtomicBool,
     /// What is to be finalised at the end.
     statements: Mutex<Vec<NonNull<c::sqlite3_stmt>>>,
@@ -55,19 +59,55 @@ impl Connection<'_> {
     /// Lends the connection until `body` returns.
     pub fn lend<R>(&self, body: impl FnOnce(&Lent) -> R) -> R {
         let lent = Lent {
-            loan: Arc::new(Loan {
-                db: self.handle(),
-                thread: token(),
-                over: AtomicBool::new(false),
-                statements: Mutex::new(Vec::new()),
-            }),
+            loan: Loan::new(self.handle(), token()),
         };
         let _end = End(&lent.loan);
         body(&lent)
     }
 }
 
+/// See the head of this file.
+pub(crate) struct Lease(Lent);
+
+impl Lease {
+    /// # Safety
+    /// The connection is open until this is dropped, which happens inside one of its callbacks.
+    pub(crate) unsafe fn new(db: NonNull<c::sqlite3>) -> Self {
+        let loan = Loan::new(db, NOBODY);
+        Self(Lent { loan })
+    }
+
+    /// Makes the loan work on this thread while `body` runs, inside a callback.
+    pub(crate) fn renew<R>(&self, body: impl FnOnce(&Lent) -> R) -> R {
+        struct Back<'a>(&'a Loan, usize);
+        impl Drop for Back<'_> {
+            fn drop(&mut self) {
+                self.0.thread.store(self.1, Ordering::Relaxed);
+            }
+        }
+        let loan = &self.0.loan;
+        // The mutex of the connection is held in a callback, so no other thread is in here.
+        let _back = Back(loan, loan.thread.swap(token(), Ordering::Relaxed));
+        body(&self.0)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        drop(End(&self.0.loan));
+    }
+}
+
+/// No thread's token.
+const NOBODY: usize = 0;
+
 impl Lent {
+    /// Which connection this is.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        ConnectionId(self.loan.db.addr().get())
+    }
+
     /// Calls `body` with the connection.
     ///
     /// # Errors
@@ -133,9 +173,18 @@ impl Drop for Kept {
 }
 
 impl Loan {
+    fn new(db: NonNull<c::sqlite3>, thread: usize) -> Arc<Self> {
+        Arc::new(Self {
+            db,
+            thread: AtomicUsize::new(thread),
+            over: AtomicBool::new(false),
+            statements: Mutex::new(Vec::new()),
+        })
+    }
+
     fn usable(&self) -> Result<(), Error> {
-        let problem = if self.thread != token() {
-            "a lent connection was used on another thread than its own"
+        let problem = if self.thread.load(Ordering::Relaxed) != token() {
+            "a lent connection was used on another thread than its own, or between callbacks"
         } else if self.over.load(Ordering::Acquire) {
             "a lent connection was used after the call it was lent for"
         } else {
@@ -163,7 +212,8 @@ impl Drop for End<'_> {
         let statements = std::mem::take(&mut *self.0.statements());
         for statement in statements {
             // SAFETY: on the list, so alive; nobody can reach it any more. The connection is
-            // open, for this is the frame of the callback that made the loan.
+            // open, for this is inside a callback: the one that made the loan, or the one that
+            // ends a lease.
             unsafe { call!(finalize(statement.as_ptr())) };
         }
     }

@@ -51,6 +51,7 @@ pub mod peers;
 mod private;
 pub mod statement;
 pub mod table;
+mod table_ffi;
 mod trust;
 pub mod value;
 pub mod vfs;
@@ -68,7 +69,7 @@ pub use interrupt::{InterruptProbe, Interrupter};
 pub use lent::{Kept, Lent};
 pub use private::PrivateDatabase;
 pub use statement::Statement;
-pub use table::{Column, Rows, Scan, TableFunction};
+pub use table::{Column, Declaration, Rows, Scan, TableFunction};
 pub use value::{Value, ValueRef};
 pub use vfs::{
     Access, ConnectionId, Control, Delegated, File, Handled, Lock, OpenFlags, Opened, Vfs,

@@ -6,7 +6,7 @@ use std::ptr::{self, NonNull};
 
 use crate::api::call;
 use crate::bindings as c;
-use crate::value::{bytes, transient};
+use crate::value::{read, transient};
 use crate::{Code, Connection, Error, Value, ValueRef};
 
 /// A compiled statement, finalised when dropped.
@@ -209,25 +209,21 @@ impl Statement<'_> {
     /// A column of the current row; NULL where there is none.
     #[must_use]
     pub fn column_ref(&self, index: usize) -> ValueRef<'_> {
-        let statement = self.raw();
         let index = c_int::try_from(index).unwrap_or(-1);
-        // SAFETY: the statement is alive; SQLite checks the index. A value is only ever read as
-        // its own type (text as UTF-8), so reading it again moves nothing; a step needs `&mut`.
-        unsafe {
-            match call!(column_type(statement, index)) {
-                c::SQLITE_INTEGER => ValueRef::Integer(call!(column_int64(statement, index))),
-                c::SQLITE_FLOAT => ValueRef::Real(call!(column_double(statement, index))),
-                c::SQLITE_TEXT => {
-                    let text = call!(column_text(statement, index));
-                    ValueRef::Text(bytes(text, call!(column_bytes(statement, index))))
-                }
-                c::SQLITE_BLOB => {
-                    let blob = call!(column_blob(statement, index)).cast();
-                    ValueRef::Blob(bytes(blob, call!(column_bytes(statement, index))))
-                }
-                _ => ValueRef::Null,
-            }
-        }
+        // SAFETY: the statement is alive; SQLite checks the index, and gives a value of its own
+        // where it is wrong. Nobody else uses the connection during `&self`: we are in one of its
+        // callbacks, which holds its mutex, or it is ours alone. So the value is as good as a protected
+        // one. It is only ever read as its own type, and text as UTF-8, so reading it again moves
+        // nothing; a step needs `&mut`.
+        unsafe { read(call!(column_value(self.raw(), index))) }
+    }
+
+    /// How often SQLite had to compile the statement again, because something it depends on had
+    /// changed.
+    #[must_use]
+    pub fn recompiled(&self) -> i32 {
+        // SAFETY: the statement is alive; 0 leaves the counter as it is.
+        unsafe { call!(stmt_status(self.raw(), c::SQLITE_STMTSTATUS_REPREPARE, 0)) }
     }
 
     /// A copy of a column of the current row.

@@ -16,28 +16,45 @@ impl Connection<'_> {
     /// function while it prepares.
     #[must_use]
     pub fn is_written(&self, function: &str) -> bool {
-        let Some(sql) = routines().sql else {
-            return true;
+        self.any_running(|text| calls(text, function))
+            .unwrap_or(true)
+    }
+
+    /// Whether a statement that runs is a `CREATE VIRTUAL TABLE`. SQLite lets a module that has a
+    /// table-valued function not tell otherwise a new table from one that is there.
+    pub(crate) fn creates_virtual_table(&self) -> bool {
+        let creates = |text: &[u8]| {
+            let tokens = tokens(text);
+            ["CREATE", "VIRTUAL", "TABLE"].iter().enumerate().all(|(at, word)| {
+                matches!(tokens.get(at), Some(Token::Word(found)) if found.eq_ignore_ascii_case(word.as_bytes()))
+            })
         };
+        self.any_running(creates).unwrap_or(false)
+    }
+
+    /// Whether the text of a statement that runs is such. None where none runs; a statement
+    /// without a text counts as one.
+    fn any_running(&self, is_such: impl Fn(&[u8]) -> bool) -> Option<bool> {
+        let sql = routines().sql?;
         let mut statement = std::ptr::null_mut();
-        let mut runs = false;
+        let mut runs = None;
         loop {
             // SAFETY: the connection is open; null begins the list, and each statement in it is
             // alive.
             let text = unsafe {
                 statement = call!(next_stmt(self.raw(), statement));
                 if statement.is_null() {
-                    return !runs;
+                    return runs;
                 }
                 if call!(stmt_busy(statement)) == 0 {
                     continue;
                 }
                 sql(statement)
             };
-            runs = true;
+            runs = Some(false);
             // SAFETY: not null, it is the text of a living statement, which ends with a zero.
-            if text.is_null() || calls(unsafe { CStr::from_ptr(text) }.to_bytes(), function) {
-                return true;
+            if text.is_null() || is_such(unsafe { CStr::from_ptr(text) }.to_bytes()) {
+                return Some(true);
             }
         }
     }

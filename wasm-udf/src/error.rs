@@ -53,42 +53,42 @@ pub enum Error {
         function: String,
     },
     /// An argument does not fit.
-    #[error("procedure '{procedure}': {reason}")]
+    #[error("{guest}: {reason}")]
     Argument {
-        /// Its name.
-        procedure: String,
+        /// What it is, and its name.
+        guest: String,
         /// Which argument, and both types.
         reason: String,
     },
     /// What the module gave back is no value of the declared type.
-    #[error("procedure '{procedure}' returned {reason}")]
+    #[error("{guest} returned {reason}")]
     Returned {
-        /// Its name.
-        procedure: String,
+        /// What it is, and its name.
+        guest: String,
         /// What it is instead.
         reason: String,
     },
     /// The module itself said so.
-    #[error("procedure '{procedure}': {message}")]
+    #[error("{guest}: {message}")]
     Failed {
-        /// Its name.
-        procedure: String,
+        /// What it is, and its name.
+        guest: String,
         /// The guest's own words.
         message: String,
     },
     /// The module trapped.
-    #[error("procedure '{procedure}' trapped: {trap}")]
+    #[error("{guest} trapped: {trap}")]
     Trapped {
-        /// Its name.
-        procedure: String,
+        /// What it is, and its name.
+        guest: String,
         /// Which trap, and where.
         trap: String,
     },
     /// A limit was reached.
-    #[error("procedure '{procedure}' reached its {limit} limit of {value}{advice}")]
+    #[error("{guest} reached its {limit} limit of {value}{advice}")]
     Limit {
-        /// Its name.
-        procedure: String,
+        /// What it is, and its name.
+        guest: String,
         /// Which limit.
         limit: &'static str,
         /// Its value.
@@ -96,11 +96,23 @@ pub enum Error {
         /// How to raise it.
         advice: &'static str,
     },
+    /// All instances of a program are in use.
+    #[error(
+        "{guest}: all {most} instances are in use, {why}; its setting \"instances\" allows more"
+    )]
+    Busy {
+        /// What it is, and its name.
+        guest: String,
+        /// How many there are.
+        most: usize,
+        /// Why there is no use in waiting longer.
+        why: String,
+    },
     /// The host interrupted the statement.
-    #[error("procedure '{procedure}' was interrupted")]
+    #[error("{guest} was interrupted")]
     Interrupted {
-        /// Its name.
-        procedure: String,
+        /// What it is, and its name.
+        guest: String,
     },
     /// SQL on the procedures' table failed.
     #[error("{context}: {source}")]
@@ -111,10 +123,10 @@ pub enum Error {
         source: sqlite_abi::Error,
     },
     /// Something of ours or of the machine's.
-    #[error("procedure '{procedure}': {reason}")]
+    #[error("{guest}: {reason}")]
     Internal {
-        /// Its name.
-        procedure: String,
+        /// What it is, and its name.
+        guest: String,
         /// What happened.
         reason: String,
     },
@@ -127,6 +139,7 @@ impl Error {
         match self {
             Self::Argument { .. } | Self::Returned { .. } => Code::MISMATCH,
             Self::Interrupted { .. } => Code::INTERRUPT,
+            Self::Busy { .. } => Code::BUSY,
             Self::Sql { source, .. } => source.code,
             Self::Internal { .. } => Code::INTERNAL,
             Self::Definition { .. }

@@ -1,18 +1,19 @@
 //! What the host knows of a guest while it runs: its limits, why it was stopped, its grants, and
-//! the connection it was called from. The data of a wasmtime store.
+//! the connection it was called from. The data of a wasmtime store, for procedures and programs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlite_abi::{InterruptProbe, Lent};
-use wasmtime::{Engine, ResourceLimiter, Store, Trap, UpdateDeadline, WasmBacktrace};
+use sqlite_abi::{InterruptProbe, Interrupter, Lent};
+use wasmtime::{Engine, Memory, ResourceLimiter, Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use crate::error::Error;
 use crate::nesting::DEEPEST;
-use crate::process::{Process, STACK, TICK};
-use crate::signature::{Limits, Signature};
+use crate::process::{Process, STACK, TICK, Watch};
+use crate::signature::Limits;
 use crate::sqlproxy::Proxy;
+use crate::world::World;
 
 /// Most elements of a guest's tables together: 16 bytes each for the host.
 const MOST_TABLE_ELEMENTS: usize = 1_000_000;
@@ -21,11 +22,15 @@ const MOST_OBJECTS: usize = 100;
 
 /// See the module's documentation.
 pub(crate) struct Guest {
-    pub(crate) procedure: Arc<str>,
+    /// What it is, and its name: `procedure 'discount'`.
+    pub(crate) title: Arc<str>,
+    pub(crate) role: Role,
     pub(crate) process: Arc<Process>,
     pub(crate) limits: Limits,
     pub(crate) clock: bool,
     pub(crate) random: bool,
+    /// What a program has around it.
+    pub(crate) world: World,
     /// State of the random numbers that are the same in every instance.
     pub(crate) seed: u64,
     /// Why the guest was stopped, where the trap alone does not say it.
@@ -34,8 +39,14 @@ pub(crate) struct Guest {
     pub(crate) null: bool,
     /// Looks at the connection while a call runs.
     pub(crate) probe: Arc<InterruptProbe>,
+    /// Whether the connection was interrupted by a time limit of the guest's own.
+    pub(crate) interrupts_itself: Arc<AtomicBool>,
     /// SQL on the connection, where it was granted.
     pub(crate) sql: Option<Sql>,
+    /// The answer that waits to be copied.
+    pub(crate) answer: Vec<u8>,
+    /// The memory that host calls are about, once it is known.
+    pub(crate) main_memory: Option<Memory>,
     memory: usize,
     table_elements: usize,
     /// When the call began, known from its first tick on.
@@ -44,17 +55,36 @@ pub(crate) struct Guest {
     spent: Arc<Spent>,
 }
 
+/// How a guest is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    /// Its exports are called for rows.
+    Procedure,
+    /// It runs once, from its beginning to its end.
+    Command,
+    /// It is kept, and answers requests.
+    Reactor,
+}
+
+/// What a guest is held back by, and what it was granted besides SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Terms {
+    pub(crate) limits: Limits,
+    pub(crate) clock: bool,
+    pub(crate) random: bool,
+}
+
 /// Time in calls of a procedure within a statement, in nanoseconds, counted where there is a limit
 /// for it.
 #[derive(Debug, Default)]
 pub(crate) struct Spent(AtomicU64);
 
 impl Spent {
-    fn get(&self) -> Duration {
+    pub(crate) fn get(&self) -> Duration {
         Duration::from_nanos(self.0.load(Ordering::Relaxed))
     }
 
-    fn add(&self, time: Duration) {
+    pub(crate) fn add(&self, time: Duration) {
         let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.0.fetch_add(nanos, Ordering::Relaxed);
     }
@@ -65,8 +95,10 @@ pub(crate) struct Sql {
     pub(crate) proxy: Proxy,
     /// The connection, while a call runs.
     pub(crate) lent: Option<Lent>,
-    /// The answer that waits to be copied.
-    pub(crate) answer: Vec<u8>,
+    /// What can interrupt it.
+    pub(crate) interrupter: Option<Arc<Interrupter>>,
+    /// What watches the time, once the call has run SQL.
+    pub(crate) watch: Option<Watch>,
 }
 
 /// Why a guest was stopped by the host.
@@ -87,31 +119,43 @@ pub(crate) enum Stopped {
     Exited(i32),
     /// It gave the host an address outside of its memory.
     BadAddress(&'static str),
+    /// It wrote more than is kept at a time.
+    Output(&'static str),
 }
 
 impl Guest {
     pub(crate) fn new(
-        procedure: &Arc<str>,
-        signature: &Signature,
+        title: &Arc<str>,
+        role: Role,
+        terms: Terms,
         process: &Arc<Process>,
         sql: Option<Proxy>,
         spent: &Arc<Spent>,
     ) -> Self {
         Self {
-            procedure: Arc::clone(procedure),
+            title: Arc::clone(title),
+            role,
             process: Arc::clone(process),
-            limits: signature.limits(),
-            clock: signature.clock,
-            random: signature.random,
+            limits: terms.limits,
+            clock: terms.clock,
+            random: terms.random,
+            world: World::default(),
             seed: 0x5eed,
             stopped: None,
             null: false,
             probe: Arc::default(),
+            interrupts_itself: sql
+                .as_ref()
+                .map(|proxy| Arc::clone(proxy.interrupted()))
+                .unwrap_or_default(),
             sql: sql.map(|proxy| Sql {
                 proxy,
                 lent: None,
-                answer: Vec::new(),
+                interrupter: None,
+                watch: None,
             }),
+            answer: Vec::new(),
+            main_memory: None,
             memory: 0,
             table_elements: 0,
             started: None,
@@ -171,8 +215,17 @@ impl Guest {
     }
 
     /// Called about once in [`TICK`] while the guest computes.
-    #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
     pub(crate) fn tick(&mut self) -> wasmtime::Result<()> {
+        self.must_have_time()?;
+        if self.probe.is_interrupted() && !self.interrupts_itself.load(Ordering::Relaxed) {
+            return self.stop(Stopped::Interrupted);
+        }
+        Ok(())
+    }
+
+    /// Called in host calls too, which a guest may make all the time.
+    #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
+    pub(crate) fn must_have_time(&mut self) -> wasmtime::Result<()> {
         let running = Instant::now().saturating_duration_since(self.started());
         let over = |limit: Option<Duration>, spent| limit.is_some_and(|limit| spent >= limit);
         if over(Some(self.limits.call), running) {
@@ -180,9 +233,6 @@ impl Guest {
         }
         if over(self.limits.statement, self.spent.get() + running) {
             return self.stop(Stopped::StatementTime);
-        }
-        if self.probe.is_interrupted() {
-            return self.stop(Stopped::Interrupted);
         }
         Ok(())
     }
@@ -195,28 +245,28 @@ impl Guest {
 
     /// Makes the end of a call an error for the user.
     pub(crate) fn explain(&mut self, error: &wasmtime::Error) -> Error {
-        let procedure = self.procedure.to_string();
+        let guest = self.title.to_string();
         let limit = |limit, value, advice| Error::Limit {
-            procedure: self.procedure.to_string(),
+            guest: self.title.to_string(),
             limit,
             value,
             advice,
+        };
+        let within = match self.role {
+            Role::Procedure => " for a call",
+            Role::Command => "",
+            Role::Reactor => " for a request",
         };
         match self.stopped.take() {
             Some(Stopped::Memory) => limit(
                 "memory",
                 size_text(self.limits.memory),
-                "; set \"memory\" when it is created to allow more",
+                "; set \"memory\" to allow more",
             ),
             Some(Stopped::TableElements) => {
                 limit("table", format!("{MOST_TABLE_ELEMENTS} elements"), "")
             }
-            Some(Stopped::CallTime) => limit(
-                "time",
-                format!("{} for a call", time_text(self.limits.call)),
-                "; set \"timeout\" when it is created to allow more",
-            ),
-            Some(Stopped::StatementTime) => limit(
+            Some(Stopped::StatementTime) if self.role == Role::Procedure => limit(
                 "time",
                 format!(
                     "{} for a statement",
@@ -224,20 +274,29 @@ impl Guest {
                 ),
                 "",
             ),
+            Some(Stopped::CallTime | Stopped::StatementTime) => limit(
+                "time",
+                format!("{}{within}", time_text(self.limits.call)),
+                "; set \"timeout\" to allow more",
+            ),
+            Some(Stopped::Output(advice)) => limit("output", size_text(self.limits.output), advice),
             Some(Stopped::Nested) => limit("nesting", format!("{DEEPEST} calls"), ""),
             Some(Stopped::NativeStack) => limit(
                 "stack",
                 size_text(STACK),
                 ": the calling thread has less than that left",
             ),
-            Some(Stopped::Interrupted) => Error::Interrupted { procedure },
-            Some(Stopped::Failed(message)) => Error::Failed { procedure, message },
+            Some(Stopped::Interrupted) => Error::Interrupted { guest },
+            Some(Stopped::Failed(message)) => Error::Failed { guest, message },
             Some(Stopped::Exited(code)) => Error::Failed {
-                procedure,
-                message: format!("the program ended itself with exit code {code}"),
+                guest,
+                message: format!(
+                    "the program ended itself with exit code {code}{}",
+                    self.world.last_words()
+                ),
             },
             Some(Stopped::BadAddress(what)) => Error::Failed {
-                procedure,
+                guest,
                 message: format!("{what} lies outside of the module's memory"),
             },
             None => match error.downcast_ref::<Trap>() {
@@ -245,8 +304,13 @@ impl Guest {
                     limit("stack", size_text(STACK), "; it recursed too deeply")
                 }
                 Some(trap) => Error::Trapped {
-                    procedure,
-                    trap: format!("{}{}", trap_text(*trap), frames(error)),
+                    guest,
+                    trap: format!(
+                        "{}{}{}",
+                        trap_text(*trap),
+                        frames(error),
+                        self.world.last_words()
+                    ),
                 },
                 // wasmtime's own bound on what a component hands to the host at once.
                 None if error.to_string().contains("fuel allocated for hostcalls") => limit(
@@ -255,7 +319,7 @@ impl Guest {
                     ", in which a byte of list<u8> takes 40",
                 ),
                 None => Error::Internal {
-                    procedure,
+                    guest,
                     reason: format!("{:#}", error.root_cause()),
                 },
             },
@@ -266,7 +330,7 @@ impl Guest {
 impl std::fmt::Debug for Guest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Guest")
-            .field("procedure", &self.procedure)
+            .field("title", &self.title)
             .finish_non_exhaustive()
     }
 }
@@ -353,7 +417,7 @@ pub(crate) fn size_text(bytes: usize) -> String {
 }
 
 /// `5 s`, or milliseconds where that is not whole.
-fn time_text(time: Duration) -> String {
+pub(crate) fn time_text(time: Duration) -> String {
     if time.subsec_millis() == 0 {
         format!("{} s", time.as_secs())
     } else {

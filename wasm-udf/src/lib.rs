@@ -1,4 +1,5 @@
-//! Stored procedures in WebAssembly: kept in a table of the database, called from SQL, sandboxed.
+//! WebAssembly inside the database, sandboxed: stored procedures, kept in a table and called from
+//! SQL, and programs, which run SQL themselves.
 //!
 //! The way of a call: a function of [`functions`] finds the procedure in the [`catalog`] once for
 //! its statement, takes it ready to run from [`procedure`], makes an [`instance`] and calls it for
@@ -12,7 +13,8 @@
 //! | [`procedure`], [`binding`] | a definition fitted to a module |
 //! | [`instance`], [`encoding`], [`raw`] | arguments in, calls, results out |
 //! | [`guest`], [`nesting`], [`stats`] | limits, why a guest was stopped, counts |
-//! | [`imports`], [`sqlproxy`] | what a guest may call |
+//! | [`imports`], [`sqlproxy`], [`world`] | what a guest may call, and what it finds around it |
+//! | [`serve`] | programs: commands and reactors |
 //! | [`process`], [`code`] | what one process shares: engine, ticker, compiled code |
 //! | [`error`] | sentences, and their SQLite codes |
 
@@ -32,10 +34,12 @@ mod nesting;
 mod procedure;
 mod process;
 mod raw;
+mod serve;
 pub mod signature;
 pub mod sqlproxy;
 mod stats;
 pub mod types;
+mod world;
 
 pub use functions::register;
 pub use procedure::check;

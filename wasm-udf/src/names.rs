@@ -71,7 +71,7 @@ impl Form {
         Self {
             kind: signature.kind,
             deterministic: signature.deterministic,
-            direct_only: signature.sql.is_some(),
+            direct_only: signature.sql.is_some() || signature.kind == Kind::Guest,
             json,
             columns: if signature.kind == Kind::Table {
                 let mut hasher = DefaultHasher::new();
@@ -113,6 +113,7 @@ impl Drop for Opened {
             lock(&self.process.names.0).remove(&self.id);
             // The next connection may get the same address.
             self.process.counts.forget(&unnamed(self.id));
+            self.process.pools.forget(&unnamed(self.id));
         }
     }
 }
@@ -217,7 +218,10 @@ fn register(
         return;
     }
     let registered = match form.kind {
-        Kind::Scalar => scalar::register_named(connection, name, form.flags()).map(|()| None),
+        // Calling a guest gives a sentence that says how to run it.
+        Kind::Scalar | Kind::Guest => {
+            scalar::register_named(connection, name, form.flags()).map(|()| None)
+        }
         Kind::Aggregate | Kind::Window => {
             let window = form.kind == Kind::Window;
             aggregate::register_named(connection, name, form.flags(), window).map(|()| None)

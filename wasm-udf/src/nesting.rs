@@ -25,11 +25,24 @@ impl Nesting {
     /// Too deep, or too little stack left for a guest that uses all it may.
     #[inline]
     pub(crate) fn enter() -> Result<Self, Stopped> {
+        Self::enter_with(STACK + MARGIN)
+    }
+
+    /// Begins one of a guest that has a stack of its own.
+    ///
+    /// # Errors
+    /// As [`Nesting::enter`].
+    pub(crate) fn enter_beside() -> Result<Self, Stopped> {
+        Self::enter_with(MARGIN)
+    }
+
+    #[inline]
+    fn enter_with(stack: usize) -> Result<Self, Stopped> {
         let depth = DEPTH.get();
         if depth >= DEEPEST {
             return Err(Stopped::Nested);
         }
-        if stacker::remaining_stack().is_some_and(|left| left < STACK + MARGIN) {
+        if stacker::remaining_stack().is_some_and(|left| left < stack) {
             return Err(Stopped::NativeStack);
         }
         DEPTH.set(depth + 1);

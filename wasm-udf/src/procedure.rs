@@ -13,10 +13,9 @@ use crate::binding::core::CoreBinding;
 use crate::catalog::Stored;
 use crate::code::{Code, ContentHash};
 use crate::error::{Error, Result};
-use crate::guest::{Guest, Spent};
-use crate::imports;
+use crate::guest::{Guest, Role, Spent};
+use crate::imports::{self, Offer};
 use crate::instance::{ComponentInstance, CoreInstance, Instance};
-use crate::names;
 use crate::process::{Process, lock};
 use crate::signature::{Kind, Signature, SqlGrant};
 use crate::sqlproxy::{Grant, Limits, Proxy};
@@ -25,6 +24,7 @@ use crate::stats::{Count, Stopwatch};
 /// See the module's documentation.
 pub(crate) struct Procedure {
     pub(crate) name: Arc<str>,
+    title: Arc<str>,
     pub(crate) signature: Signature,
     body: Body,
 }
@@ -54,7 +54,11 @@ impl Procedure {
         let body = match code {
             Code::Core(module) => {
                 let binding = Arc::new(CoreBinding::new(name, &signature, module)?);
-                let linker = imports::linker(module, &signature)?;
+                let offer = Offer {
+                    role: Role::Procedure,
+                    sql: signature.sql.is_some(),
+                };
+                let linker = imports::linker(module, offer)?;
                 let pre = linker.instantiate_pre(module).map_err(fits)?;
                 Body::Core { pre, binding }
             }
@@ -67,6 +71,7 @@ impl Procedure {
         };
         Ok(Self {
             name: name.into(),
+            title: format!("procedure '{name}'").into(),
             signature,
             body,
         })
@@ -100,11 +105,11 @@ impl Procedure {
                 SqlGrant::Read => Grant::Read,
                 SqlGrant::Write => Grant::Write,
             };
-            let (process, id) = (Arc::clone(process), connection.id());
-            Proxy::new(self.name.to_string(), grant, Limits::default())
-                .allowing(move |name| names::is_callable(&process, id, name))
+            let name = format!("procedure {}", self.name);
+            crate::serve::connected(process, Proxy::new(name, grant, Limits::default()))
         });
-        let guest = Guest::new(&self.name, &self.signature, process, proxy, spent);
+        let terms = self.signature.terms();
+        let guest = Guest::new(&self.title, Role::Procedure, terms, process, proxy, spent);
         let watch = Stopwatch::new(Arc::clone(count));
         Ok(match &self.body {
             Body::Core { pre, binding } => Instance::Core(Box::new(CoreInstance::new(
@@ -116,9 +121,14 @@ impl Procedure {
         })
     }
 
+    /// What it is called in errors.
+    pub(crate) fn title(&self) -> String {
+        self.title.to_string()
+    }
+
     fn internal(&self, reason: String) -> Error {
         Error::Internal {
-            procedure: self.name.to_string(),
+            guest: self.title(),
             reason,
         }
     }
@@ -145,6 +155,7 @@ impl Procedure {
                 Kind::Table => {
                     format!("call it as SELECT * FROM {name}(...) or proc_rows('{name}', ...)")
                 }
+                Kind::Guest => return Err(guest_called(name)),
             },
         })
     }
@@ -163,7 +174,7 @@ impl Procedure {
             .map(|param| format!("{} {}", param.name, param.declared))
             .collect();
         Err(Error::Argument {
-            procedure: self.name.to_string(),
+            guest: self.title(),
             reason: format!(
                 "takes {} argument{} ({}), not {count}",
                 params.len(),
@@ -182,6 +193,18 @@ impl std::fmt::Debug for Procedure {
     }
 }
 
+/// A guest was called as if it were a procedure.
+fn guest_called(name: &str) -> Error {
+    Error::Kind {
+        procedure: name.to_owned(),
+        kind: Kind::Guest.name(),
+        advice: format!(
+            "run it as SELECT * FROM sqlproxy_serve('{name}'), or keep it with CREATE VIRTUAL TABLE ... USING \
+             sqlproxy_serve(module='{name}')"
+        ),
+    }
+}
+
 /// Whether a module can be a procedure of this definition: what `proc_create` does before it
 /// stores anything.
 ///
@@ -191,6 +214,9 @@ pub fn check(name: &str, module: &[u8], signature: &Signature) -> std::result::R
     let process = Process::current();
     let runtime = process.runtime()?;
     let code = crate::code::compile(&runtime.engine, module)?;
+    if signature.kind == Kind::Guest {
+        return crate::serve::check(&code);
+    }
     Procedure::new(name, signature.clone(), &code).map(drop)
 }
 
@@ -235,6 +261,9 @@ impl Procedures {
             ),
         };
         let signature = Signature::stored(&stored.definition).map_err(broken)?;
+        if signature.kind == Kind::Guest {
+            return Err(guest_called(&stored.name));
+        }
         let runtime = process.runtime().map_err(broken)?;
         let code = runtime.code.get(&runtime.engine, &stored.hash, || {
             stored.module(connection).map_err(|error| error.to_string())

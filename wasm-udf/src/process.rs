@@ -16,6 +16,7 @@ use wasmtime::{Config, Engine};
 use crate::code::CodeCache;
 use crate::names::Names;
 use crate::procedure::Procedures;
+use crate::serve::{Pools, Programs};
 use crate::stats::Counts;
 
 /// How often a running guest is looked at: time limits and interrupts hold to within this.
@@ -32,12 +33,17 @@ pub(crate) struct Process {
     pub(crate) procedures: Procedures,
     pub(crate) counts: Counts,
     pub(crate) names: Names,
+    /// Programs that are kept, and the modules of programs.
+    pub(crate) pools: Pools,
+    pub(crate) programs: Programs,
     ticker: Mutex<Ticker>,
     /// Instances that exist; the ticker sleeps while there are none.
     alive: AtomicUsize,
     /// Whether the ticker's thread was started.
     ticking: AtomicBool,
     wake: Condvar,
+    /// Whether the ticker waits to be woken.
+    asleep: AtomicBool,
 }
 
 /// What wasmtime needs.
@@ -50,9 +56,17 @@ pub(crate) struct Runtime {
 #[derive(Default)]
 struct Ticker {
     started: bool,
-    /// SQL that guests run, and when it must have ended.
-    watched: HashMap<u64, (Instant, Arc<Interrupter>)>,
+    /// Calls that run SQL, and when they must have ended.
+    watched: HashMap<u64, Arc<Watched>>,
     next: u64,
+}
+
+/// A connection that is interrupted where it runs SQL later than it may.
+struct Watched {
+    deadline: Instant,
+    interrupter: Arc<Interrupter>,
+    /// Whether SQL runs: a guest that computes is stopped in another way.
+    in_sql: AtomicBool,
 }
 
 static CURRENT: ArcSwapOption<Process> = ArcSwapOption::const_empty();
@@ -84,10 +98,13 @@ impl Process {
             procedures: Procedures::default(),
             counts: Counts::default(),
             names: Names::default(),
+            pools: Pools::default(),
+            programs: Programs::default(),
             ticker: Mutex::default(),
             alive: AtomicUsize::new(0),
             ticking: AtomicBool::new(false),
             wake: Condvar::new(),
+            asleep: AtomicBool::new(false),
         }
     }
 
@@ -130,7 +147,9 @@ impl Process {
             }
             self.ticking.store(true, Ordering::Release);
         }
-        if self.alive.fetch_add(1, Ordering::AcqRel) == 0 {
+        // Sequentially consistent with the ticker's own pair: it says that it sleeps, then looks.
+        self.alive.fetch_add(1, Ordering::SeqCst);
+        if self.asleep.load(Ordering::SeqCst) {
             // Under the lock, so that the ticker is not between its look and its wait.
             let _ticker = lock(&self.ticker);
             self.wake.notify_all();
@@ -138,18 +157,25 @@ impl Process {
         Ok(Alive(Arc::clone(self)))
     }
 
-    /// Interrupts the connection behind `interrupter` at `deadline`, unless dropped before.
+    /// Interrupts the connection behind `interrupter` if it runs SQL, within [`Watch::during`],
+    /// later than `deadline`.
     pub(crate) fn watch(
         self: &Arc<Self>,
         deadline: Instant,
-        interrupter: Arc<Interrupter>,
+        interrupter: &Arc<Interrupter>,
     ) -> Watch {
+        let watched = Arc::new(Watched {
+            deadline,
+            interrupter: Arc::clone(interrupter),
+            in_sql: AtomicBool::new(false),
+        });
         let mut ticker = lock(&self.ticker);
         let number = ticker.next;
         ticker.next += 1;
-        ticker.watched.insert(number, (deadline, interrupter));
+        ticker.watched.insert(number, Arc::clone(&watched));
         Watch {
             process: Arc::clone(self),
+            watched,
             number,
         }
     }
@@ -158,20 +184,21 @@ impl Process {
     fn tick(&self) {
         loop {
             let mut ticker = lock(&self.ticker);
-            while self.alive.load(Ordering::Acquire) == 0 {
+            self.asleep.store(true, Ordering::SeqCst);
+            while self.alive.load(Ordering::SeqCst) == 0 {
                 ticker = self
                     .wake
                     .wait(ticker)
                     .unwrap_or_else(PoisonError::into_inner);
             }
+            self.asleep.store(false, Ordering::SeqCst);
             let now = Instant::now();
-            ticker.watched.retain(|_, (deadline, interrupter)| {
-                let over = now >= *deadline;
-                if over {
-                    interrupter.interrupt();
+            for watched in ticker.watched.values() {
+                // Again and again: SQLite forgets an interrupt when the statement it meant ends.
+                if now >= watched.deadline && watched.in_sql.load(Ordering::Acquire) {
+                    watched.interrupter.interrupt();
                 }
-                !over
-            });
+            }
             drop(ticker);
             if let Some(Ok(runtime)) = self.runtime.get() {
                 runtime.engine.increment_epoch();
@@ -199,11 +226,34 @@ impl Drop for Alive {
     }
 }
 
-/// SQL of a guest is running.
-#[derive(Debug)]
+/// A call that runs SQL.
 pub(crate) struct Watch {
     process: Arc<Process>,
+    watched: Arc<Watched>,
     number: u64,
+}
+
+impl Watch {
+    /// Runs `body`, which may be interrupted.
+    pub(crate) fn during<R>(&self, body: impl FnOnce() -> R) -> R {
+        struct End<'a>(&'a AtomicBool, bool);
+        impl Drop for End<'_> {
+            fn drop(&mut self) {
+                self.0.store(self.1, Ordering::Release);
+            }
+        }
+        let in_sql = &self.watched.in_sql;
+        let _end = End(in_sql, in_sql.swap(true, Ordering::AcqRel));
+        body()
+    }
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch")
+            .field("deadline", &self.watched.deadline)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Drop for Watch {
@@ -220,6 +270,7 @@ fn config() -> Config {
         .signals_based_traps(false)
         .epoch_interruption(true)
         .max_wasm_stack(STACK)
+        .async_stack_size(2 * STACK)
         .memory_reservation(0)
         .memory_guard_size(0)
         .memory_reservation_for_growth(64 << 20)

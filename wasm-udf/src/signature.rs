@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::guest::Terms;
 use crate::types::{DataType, NAMES};
 
 /// What a procedure is.
@@ -21,6 +22,8 @@ pub enum Kind {
     Window,
     /// Rows.
     Table,
+    /// A program, for `sqlproxy_serve`: not called, but run.
+    Guest,
 }
 
 impl Kind {
@@ -32,6 +35,7 @@ impl Kind {
             Self::Aggregate => "aggregate",
             Self::Window => "window",
             Self::Table => "table",
+            Self::Guest => "guest",
         }
     }
 }
@@ -154,7 +158,7 @@ pub const KEYS: [KeyDoc; 18] = [
     key(
         "kind",
         "scalar",
-        "`scalar`, `aggregate`, `window` or `table`",
+        "`scalar`, `aggregate`, `window`, `table`, or `guest`: a program for `sqlproxy_serve`",
     ),
     key(
         "params",
@@ -286,7 +290,19 @@ impl Signature {
         }
     }
 
+    /// What a procedure is held back by.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            limits: self.limits(),
+            clock: self.clock,
+            random: self.random,
+        }
+    }
+
     fn check(&self) -> Result<(), String> {
+        if self.kind == Kind::Guest {
+            return self.check_guest();
+        }
         for parameter in self.params.iter().flatten() {
             known_type(
                 &parameter.data_type,
@@ -320,7 +336,7 @@ impl Signature {
             (Kind::Table, _, Some(_)) => {
                 return Err("a table has \"columns\", not a \"return_type\"".to_owned());
             }
-            (Kind::Scalar | Kind::Aggregate | Kind::Window, Some(_), _) => {
+            (Kind::Scalar | Kind::Aggregate | Kind::Window | Kind::Guest, Some(_), _) => {
                 return Err("only procedures of kind \"table\" have \"columns\"".to_owned());
             }
             _ => {}
@@ -351,6 +367,26 @@ impl Signature {
             }
         }
         Ok(())
+    }
+}
+
+impl Signature {
+    /// How a guest is run is said where it is run.
+    fn check_guest(&self) -> Result<(), String> {
+        let plain = Self {
+            kind: Kind::Guest,
+            language: self.language.clone(),
+            description: self.description.clone(),
+            ..Self::default()
+        };
+        if *self == plain {
+            return Ok(());
+        }
+        Err(
+            "a guest has a \"language\" and a \"description\" and nothing else: its limits and \
+             grants are options of sqlproxy_serve"
+                .to_owned(),
+        )
     }
 }
 

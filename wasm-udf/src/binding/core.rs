@@ -67,6 +67,7 @@ impl CoreBinding {
             }
             Kind::Aggregate | Kind::Window => exports.aggregate(procedure, signature)?,
             Kind::Table => exports.table(procedure, signature)?,
+            Kind::Guest => return Err("a guest is run, not called".to_owned()),
         };
         let what = roles.taker().to_owned();
         let (params, numbers): (Vec<Param>, Vec<Option<Number>>) =

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::names;
 use crate::procedure::Procedure;
 use crate::process::Process;
+use crate::serve;
 use crate::signature::{Creation, Kind, Signature};
 
 /// Registers both.
@@ -32,7 +33,9 @@ pub(super) fn register<E: Extension>(
             let Some(name) = arguments.text(0)? else {
                 return Err("proc_drop needs the name of a procedure".into());
             };
-            Ok(Value::Integer(catalog::remove(connection, name)?.into()))
+            let removed = catalog::remove(connection, name)?;
+            Process::current().programs.changed();
+            Ok(Value::Integer(removed.into()))
         },
     )
 }
@@ -84,8 +87,12 @@ fn add<E: Extension>(
         .code
         .get(&runtime.engine, &hash, || Ok::<_, String>(module.to_vec()))
         .map_err(refuse)?;
-    let procedure = Procedure::new(name, signature.clone(), &code).map_err(refuse)?;
-    complete(&mut signature, &procedure);
+    if signature.kind == Kind::Guest {
+        serve::check(&code).map_err(refuse)?;
+    } else {
+        let procedure = Procedure::new(name, signature.clone(), &code).map_err(refuse)?;
+        complete(&mut signature, &procedure);
+    }
     let schema = match &creation.schema {
         Some(schema) => {
             let known = catalog::schemas(connection)?;
@@ -109,6 +116,7 @@ fn add<E: Extension>(
         module,
         &hash,
     )?;
+    process.programs.changed();
     if let Some(stored) = catalog::read(connection, &schema, Some(name))?.first() {
         names::learn(&process, connection, stored);
     }

@@ -25,6 +25,7 @@ use crate::instance::{Instance, Sink};
 use crate::names;
 use crate::procedure::Procedure;
 use crate::process::Process;
+use crate::serve;
 use crate::signature::{Isolation, Kind};
 use crate::stats::Count;
 
@@ -38,6 +39,7 @@ pub fn register<E: Extension>(connection: &Connection<'_>) -> std::result::Resul
     let registered = manage::register::<E>(connection)
         .and_then(|()| connection.create_table_function(list::List))
         .and_then(|()| connection.create_table_function(rows::ProcRows::new()))
+        .and_then(|()| serve::register(connection))
         .and_then(|()| scalar::register(connection, names::open(&process, connection)));
     registered.map_err(|error| error.message)
 }

@@ -203,7 +203,7 @@ impl Rows {
 
     fn wrong(&self, reason: String) -> FunctionError {
         crate::error::Error::Returned {
-            procedure: self.running.procedure.name.to_string(),
+            guest: self.running.procedure.title(),
             reason: format!("a row with {reason}"),
         }
         .into()

@@ -7,7 +7,8 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, LinkerInstance};
 
 use super::session::{self, SESSION};
-use super::{answer, wasi};
+use super::sqlproxy::answer;
+use super::wasi;
 use crate::guest::Guest;
 use crate::signature::{Signature, SqlGrant};
 

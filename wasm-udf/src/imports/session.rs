@@ -5,7 +5,7 @@ use sqlite_abi::{Connection, Error, Value};
 use wasmtime::StoreContextMut;
 use wasmtime::component::LinkerInstance;
 
-use super::on_connection;
+use super::sqlproxy::on_connection;
 use crate::guest::Guest;
 
 /// The interface of `guests/procedures/wit/sqlbridge.wit`.

@@ -1,6 +1,6 @@
-//! `wasi_snapshot_preview1` for modules that were built for WASI and need none of it: no files,
-//! no arguments, no environment, output dropped. Time stands still and random numbers repeat,
-//! unless granted. Every other function returns "not supported".
+//! `wasi_snapshot_preview1` without files and sockets. Time stands still and random numbers repeat,
+//! unless granted. Arguments, environment and streams are in `world`; every other function returns
+//! "not supported".
 //!
 //! The numbers are those of
 //! <https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md>.
@@ -9,14 +9,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use wasmtime::{Caller, FuncType, Linker};
 
-use super::{answers, bytes};
+use super::{Offer, answers, bytes, world};
 use crate::guest::{Guest, Stopped};
 use crate::process::TICK;
 
-const MODULE: &str = "wasi_snapshot_preview1";
+pub(super) const MODULE: &str = "wasi_snapshot_preview1";
 
-const SUCCESS: i32 = 0;
-const BADF: i32 = 8;
+pub(super) const SUCCESS: i32 = 0;
+pub(super) const BADF: i32 = 8;
 const INVAL: i32 = 28;
 const NOSYS: i32 = 52;
 
@@ -30,18 +30,12 @@ pub(super) fn define(
     linker: &mut Linker<Guest>,
     name: &str,
     ty: &FuncType,
+    offer: Offer,
 ) -> wasmtime::Result<bool> {
+    if world::define(linker, name, offer)? {
+        return Ok(true);
+    }
     match name {
-        "args_sizes_get" | "environ_sizes_get" => {
-            linker.func_wrap(MODULE, name, |mut caller: In<'_>, count: i32, size: i32| {
-                put(&mut caller, count, &[0; 4])?;
-                put(&mut caller, size, &[0; 4])?;
-                Ok(SUCCESS)
-            })?;
-        }
-        "args_get" | "environ_get" => {
-            linker.func_wrap(MODULE, name, |_: In<'_>, _: i32, _: i32| SUCCESS)?;
-        }
         "clock_res_get" => {
             linker.func_wrap(MODULE, name, |mut caller: In<'_>, _: i32, result: i32| {
                 put(&mut caller, result, &1_000_000_u64.to_le_bytes())?;
@@ -69,49 +63,6 @@ pub(super) fn define(
                     }
                     let random = random(caller.data_mut(), length.cast_unsigned() as usize);
                     put(&mut caller, address, &random)?;
-                    Ok(SUCCESS)
-                },
-            )?;
-        }
-        "fd_write" => {
-            linker.func_wrap(
-                MODULE,
-                name,
-                |mut caller: In<'_>, file: i32, list: i32, count: i32, written: i32| {
-                    if !(1..=2).contains(&file) {
-                        return Ok(BADF);
-                    }
-                    let total = total(&mut caller, list, count)?;
-                    put(&mut caller, written, &total.to_le_bytes())?;
-                    Ok(SUCCESS)
-                },
-            )?;
-        }
-        "fd_read" => {
-            linker.func_wrap(
-                MODULE,
-                name,
-                |mut caller: In<'_>, file: i32, _: i32, _: i32, read: i32| {
-                    if file != 0 {
-                        return Ok(BADF);
-                    }
-                    put(&mut caller, read, &[0; 4])?;
-                    Ok(SUCCESS)
-                },
-            )?;
-        }
-        "fd_fdstat_get" => {
-            linker.func_wrap(
-                MODULE,
-                name,
-                |mut caller: In<'_>, file: i32, result: i32| {
-                    if !(0..=2).contains(&file) {
-                        return Ok(BADF);
-                    }
-                    // A character device without rights.
-                    let mut stat = [0; 24];
-                    stat[0] = 2;
-                    put(&mut caller, result, &stat)?;
                     Ok(SUCCESS)
                 },
             )?;
@@ -150,21 +101,10 @@ pub(super) fn define(
     Ok(true)
 }
 
-fn put(caller: &mut In<'_>, address: i32, content: &[u8]) -> wasmtime::Result<()> {
+pub(super) fn put(caller: &mut In<'_>, address: i32, content: &[u8]) -> wasmtime::Result<()> {
     let length = i32::try_from(content.len()).unwrap_or(i32::MAX);
     bytes(caller, address, length, "a result of WASI")?.copy_from_slice(content);
     Ok(())
-}
-
-/// How many bytes a list of buffers has.
-fn total(caller: &mut In<'_>, list: i32, count: i32) -> wasmtime::Result<u32> {
-    let length = count.cast_unsigned().saturating_mul(8);
-    let list = bytes(caller, list, length.cast_signed(), "a list of buffers")?;
-    let (entries, _) = list.as_chunks::<8>();
-    Ok(entries
-        .iter()
-        .map(|[_, _, _, _, length @ ..]| u32::from_le_bytes(*length))
-        .fold(0, u32::saturating_add))
 }
 
 /// The time as the guest sees it, in nanoseconds since 1970. Without the grant it is the first one:

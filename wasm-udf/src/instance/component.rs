@@ -94,8 +94,8 @@ impl ComponentInstance {
         })
     }
 
-    fn name(&self) -> String {
-        self.store.data().procedure.to_string()
+    fn title(&self) -> String {
+        self.store.data().title.to_string()
     }
 
     // Calls ---------------------------------------------------------------------------------
@@ -170,14 +170,14 @@ impl ComponentInstance {
             let limit = self.store.data().limits.memory.min(LARGEST_ARGUMENT);
             if size > limit {
                 return Err(Error::Limit {
-                    procedure: self.name(),
+                    guest: self.title(),
                     limit: "memory",
                     value: size_text(limit),
                     advice: "; an argument alone needs more, a blob 40 times its size",
                 });
             }
             let value = lower(param, wit, value).map_err(|reason| Error::Argument {
-                procedure: self.name(),
+                guest: self.title(),
                 reason: format!("{}: {reason}", param.place(index)),
             })?;
             self.arguments.push(value);
@@ -210,7 +210,7 @@ impl ComponentInstance {
         lifted.map_err(|reason| {
             self.stopwatch.error();
             Error::Returned {
-                procedure: self.name(),
+                guest: self.title(),
                 reason,
             }
         })
@@ -224,10 +224,10 @@ impl ComponentInstance {
         }
         self.stopwatch.error();
         Err(Error::Limit {
-            procedure: self.name(),
+            guest: self.title(),
             limit: "output",
             value: size_text(limit),
-            advice: "; set \"output\" when it is created to allow more",
+            advice: "; set \"output\" to allow more",
         })
     }
 
@@ -299,7 +299,7 @@ impl ComponentInstance {
 
     fn broken(&self, message: &str) -> Error {
         Error::Failed {
-            procedure: self.name(),
+            guest: self.title(),
             message: message.to_owned(),
         }
     }

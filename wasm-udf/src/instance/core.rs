@@ -145,8 +145,8 @@ impl CoreInstance {
         })
     }
 
-    fn name(&self) -> String {
-        self.store.data().procedure.to_string()
+    fn title(&self) -> String {
+        self.store.data().title.to_string()
     }
 }
 
@@ -308,7 +308,7 @@ impl CoreInstance {
         let limit = self.store.data().limits.memory;
         let Some(asked) = i32::try_from(wanted).ok().filter(|_| size <= limit) else {
             return Err(Error::Limit {
-                procedure: self.name(),
+                guest: self.title(),
                 limit: "memory",
                 value: size_text(limit),
                 advice: "; the arguments alone are larger",
@@ -352,14 +352,14 @@ impl CoreInstance {
 
     fn wrong(&self, param: &Param, index: usize, reason: &str) -> Error {
         Error::Argument {
-            procedure: self.name(),
+            guest: self.title(),
             reason: format!("{}: {reason}", param.place(index)),
         }
     }
 
     fn broken(&self, message: &str) -> Error {
         Error::Failed {
-            procedure: self.name(),
+            guest: self.title(),
             message: message.to_owned(),
         }
     }
@@ -468,7 +468,7 @@ impl CoreInstance {
             Err(reason) => {
                 self.stopwatch.error();
                 return Err(Error::Returned {
-                    procedure: self.name(),
+                    guest: self.title(),
                     reason,
                 });
             }
@@ -482,10 +482,10 @@ impl CoreInstance {
         let limit = self.store.data().limits.output;
         if length > limit {
             return Err(Error::Limit {
-                procedure: self.name(),
+                guest: self.title(),
                 limit: "output",
                 value: size_text(limit),
-                advice: "; set \"output\" when it is created to allow more",
+                advice: "; set \"output\" to allow more",
             });
         }
         let memory = self
@@ -495,7 +495,7 @@ impl CoreInstance {
             .checked_add(length)
             .and_then(|end| memory.get(address..end))
             .ok_or_else(|| Error::Returned {
-                procedure: self.name(),
+                guest: self.title(),
                 reason: format!(
                     "{length} bytes at address {address}, which is outside of its memory of {} bytes",
                     memory.len()

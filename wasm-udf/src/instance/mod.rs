@@ -143,7 +143,7 @@ impl Instance {
 }
 
 /// Runs guest code on behalf of `connection`, under the limits of one call.
-fn calling<R>(
+pub(crate) fn calling<R>(
     connection: &Connection<'_>,
     store: &mut Store<Guest>,
     body: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<R>,
@@ -190,11 +190,14 @@ fn lending<R>(
         return body(store);
     }
     connection.lend(|lent| {
-        if let Some(sql) = &mut store.data_mut().sql {
-            sql.lent = Some(lent.clone());
-        }
-        let ended = Ended(store);
-        body(ended.0)
+        connection.with_interrupter(|interrupter| {
+            if let Some(sql) = &mut store.data_mut().sql {
+                sql.lent = Some(lent.clone());
+                sql.interrupter = Some(Arc::clone(interrupter));
+            }
+            let ended = Ended(store);
+            body(ended.0)
+        })
     })
 }
 
@@ -205,6 +208,8 @@ impl Drop for Ended<'_> {
     fn drop(&mut self) {
         if let Some(sql) = &mut self.0.data_mut().sql {
             sql.proxy.end();
+            sql.watch = None;
+            sql.interrupter = None;
             sql.lent = None;
         }
     }

@@ -36,11 +36,13 @@ pub(crate) struct Mark {
 }
 
 impl Writer {
-    pub(crate) fn new(encoding: Encoding) -> Self {
+    /// Writes into `out`, whose content is dropped.
+    pub(crate) fn new(encoding: Encoding, mut out: Vec<u8>) -> Self {
+        out.clear();
         Self {
             encoding,
-            out: Vec::with_capacity(256),
-            open: Vec::with_capacity(4),
+            out,
+            open: Vec::with_capacity(8),
         }
     }
 
@@ -51,6 +53,23 @@ impl Writer {
     /// Bytes so far.
     pub(crate) fn len(&self) -> usize {
         self.out.len()
+    }
+
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// What was written since there were so many bytes.
+    pub(crate) fn since(&self, length: usize) -> &[u8] {
+        &self.out[length..]
+    }
+
+    /// The first entries of a map, as they were written before.
+    pub(crate) fn entries(&mut self, bytes: &[u8], count: u32) {
+        if let Some((_, entries)) = self.open.last_mut() {
+            *entries += count;
+        }
+        self.out.extend_from_slice(bytes);
     }
 
     pub(crate) fn mark(&self) -> Mark {
@@ -122,7 +141,7 @@ impl Writer {
             Encoding::Json if value.unsigned_abs() > EXACT_IN_JSON => {
                 self.tagged("$int", value.to_string().as_bytes());
             }
-            Encoding::Json => self.out.extend_from_slice(value.to_string().as_bytes()),
+            Encoding::Json => self.display(value),
             Encoding::MessagePack => self.pack_integer(value),
         }
     }
@@ -133,7 +152,7 @@ impl Writer {
             Encoding::Json if value.is_finite() => {
                 // Rust writes the shortest digits that read back the same; a number with a point
                 // or an exponent is a REAL.
-                self.out.extend_from_slice(format!("{value:?}").as_bytes());
+                self.display(format_args!("{value:?}"));
             }
             Encoding::Json => {
                 let name: &[u8] = if value.is_nan() {
@@ -238,6 +257,11 @@ impl Writer {
                 }
             }
         }
+    }
+
+    fn display(&mut self, value: impl std::fmt::Display) {
+        // Writing to a vector cannot fail.
+        let _ = std::io::Write::write_fmt(&mut self.out, format_args!("{value}"));
     }
 
     fn tagged(&mut self, tag: &str, text: &[u8]) {

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::VERSION;
 use super::error::Error;
-use super::gate::Text;
+use super::gate;
 use super::node::Node;
 use super::pool::Compiled;
 use super::request::{Command, Method, Request, Target, Values};
-use super::rows::{After, Rows, bind, columns, describe, describe_nothing, no_columns};
-use super::session::{Call, Cursor, Prepared};
+use super::rows::{After, Rows, bind, describe, describe_nothing, head_of, no_columns};
+use super::session::{Call, Cursor, Text};
 
 impl Call<'_> {
     pub(crate) fn command(
@@ -87,7 +87,7 @@ impl Call<'_> {
             Command::Prepare { sql } => self.prepare(&sql),
             Command::CloseStatement { statement } => {
                 self.prepared(statement)?;
-                self.session.statements.remove(&statement);
+                self.prepared.texts.remove(&statement);
                 self.map(|_| ());
                 Ok(())
             }
@@ -131,7 +131,7 @@ impl Call<'_> {
         let outcome = self.first_rows(&mut compiled, values, fetch);
         match outcome {
             Ok(After::More) => {
-                let id = self.session.new_id();
+                let id = self.prepared.new_id();
                 self.answer.key("cursor_id");
                 self.answer.integer(id);
                 self.session.cursors.insert(
@@ -161,19 +161,24 @@ impl Call<'_> {
         values: &Values<'_>,
         fetch: usize,
     ) -> Result<After, Error> {
-        let rows = Rows::new(self.rules, fetch);
+        let rows = Rows::new(self.rules, fetch, self.deadline);
         let answer = &mut *self.answer;
-        compiled.kept.with(|statement| {
+        let Compiled { kept, head, .. } = compiled;
+        kept.with(|statement| {
             bind(statement, values)?;
             let row = statement.step()?;
-            columns(statement, answer);
+            head_of(statement, head, answer);
             answer.key("rows");
             rows.write(statement, row, answer)
         })?
     }
 
     fn fetch(&mut self, id: i64, fetch: Option<usize>) -> Result<(), Error> {
-        let rows = Rows::new(self.rules, fetch.unwrap_or(self.cursor(id)?.fetch));
+        let rows = Rows::new(
+            self.rules,
+            fetch.unwrap_or(self.cursor(id)?.fetch),
+            self.deadline,
+        );
         self.answer.begin_map();
         self.answer.key("rows");
         let answer = &mut *self.answer;
@@ -214,9 +219,12 @@ impl Call<'_> {
             return Ok((id, 0));
         };
         let before = self.session.lent.with(|db| db.total_changes())?;
+        let deadline = self.deadline;
         let outcome = compiled.kept.with(|statement| {
             bind(statement, values)?;
-            while statement.step()? {}
+            while statement.step()? {
+                deadline.check()?;
+            }
             Ok(())
         });
         self.session.pool.put(compiled);
@@ -248,7 +256,7 @@ impl Call<'_> {
         }
         self.answer.begin_map();
         if let Some(mut compiled) = self.compiled(&target)? {
-            let rows = Rows::new(self.rules, 0);
+            let rows = Rows::new(self.rules, 0, self.deadline);
             let answer = &mut *self.answer;
             let outcome = compiled.kept.with(|statement| {
                 bind(statement, values)?;
@@ -272,24 +280,22 @@ impl Call<'_> {
 
     fn prepare(&mut self, sql: &str) -> Result<(), Error> {
         let most = self.rules.limits.statements;
-        if self.session.statements.len() >= most {
+        if self.prepared.texts.len() >= most {
             return Err(self.too_many(
                 "prepared statements (limit statements)",
                 most,
                 "close some",
             ));
         }
-        let text = Text::new(sql).map_err(|refusal| self.rules.refused(refusal))?;
+        let text = gate::Text::new(sql).map_err(|refusal| self.rules.refused(refusal))?;
         let compiled = match text.transaction() {
             Some(_) => None,
             None => self.compiled(&Target::Sql(sql.into()))?,
         };
-        let id = self.session.new_id();
+        let id = self.prepared.new_id();
         let connection = self.connection;
         let sql: Arc<str> = sql.into();
-        self.session
-            .statements
-            .insert(id, Prepared { connection, sql });
+        self.prepared.texts.insert(id, Text { connection, sql });
         self.answer.begin_map();
         self.answer.key("stmt_id");
         self.answer.integer(id);
@@ -333,8 +339,13 @@ impl Call<'_> {
         if matches!(request.command, Command::Batch { .. }) {
             return Err(Error::Request("a batch inside a batch".to_owned()));
         }
-        self.session
-            .run(self.rules, self.catalog, request, self.answer)
+        self.session.run(
+            self.rules,
+            self.catalog,
+            self.prepared,
+            request,
+            self.answer,
+        )
     }
 
     /// Ends what the guest's connection has.
@@ -344,9 +355,9 @@ impl Call<'_> {
         session
             .cursors
             .retain(|_, cursor| cursor.connection != connection);
-        session
-            .statements
-            .retain(|_, prepared| prepared.connection != connection);
+        self.prepared
+            .texts
+            .retain(|_, text| text.connection != connection);
         if session.transactions.check(connection, None).is_ok() {
             self.transactions(|transactions, db| transactions.undo_all(db))?;
         }

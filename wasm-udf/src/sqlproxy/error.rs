@@ -20,31 +20,34 @@ pub(crate) enum Error {
     /// The values do not fit the statement's parameters.
     #[error("{0}")]
     Parameters(String),
-    /// More than the procedure may have.
-    #[error("procedure {procedure}: more than {value} {limit}; {advice}")]
+    /// More than the guest may have.
+    #[error("{guest}: more than {value} {limit}; {advice}")]
     TooMany {
-        procedure: String,
+        guest: String,
         limit: &'static str,
         value: usize,
         advice: &'static str,
     },
-    /// Larger than the procedure may have.
-    #[error("procedure {procedure}: {what} is larger than {value} bytes ({limit}); {advice}")]
+    /// Larger than the guest may have.
+    #[error("{guest}: {what} is larger than {value} bytes ({limit}); {advice}")]
     TooLarge {
-        procedure: String,
+        guest: String,
         what: &'static str,
         limit: &'static str,
         value: usize,
         advice: &'static str,
     },
-    /// The text is not one that a procedure may run.
-    #[error("procedure {procedure}: {refusal}")]
-    Refused { procedure: String, refusal: Refusal },
+    /// The text is not one that a guest may run.
+    #[error("{guest}: {refusal}")]
+    Refused { guest: String, refusal: Refusal },
     /// Another connection of the guest has a transaction open.
     #[error(
         "connection {connection} of this program has transaction {transaction} open; wait for its end"
     )]
     Busy { connection: i64, transaction: i64 },
+    /// The request's own time limit.
+    #[error("the request was not answered within its timeout_ms")]
+    Timeout,
     /// A transaction command out of order.
     #[error("{0}")]
     Transaction(String),
@@ -64,6 +67,7 @@ impl Error {
             Self::TooLarge { .. } => Code::TOOBIG,
             Self::Refused { refusal, .. } => refusal.code(),
             Self::Busy { .. } => Code::BUSY,
+            Self::Timeout => Code::INTERRUPT,
             Self::Transaction(_) => Code::ERROR,
             Self::ReadOnly(_) => Code::READONLY,
             Self::Sqlite(error) => error.code,

@@ -2,7 +2,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`gate`] | which SQL a procedure may run |
+//! | [`gate`] | which SQL a guest may run |
 //! | `commands` | what each command does |
 //! | `session` | statements, cursors, transactions of a call |
 //! | `transactions`, `pool`, `rows` | its parts |
@@ -26,20 +26,23 @@ mod time;
 mod transactions;
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
-use sqlite_abi::{Code, Lent, log};
+use sqlite_abi::{Code, ConnectionId, Lent, log};
 
 use answer::{Encoding, Writer};
 use error::Error;
 use gate::Catalog;
 pub use gate::Grant;
 use request::Request;
-use session::Session;
+use session::{Prepared, Session};
 
 /// The version of the interface.
 pub const VERSION: i64 = 1;
 
-/// What a procedure may have at a time.
+/// What a guest may have at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Prepared statements; as many more are kept compiled for texts that come again.
@@ -60,84 +63,171 @@ impl Default for Limits {
     }
 }
 
-/// What holds for a procedure.
+/// What holds for a guest.
 pub(crate) struct Rules {
-    procedure: String,
+    /// What it is, and its name.
+    guest: String,
     grant: Grant,
     limits: Limits,
-    callable: Box<dyn Fn(&str) -> bool + Send>,
+    callable: Box<Callable>,
+    /// The kind of virtual tables that is open to it besides the harmless ones.
+    tables: Option<&'static str>,
+    watch: Box<Watch>,
+    /// A request's own time limit has interrupted the connection.
+    interrupted: Arc<AtomicBool>,
 }
 
+/// Runs something on a connection, and interrupts the connection where that is later than a time.
+type Watch = dyn Fn(&Lent, Instant, &mut dyn FnMut()) + Send;
+
+/// Whether a connection has a name that a guest may call.
+type Callable = dyn Fn(ConnectionId, &str) -> bool + Send;
+
 impl Rules {
+    /// Runs a request that has to be answered until `deadline`. A single step of SQLite's that takes
+    /// longer is interrupted, and so is all that the connection runs, until the host's own statement
+    /// ends.
+    #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
+    fn within(
+        &self,
+        connection: &Lent,
+        deadline: Instant,
+        request: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut request = Some(request);
+        let mut outcome = Ok(());
+        (self.watch)(connection, deadline, &mut || {
+            if let Some(request) = request.take() {
+                outcome = request();
+            }
+        });
+        let is_late = |error: &Error| error.code() == Code::INTERRUPT && Instant::now() >= deadline;
+        if let Err(error) = &outcome
+            && is_late(error)
+            && matches!(error, Error::Sqlite(_))
+        {
+            self.interrupted.store(true, Ordering::Relaxed);
+            return Err(Error::Timeout);
+        }
+        outcome
+    }
+
     fn refused(&self, refusal: gate::Refusal) -> Error {
         Error::Refused {
-            procedure: self.procedure.clone(),
+            guest: self.guest.clone(),
             refusal,
         }
     }
 }
 
-/// The interface as one instance of a guest has it. An instance lives within one statement of the
-/// host's; a new statement needs a new one, because what the connection has (functions, kinds of
-/// virtual tables) is asked for once.
+/// The interface as one instance of a guest has it. What the connection has (functions, kinds of
+/// virtual tables) is asked for once for each statement of the host's: an instance that is kept
+/// longer says with [`Proxy::forget`] that there is a new one.
 pub struct Proxy {
     rules: Rules,
     catalog: Option<Catalog>,
+    prepared: Prepared,
     session: Option<Session>,
 }
 
 impl Proxy {
-    /// For an instance of a procedure.
+    /// For an instance of a guest: what it is and its name, for messages.
     #[must_use]
-    pub fn new(procedure: impl Into<String>, grant: Grant, limits: Limits) -> Self {
+    pub fn new(guest: impl Into<String>, grant: Grant, limits: Limits) -> Self {
         Self {
             rules: Rules {
-                procedure: procedure.into(),
+                guest: guest.into(),
                 grant,
                 limits,
-                callable: Box::new(|_| false),
+                callable: Box::new(|_, _| false),
+                tables: None,
+                watch: Box::new(|_, _, body| body()),
+                interrupted: Arc::default(),
             },
             catalog: None,
+            prepared: Prepared::default(),
             session: None,
         }
     }
 
-    /// Lets the procedure's SQL call functions and table-valued functions that would be refused,
-    /// by name (in lower case): other procedures.
+    /// Lets the guest's SQL call functions and table-valued functions that would be refused,
+    /// by name (in lower case): procedures.
     #[must_use]
-    pub fn allowing(mut self, callable: impl Fn(&str) -> bool + Send + 'static) -> Self {
+    pub fn allowing(
+        mut self,
+        callable: impl Fn(ConnectionId, &str) -> bool + Send + 'static,
+    ) -> Self {
         self.rules.callable = Box::new(callable);
         self
     }
 
+    /// How a request that has a time limit of its own is stopped. Without it, it is between rows.
+    #[must_use]
+    pub(crate) fn watched(
+        mut self,
+        watch: impl Fn(&Lent, Instant, &mut dyn FnMut()) + Send + 'static,
+    ) -> Self {
+        self.rules.watch = Box::new(watch);
+        self
+    }
+
+    /// Whether the connection is interrupted by a request's own time limit, not by its user.
+    pub(crate) fn interrupted(&self) -> &Arc<AtomicBool> {
+        &self.rules.interrupted
+    }
+
+    /// Lets the guest's SQL use virtual tables of this kind, which would be refused.
+    #[must_use]
+    pub(crate) fn with_tables(mut self, kind: &'static str) -> Self {
+        self.rules.tables = Some(kind);
+        self
+    }
+
+    /// Whether the caller's own statements would now run in the middle of something of the
+    /// guest's: a transaction, or a statement that changes the database and has rows left.
+    pub(crate) fn is_changing(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::is_changing)
+    }
+
+    /// A new statement of the host's begins: what the connection has is to be asked for again.
+    pub(crate) fn forget(&mut self) {
+        self.catalog = None;
+    }
+
     /// Answers a request. Whatever is wrong is in the answer.
     pub fn handle(&mut self, connection: &Lent, request: &[u8]) -> Vec<u8> {
+        let mut answer = Vec::new();
+        self.handle_into(connection, request, &mut answer);
+        answer
+    }
+
+    /// The same; the answer takes the place of what is in `room`.
+    pub fn handle_into(&mut self, connection: &Lent, request: &[u8], room: &mut Vec<u8>) {
         let encoding = if request.first() == Some(&b'{') {
             Encoding::Json
         } else {
             Encoding::MessagePack
         };
-        let mut answer = Writer::new(encoding);
+        let mut answer = Writer::new(encoding, std::mem::take(room));
         if let Err(error) = self.serve(connection, request, &mut answer) {
-            answer = Writer::new(encoding);
+            answer = Writer::new(encoding, answer.finish());
             error.write(&self.rules, &mut answer);
         }
-        answer.finish()
+        *room = answer.finish();
     }
 
-    /// Ends what a call of the procedure left behind: cursors and statements are closed,
-    /// transactions rolled back to where they began. To be called after each call, also after one
+    /// Ends what a call of the guest left behind: cursors are closed, transactions rolled back to
+    /// where they began. Prepared statements keep their numbers. To be called after each call, also after one
     /// that failed, while the connection is still lent.
     pub fn end(&mut self) {
+        self.rules.interrupted.store(false, Ordering::Relaxed);
         if let Some(session) = self.session.take()
             && let Err(error) = session.end()
         {
-            let procedure = &self.rules.procedure;
+            let guest = &self.rules.guest;
             log(
                 error.code(),
-                &format!(
-                    "procedure {procedure}: its transaction could not be rolled back: {error}"
-                ),
+                &format!("{guest}: its transaction could not be rolled back: {error}"),
             );
         }
     }
@@ -151,7 +241,7 @@ impl Proxy {
         let limit = self.rules.limits.result_bytes;
         if request.len() > limit {
             return Err(Error::TooLarge {
-                procedure: self.rules.procedure.clone(),
+                guest: self.rules.guest.clone(),
                 what: "the request",
                 limit: "limit result_bytes",
                 value: limit,
@@ -170,11 +260,14 @@ impl Proxy {
             .session
             .take_if(|session| !session.lent.same_loan(connection));
         drop(known);
+        let prepared = &mut self.prepared;
         let session = self
             .session
-            .get_or_insert_with(|| Session::new(connection.clone(), rules));
+            .get_or_insert_with(|| Session::new(connection.clone(), rules, prepared));
         connection.with(|db| {
-            db.with_lower_limits(limit, || session.run(rules, catalog, request, answer))
+            db.with_lower_limits(limit, || {
+                session.run(rules, catalog, prepared, request, answer)
+            })
         })?
     }
 }
@@ -195,8 +288,8 @@ impl Error {
         {
             let limit = rules.limits.result_bytes;
             message = format!(
-                "procedure {}: {message} (limit result_bytes, {limit} bytes)",
-                rules.procedure
+                "{}: {message} (limit result_bytes, {limit} bytes)",
+                rules.guest
             );
         }
         answer.begin_map();
@@ -216,7 +309,7 @@ impl Error {
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Proxy")
-            .field("procedure", &self.rules.procedure)
+            .field("guest", &self.rules.guest)
             .field("grant", &self.rules.grant)
             .field("limits", &self.rules.limits)
             .finish_non_exhaustive()

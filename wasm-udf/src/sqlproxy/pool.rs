@@ -9,12 +9,24 @@ use std::sync::Arc;
 
 use sqlite_abi::Kept;
 
+use super::answer::Encoding;
+
 /// A compiled statement.
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub(crate) sql: Arc<str>,
     pub(crate) kept: Kept,
     pub(crate) readonly: bool,
+    pub(crate) head: Option<Head>,
+}
+
+/// The names and types of a statement's columns, as they were written into an answer.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) encoding: Encoding,
+    /// How often the statement had been compiled again: then it may have other columns.
+    pub(crate) recompiled: i32,
+    pub(crate) bytes: Box<[u8]>,
 }
 
 #[derive(Debug)]

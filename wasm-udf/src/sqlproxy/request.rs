@@ -1,6 +1,7 @@
 //! What a guest asks for: a tree made a command. See `docs/host-interface.md`.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::error::Error;
 use super::node::Node;
@@ -11,6 +12,8 @@ pub(crate) struct Request<'a> {
     pub(crate) connection: i64,
     /// The innermost transaction, if the guest says which it believes that to be.
     pub(crate) transaction: Option<i64>,
+    /// How long it may take.
+    pub(crate) timeout: Option<Duration>,
     pub(crate) command: Command<'a>,
 }
 
@@ -99,6 +102,7 @@ impl<'a> Request<'a> {
         let mut fields = Fields(entries);
         let connection = fields.integer("conn_id")?.unwrap_or(0);
         let transaction = fields.integer("tx_id")?;
+        let timeout = fields.count("timeout_ms")?;
         let command = match fields.text("command")? {
             Some(command) => self::command(&command, &mut fields, transaction)?,
             None => drizzle(&mut fields)?,
@@ -106,6 +110,7 @@ impl<'a> Request<'a> {
         Ok(Self {
             connection,
             transaction,
+            timeout: timeout.map(|ms| Duration::from_millis(ms as u64)),
             command,
         })
     }

@@ -1,10 +1,13 @@
 //! Values into a statement, columns and rows out of it.
 
+use std::time::Instant;
+
 use sqlite_abi::{Statement, ValueRef};
 
 use super::Rules;
 use super::answer::Writer;
 use super::error::Error;
+use super::pool::Head;
 use super::request::Values;
 
 /// What follows a batch of rows.
@@ -19,11 +22,31 @@ pub(crate) struct Rows<'a> {
     /// 0: all.
     most: usize,
     rules: &'a Rules,
+    deadline: Deadline,
+}
+
+/// When a request must have been answered.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline(pub(crate) Option<Instant>);
+
+impl Deadline {
+    /// Looked at between rows, where a statement can be given up and nothing else is harmed.
+    #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
+    pub(crate) fn check(self) -> Result<(), Error> {
+        match self.0 {
+            Some(deadline) if Instant::now() >= deadline => Err(Error::Timeout),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(rules: &'a Rules, most: usize) -> Self {
-        Self { most, rules }
+    pub(crate) fn new(rules: &'a Rules, most: usize, deadline: Deadline) -> Self {
+        Self {
+            most,
+            rules,
+            deadline,
+        }
     }
 
     /// Writes the list of a batch's rows. `row`: whether the statement is on one. Where more
@@ -47,6 +70,7 @@ impl<'a> Rows<'a> {
             }
             self.row(statement, answer)?;
             count += 1;
+            self.deadline.check()?;
             row = statement.step()?;
         }
         answer.end_list();
@@ -65,7 +89,7 @@ impl<'a> Rows<'a> {
             return Ok(());
         }
         Err(Error::TooLarge {
-            procedure: self.rules.procedure.clone(),
+            guest: self.rules.guest.clone(),
             what: "the answer",
             limit: "limit result_bytes",
             value: limit,
@@ -74,8 +98,25 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Writes the names and types of the columns, which are kept for the next time.
+pub(crate) fn head_of(statement: &Statement<'_>, head: &mut Option<Head>, answer: &mut Writer) {
+    let (encoding, recompiled) = (answer.encoding(), statement.recompiled());
+    if let Some(head) = head
+        && (head.encoding, head.recompiled) == (encoding, recompiled)
+    {
+        return answer.entries(&head.bytes, 2);
+    }
+    let begin = answer.len();
+    columns(statement, answer);
+    *head = Some(Head {
+        encoding,
+        recompiled,
+        bytes: answer.since(begin).into(),
+    });
+}
+
 /// Writes the names of the columns, and their declared types where they have one.
-pub(crate) fn columns(statement: &Statement<'_>, answer: &mut Writer) {
+fn columns(statement: &Statement<'_>, answer: &mut Writer) {
     let count = statement.column_count();
     answer.key("columns");
     answer.begin_list();

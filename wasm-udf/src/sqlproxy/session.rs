@@ -1,33 +1,51 @@
-//! What a guest has on a connection, from its first request to the end of its call: statements,
-//! cursors, transactions; and how a text becomes a statement.
+//! What a guest has on a connection, from its first request to the end of its call: compiled
+//! statements, cursors, transactions; and how a text becomes a statement. Only the numbers of prepared
+//! statements outlive the call: they stand for texts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sqlite_abi::{Connection, Kept, Lent};
 
 use super::Rules;
 use super::answer::Writer;
 use super::error::Error;
-use super::gate::{self, Catalog, Gate, Refusal, Text};
+use super::gate::{self, Catalog, Gate, Refusal};
 use super::pool::{Compiled, Pool};
 use super::request::{Request, Target};
+use super::rows::Deadline;
 use super::transactions::Transactions;
 
 /// Everything that ends with the call.
 pub(crate) struct Session {
     pub(crate) lent: Lent,
     pub(crate) pool: Pool,
-    pub(crate) statements: BTreeMap<i64, Prepared>,
     pub(crate) cursors: BTreeMap<i64, Cursor>,
     pub(crate) transactions: Transactions,
+}
+
+/// The prepared statements of a guest, and the last number that was given to one, or to a cursor.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    pub(crate) texts: BTreeMap<i64, Text>,
     last_id: i64,
+    /// The last number of a transaction.
+    pub(crate) last_transaction: i64,
 }
 
 /// A text that a guest gave a number.
-pub(crate) struct Prepared {
+#[derive(Debug)]
+pub(crate) struct Text {
     pub(crate) connection: i64,
     pub(crate) sql: Arc<str>,
+}
+
+impl Prepared {
+    pub(crate) fn new_id(&mut self) -> i64 {
+        self.last_id += 1;
+        self.last_id
+    }
 }
 
 /// A statement with rows left.
@@ -38,14 +56,12 @@ pub(crate) struct Cursor {
 }
 
 impl Session {
-    pub(crate) fn new(lent: Lent, rules: &Rules) -> Self {
+    pub(crate) fn new(lent: Lent, rules: &Rules, prepared: &Prepared) -> Self {
         Self {
             lent,
             pool: Pool::new(rules.limits.statements),
-            statements: BTreeMap::new(),
             cursors: BTreeMap::new(),
-            transactions: Transactions::new(rules.grant),
-            last_id: 0,
+            transactions: Transactions::new(rules.grant, prepared.last_transaction),
         }
     }
 
@@ -54,20 +70,34 @@ impl Session {
         &mut self,
         rules: &Rules,
         catalog: &mut Option<Catalog>,
+        prepared: &mut Prepared,
         request: Request<'_>,
         answer: &mut Writer,
     ) -> Result<(), Error> {
+        let Request {
+            connection,
+            transaction,
+            timeout,
+            command,
+        } = request;
+        let lent = self.lent.clone();
         let mut call = Call {
-            connection: request.connection,
+            connection,
+            deadline: deadline(timeout),
             rules,
             catalog,
+            prepared,
             answer,
             session: self,
         };
-        let outcome = call.command(request.command, request.transaction);
-        let noticed = self
-            .lent
-            .with(|connection| self.transactions.notice(connection));
+        let outcome = match call.deadline {
+            Deadline(None) => call.command(command, transaction),
+            Deadline(Some(deadline)) => {
+                rules.within(&lent, deadline, || call.command(command, transaction))
+            }
+        };
+        call.prepared.last_transaction = call.session.transactions.last_id;
+        let noticed = lent.with(|connection| self.transactions.notice(connection));
         outcome.and(noticed.map_err(Error::from))
     }
 
@@ -80,18 +110,29 @@ impl Session {
             .with(|connection| self.transactions.undo_all(connection))?
     }
 
-    pub(crate) fn new_id(&mut self) -> i64 {
-        self.last_id += 1;
-        self.last_id
+    /// See [`super::Proxy::is_changing`].
+    pub(crate) fn is_changing(&self) -> bool {
+        self.transactions.are_open()
+            || self
+                .cursors
+                .values()
+                .any(|cursor| !cursor.compiled.readonly)
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
+fn deadline(timeout: Option<Duration>) -> Deadline {
+    Deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
 }
 
 /// A request while it is served.
 pub(crate) struct Call<'a> {
     /// The guest's connection.
     pub(crate) connection: i64,
+    pub(crate) deadline: Deadline,
     pub(crate) rules: &'a Rules,
     pub(crate) catalog: &'a mut Option<Catalog>,
+    pub(crate) prepared: &'a mut Prepared,
     pub(crate) answer: &'a mut Writer,
     pub(crate) session: &'a mut Session,
 }
@@ -99,16 +140,25 @@ pub(crate) struct Call<'a> {
 impl Call<'_> {
     /// A compiled statement; none where the text was a transaction command, which is done then.
     pub(crate) fn compiled(&mut self, target: &Target<'_>) -> Result<Option<Compiled>, Error> {
-        let sql = match target {
-            Target::Sql(sql) => Arc::from(sql.as_ref()),
-            Target::Prepared(id) => Arc::clone(&self.prepared(*id)?.sql),
+        let known = match target {
+            Target::Sql(sql) => self.session.pool.take(sql),
+            Target::Prepared(id) => {
+                let sql = Arc::clone(&self.prepared(*id)?.sql);
+                self.session.pool.take(&sql)
+            }
         };
-        let compiled = match self.session.pool.take(&sql) {
+        let compiled = match known {
             Some(compiled) => compiled,
-            None => match self.compile(sql)? {
-                Some(compiled) => compiled,
-                None => return Ok(None),
-            },
+            None => {
+                let sql = match target {
+                    Target::Sql(sql) => Arc::from(sql.as_ref()),
+                    Target::Prepared(id) => Arc::clone(&self.prepared(*id)?.sql),
+                };
+                match self.compile(sql)? {
+                    Some(compiled) => compiled,
+                    None => return Ok(None),
+                }
+            }
         };
         if !compiled.readonly
             && let Err(error) = self.session.transactions.check_writable()
@@ -122,7 +172,7 @@ impl Call<'_> {
     pub(crate) fn compile(&mut self, sql: Arc<str>) -> Result<Option<Compiled>, Error> {
         let rules = self.rules;
         let refused = |refusal| rules.refused(refusal);
-        let text = Text::new(&sql).map_err(refused)?;
+        let text = gate::Text::new(&sql).map_err(refused)?;
         if let Some(words) = text.transaction() {
             let words = words.map_err(refused)?;
             self.no_writing_cursor()?;
@@ -138,10 +188,12 @@ impl Call<'_> {
             }
         };
         let catalog = self.catalog.insert(catalog);
+        let connection = self.session.lent.id();
         let gate = Gate {
             grant: self.rules.grant,
             catalog,
-            callable: &*self.rules.callable,
+            callable: &|name| (self.rules.callable)(connection, name),
+            tables: self.rules.tables,
         };
         gate.admit(&text).map_err(refused)?;
         let (kept, rest) = self.session.lent.keep_next(&sql)?;
@@ -153,6 +205,7 @@ impl Call<'_> {
             sql: Arc::clone(&sql),
             kept,
             readonly,
+            head: None,
         }))
     }
 
@@ -193,8 +246,8 @@ impl Call<'_> {
             })
     }
 
-    pub(crate) fn prepared(&self, id: i64) -> Result<&Prepared, Error> {
-        let prepared = self.session.statements.get(&id);
+    pub(crate) fn prepared(&self, id: i64) -> Result<&Text, Error> {
+        let prepared = self.prepared.texts.get(&id);
         prepared
             .filter(|prepared| prepared.connection == self.connection)
             .ok_or(Error::Unknown {
@@ -211,7 +264,7 @@ impl Call<'_> {
         advice: &'static str,
     ) -> Error {
         Error::TooMany {
-            procedure: self.rules.procedure.clone(),
+            guest: self.rules.guest.clone(),
             limit,
             value,
             advice,

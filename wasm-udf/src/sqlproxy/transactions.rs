@@ -18,7 +18,7 @@ use super::request::Mode;
 pub(crate) struct Transactions {
     grant: Grant,
     open: Vec<Open>,
-    last_id: i64,
+    pub(crate) last_id: i64,
 }
 
 #[derive(Debug)]
@@ -44,12 +44,17 @@ enum Started {
 static SERIAL: AtomicU64 = AtomicU64::new(1);
 
 impl Transactions {
-    pub(crate) fn new(grant: Grant) -> Self {
+    /// `last_id`: the last number that the guest has seen.
+    pub(crate) fn new(grant: Grant, last_id: i64) -> Self {
         Self {
             grant,
             open: Vec::new(),
-            last_id: 0,
+            last_id,
         }
+    }
+
+    pub(crate) fn are_open(&self) -> bool {
+        !self.open.is_empty()
     }
 
     /// Checks that a connection of the guest may run SQL now, and that the transaction it names is
@@ -281,7 +286,7 @@ impl Transactions {
 fn explain(error: sqlite_abi::Error) -> Error {
     if error.code.primary() == Code::BUSY {
         Error::Transaction(format!(
-            "a procedure has no transactions of its own while the statement that calls it, or one \
+            "a guest has no transactions of its own while the statement that calls it, or one \
              of its own whose rows are not all read, changes the database; what it changes is part of \
              that statement ({})",
             error.message

@@ -253,7 +253,7 @@ fn errors_have_sqlite_s_names() {
                 "SELEC 1",
                 "SQLITE_AUTH",
                 23,
-                "procedure tested: SELEC is not for procedures",
+                "procedure tested: SELEC is not for guests",
             ),
             (
                 "SELECT 'a",
@@ -471,9 +471,12 @@ fn a_guest_inside_a_guest() {
             depth.set(depth.get() + 1);
             let level = depth.get();
             connection.lend(|lent| {
-                let mut proxy =
-                    Proxy::new(format!("level {level}"), Grant::Write, Limits::default())
-                        .allowing(|name| name == "guest");
+                let mut proxy = Proxy::new(
+                    format!("procedure level {level}"),
+                    Grant::Write,
+                    Limits::default(),
+                )
+                .allowing(|_, name| name == "guest");
                 let mut guest = Guest {
                     proxy: &mut proxy,
                     lent,

@@ -175,7 +175,7 @@ pub(crate) fn limited(
     limits: Limits,
     body: impl FnMut(&mut Guest<'_>) + 'static,
 ) {
-    let outcome = with_proxy(Proxy::new("tested", grant, limits), body, || {
+    let outcome = with_proxy(Proxy::new("procedure tested", grant, limits), body, || {
         host.execute_batch(call)
     });
     outcome.unwrap();
@@ -187,7 +187,11 @@ pub(crate) fn with_guest<R>(
     body: impl FnMut(&mut Guest<'_>) + 'static,
     run: impl FnOnce() -> R,
 ) -> R {
-    with_proxy(Proxy::new("tested", grant, Limits::default()), body, run)
+    with_proxy(
+        Proxy::new("procedure tested", grant, Limits::default()),
+        body,
+        run,
+    )
 }
 
 pub(crate) fn with_proxy<R>(

@@ -29,7 +29,7 @@ fn its_examples_are_answered_as_it_says() {
     }
     assert!(examples.len() > 30, "{}", examples.len());
     let host = open();
-    let proxy = Proxy::new("example", Grant::Write, Limits::default());
+    let proxy = Proxy::new("procedure example", Grant::Write, Limits::default());
     let body = move |guest: &mut crate::host::Guest<'_>| {
         for (request, answer) in &examples {
             if request.starts_with('{') {

@@ -26,9 +26,9 @@ const MODULES: [&str; 13] = [
     "rtree_i32",
 ];
 
-/// The PRAGMAs that describe a database and change nothing, as table-valued functions. The others
+/// The PRAGMAs that describe a database and change nothing, also as table-valued functions. The others
 /// are refused: `pragma_optimize` writes.
-const PRAGMAS: [&str; 25] = [
+pub(super) const PRAGMAS: [&str; 25] = [
     "application_id",
     "collation_list",
     "compile_options",
@@ -77,7 +77,7 @@ const DIRECT_ONLY: i64 = 0x8_0000;
 pub(crate) struct Catalog {
     /// Every function, and whether all that have its name are harmless.
     functions: HashMap<String, bool>,
-    /// Kinds of virtual tables that are not for procedures.
+    /// Kinds of virtual tables that are not for guests.
     modules: HashSet<String>,
     /// Virtual tables of such kinds, with their kind.
     tables: HashMap<String, String>,
@@ -98,7 +98,7 @@ impl Catalog {
         self.functions.get(name).copied()
     }
 
-    /// Whether a name is that of a kind of virtual tables which is not for procedures. SQLite makes
+    /// Whether a name is that of a kind of virtual tables which is not for guests. SQLite makes
     /// those for PRAGMAs when they are first named, so they are in no list.
     pub(crate) fn is_refused_module(&self, name: &str) -> bool {
         match name.strip_prefix("pragma_") {
@@ -107,7 +107,7 @@ impl Catalog {
         }
     }
 
-    /// The kind of a virtual table that is not for procedures.
+    /// The kind of a virtual table that is not for guests.
     pub(crate) fn refused_table(&self, name: &str) -> Option<&str> {
         self.tables.get(name).map(String::as_str)
     }

@@ -61,6 +61,19 @@ const READING: [&str; 3] = ["select", "values", "with"];
 const CHANGING: [&str; 9] = [
     "insert", "update", "delete", "replace", "create", "drop", "alter", "analyze", "reindex",
 ];
+/// The PRAGMAs whose value says what is to be described; that of others is set.
+const PRAGMAS_OF_SOMETHING: [&str; 10] = [
+    "foreign_key_check",
+    "foreign_key_list",
+    "index_info",
+    "index_list",
+    "index_xinfo",
+    "integrity_check",
+    "quick_check",
+    "table_info",
+    "table_list",
+    "table_xinfo",
+];
 const TRANSACTIONS: [&str; 6] = ["begin", "commit", "end", "rollback", "savepoint", "release"];
 
 /// Why a text is refused.
@@ -72,30 +85,28 @@ pub(crate) enum Refusal {
     Empty,
     #[error("the SQL text holds more than one statement; send them one by one, or as a batch")]
     Several,
-    #[error("{0} is not for procedures")]
+    #[error("{0} is not for guests")]
     Verb(String),
     #[error(
-        "this statement changes the database, and the procedure has the grant \"sql\": \"read\"; \
-         create it with \"sql\": \"write\""
+        "this statement changes the database, and its grant is \"sql\": \"read\"; \
+         it needs \"sql\": \"write\""
     )]
     ReadOnly,
-    #[error(
-        "the function {0}() is not for procedures, because SQLite does not know it as innocuous"
-    )]
+    #[error("the function {0}() is not for guests, because SQLite does not know it as innocuous")]
     Function(String),
     #[error(
-        "{0} is the name of a virtual table that is not for procedures; a table or column of that \
+        "{0} is the name of a virtual table that is not for guests; a table or column of that \
          name is out of reach too (a string of that name has to be a parameter)"
     )]
     Module(String),
-    #[error("{table} is a virtual table of the kind {module}, which is not for procedures")]
+    #[error("{table} is a virtual table of the kind {module}, which is not for guests")]
     VirtualTable { table: String, module: String },
-    #[error("a procedure may not change {0}, nor read it in a statement that changes something")]
+    #[error("a guest may not change {0}, nor read it in a statement that changes something")]
     Protected(String),
     #[error("ROLLBACK as an answer to a conflict would end the transaction of the caller")]
     RollsBack,
     #[error(
-        "this program's SQLite was built without PRAGMA {0}, which is needed to tell what a procedure may use"
+        "this program's SQLite was built without PRAGMA {0}, which is needed to tell what a guest may use"
     )]
     NoIntrospection(&'static str),
     #[error(transparent)]
@@ -176,6 +187,8 @@ pub(crate) struct Gate<'a> {
     pub(crate) catalog: &'a Catalog,
     /// Whether a name is a procedure that may be called.
     pub(crate) callable: &'a dyn Fn(&str) -> bool,
+    /// A kind of virtual tables that is not refused.
+    pub(crate) tables: Option<&'static str>,
 }
 
 impl Gate<'_> {
@@ -215,6 +228,9 @@ impl Gate<'_> {
         if READING.iter().any(|reading| verb.is(reading)) {
             return Ok(());
         }
+        if verb.is("pragma") {
+            return self.pragma(statement);
+        }
         if !CHANGING.iter().any(|changing| verb.is(changing)) {
             let shown: String = verb.text.chars().take(32).collect();
             return Err(Refusal::Verb(shown.to_ascii_uppercase()));
@@ -223,6 +239,33 @@ impl Gate<'_> {
             return Err(Refusal::Verb("CREATE VIRTUAL TABLE".to_owned()));
         }
         self.changing(text)
+    }
+
+    /// `PRAGMA schema.name`, `PRAGMA name(value)`, `PRAGMA name = value`: of those that describe,
+    /// and a value only where it says what of.
+    fn pragma(&self, statement: &[Token<'_>]) -> Result<(), Refusal> {
+        let end = statement.iter().position(|token| token.is(";"));
+        let words = &statement[1..end.unwrap_or(statement.len())];
+        let (name, value) = match words {
+            [_, dot, name, value @ ..] if dot.is(".") => (name, value),
+            [name, value @ ..] => (name, value),
+            [] => return Err(Refusal::Verb("PRAGMA".to_owned())),
+        };
+        let known = name.name().unwrap_or_default();
+        let asks = if value.is_empty() {
+            catalog::PRAGMAS.contains(&&*known)
+        } else {
+            PRAGMAS_OF_SOMETHING.contains(&&*known)
+        };
+        if asks {
+            return Ok(());
+        }
+        let shown: String = known.chars().take(32).collect();
+        Err(Refusal::Verb(if catalog::PRAGMAS.contains(&&*known) {
+            format!("setting PRAGMA {shown}")
+        } else {
+            format!("PRAGMA {shown}")
+        }))
     }
 
     fn token(
@@ -266,6 +309,7 @@ impl Gate<'_> {
             return Err(Refusal::Module(name.to_owned()));
         }
         match self.catalog.refused_table(name) {
+            Some(module) if self.tables == Some(module) => Ok(()),
             Some(module) => Err(Refusal::VirtualTable {
                 table: name.to_owned(),
                 module: module.to_owned(),

@@ -1,0 +1,195 @@
+//! The instances of a program that is kept: one pool for each process, database file and table.
+//!
+//! A request has an instance to itself. Where all are in use and no more are allowed, it waits for
+//! one, but never for a request that waits for it: where one of the requests under way was made on this
+//! very thread, it may be the one that led to this request.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlite_abi::Connection;
+
+use super::reactor::Reactor;
+use crate::error::{Error, Result};
+use crate::guest::time_text;
+use crate::process::{TICK, lock};
+
+/// The pools of a process, by database and table.
+#[derive(Debug, Default)]
+pub(crate) struct Pools(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    pools: HashMap<(String, String), Arc<Pool>>,
+    clock: u64,
+}
+
+/// More tables than these keep no instances.
+const MOST: usize = 64;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(super) struct Pool {
+    /// What all its instances are made of.
+    form: Form,
+    state: Mutex<State>,
+    free: Condvar,
+}
+
+/// What makes two programs the same: the module's hash, and the options.
+pub(super) type Form = (crate::code::ContentHash, super::options::Options);
+
+#[derive(Default)]
+struct State {
+    idle: Vec<Reactor>,
+    /// The threads of the requests under way.
+    busy: Vec<std::thread::ThreadId>,
+    used: u64,
+}
+
+impl Pools {
+    /// The pool of a table. One that was made of something else is replaced.
+    pub(super) fn get(&self, database: &str, table: &str, form: Form) -> Arc<Pool> {
+        let mut known = lock(&self.0);
+        known.clock += 1;
+        let now = known.clock;
+        let key = (database.to_owned(), table.to_owned());
+        if let Some(pool) = known.pools.get(&key)
+            && pool.form == form
+        {
+            lock(&pool.state).used = now;
+            return Arc::clone(pool);
+        }
+        if known.pools.len() >= MOST {
+            let oldest = known
+                .pools
+                .iter()
+                .min_by_key(|(_, pool)| lock(&pool.state).used);
+            if let Some(key) = oldest.map(|(key, _)| key.clone()) {
+                known.pools.remove(&key);
+            }
+        }
+        let pool = Arc::new(Pool {
+            form,
+            state: Mutex::new(State {
+                used: now,
+                ..State::default()
+            }),
+            free: Condvar::new(),
+        });
+        known.pools.insert(key, Arc::clone(&pool));
+        pool
+    }
+
+    /// A table was dropped.
+    pub(super) fn remove(&self, database: &str, table: &str) {
+        let key = (database.to_owned(), table.to_owned());
+        let removed = lock(&self.0).pools.remove(&key);
+        // Instances end outside of the lock.
+        drop(removed);
+    }
+
+    /// A connection was closed, whose databases without a file begin with this.
+    pub(crate) fn forget(&self, beginning: &str) {
+        let mut removed = Vec::new();
+        lock(&self.0).pools.retain(|(database, _), pool| {
+            let stays = !database.starts_with(beginning);
+            if !stays {
+                removed.push(Arc::clone(pool));
+            }
+            stays
+        });
+    }
+}
+
+/// An instance for the time of a request.
+pub(super) struct Taken<'p> {
+    pool: &'p Pool,
+    thread: std::thread::ThreadId,
+}
+
+impl Pool {
+    /// Takes an instance; none is to be made. Waits where there are enough, up to `patience`.
+    ///
+    /// # Errors
+    /// `Busy`, or the statement was interrupted while it waited.
+    #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
+    pub(super) fn take(
+        &self,
+        title: &str,
+        connection: &Connection<'_>,
+        patience: Duration,
+    ) -> Result<(Taken<'_>, Option<Reactor>)> {
+        let most = self.form.1.instances;
+        let thread = std::thread::current().id();
+        let mut deadline = None;
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(reactor) = state.idle.pop() {
+                state.busy.push(thread);
+                return Ok((Taken { pool: self, thread }, Some(reactor)));
+            }
+            if state.busy.len() < most {
+                state.busy.push(thread);
+                return Ok((Taken { pool: self, thread }, None));
+            }
+            if state.busy.contains(&thread) {
+                return Err(busy(
+                    title,
+                    most,
+                    "and one of them led to this request".to_owned(),
+                ));
+            }
+            let now = Instant::now();
+            if now >= *deadline.get_or_insert(now + patience) {
+                let waited = format!("and none became free within {}", time_text(patience));
+                return Err(busy(title, most, waited));
+            }
+            (state, _) = self
+                .free
+                .wait_timeout(state, TICK)
+                .unwrap_or_else(PoisonError::into_inner);
+            if connection.is_interrupted() {
+                return Err(Error::Interrupted {
+                    guest: title.to_owned(),
+                });
+            }
+        }
+    }
+}
+
+fn busy(title: &str, most: usize, why: String) -> Error {
+    Error::Busy {
+        guest: title.to_owned(),
+        most,
+        why,
+    }
+}
+
+impl Taken<'_> {
+    /// Gives the instance back, to be used again.
+    pub(super) fn give_back(self, reactor: Reactor) {
+        lock(&self.pool.state).idle.push(reactor);
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.pool.state);
+        if let Some(place) = state.busy.iter().position(|thread| *thread == self.thread) {
+            state.busy.swap_remove(place);
+        }
+        drop(state);
+        self.pool.free.notify_one();
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("idle", &self.idle.len())
+            .field("busy", &self.busy.len())
+            .finish_non_exhaustive()
+    }
+}
