@@ -39,6 +39,13 @@ func (e *Encoder) Start(json bool) {
 	e.comma = false
 }
 
+// Continue starts with what another encoder wrote, at the end of whose map more is to come.
+func (e *Encoder) Continue(json bool, written []byte) {
+	e.buf = append(e.buf[:0], written...)
+	e.json = json
+	e.comma = json
+}
+
 // Bytes is what was written; valid until the next Start.
 func (e *Encoder) Bytes() []byte { return e.buf }
 
@@ -106,8 +113,18 @@ func (e *Encoder) EndList() {
 	}
 }
 
-// Key is the name of the value that comes next.
+// Key is the name of the value that comes next: one of the interface's own, of less than 32 letters.
 func (e *Encoder) Key(name string) {
+	if e.json {
+		e.NameKey(name)
+		return
+	}
+	e.buf = append(e.buf, 0xa0|byte(len(name)))
+	e.buf = append(e.buf, name...)
+}
+
+// NameKey is the name of the value that comes next, whatever it is.
+func (e *Encoder) NameKey(name string) {
 	e.String(name)
 	if e.json {
 		e.buf = append(e.buf, ':')

@@ -21,6 +21,7 @@ type conn struct {
 	broken  bool
 	out     wire.Encoder
 	spare   []byte // for an answer
+	boxes   boxes
 }
 
 var (
@@ -195,28 +196,38 @@ func (c *conn) exec(ctx context.Context, s *statement, args []driver.NamedValue)
 	if err != nil {
 		return nil, err
 	}
-	answered, err := c.send(ctx, &command{name: "exec", sql: s.sql, values: bound})
+	if s.exec == nil {
+		s.exec = c.prefix(&command{name: "exec", sql: s.sql})
+	}
+	answered, err := c.send(ctx, &command{prefix: s.exec, entries: 2, values: bound})
 	if err != nil {
 		return nil, err
 	}
-	var done result
-	err = c.entries(&answered, func(key string) (known bool, err error) {
-		switch key {
-		case "last_insert_id":
-			done.id, err = answered.Int()
-			return true, err
-		case "rows_affected":
-			done.changed, err = answered.Int()
-			return true, err
-		}
-		return false, nil
-	})
+	done, err := readResult(&answered)
 	c.release(&answered)
 	if err != nil {
-		return nil, err
+		return nil, c.malformed(err)
 	}
 	c.noticed(s)
 	return done, nil
+}
+
+func readResult(a *answer) (done result, err error) {
+	for ; a.left > 0 && err == nil; a.left-- {
+		var key []byte
+		if key, err = a.Text(); err != nil {
+			break
+		}
+		switch string(key) {
+		case "last_insert_id":
+			done.id, err = a.Int()
+		case "rows_affected":
+			done.changed, err = a.Int()
+		default:
+			err = a.Skip()
+		}
+	}
+	return done, err
 }
 
 // bind brings values into the form in which they are sent.

@@ -13,6 +13,8 @@ import (
 
 // command is one request of the host interface; fields that are zero are not sent.
 type command struct {
+	prefix   []byte // how the request begins, where that is known: as many fields as entries says
+	entries  int
 	name     string
 	sql      string
 	values   values
@@ -149,15 +151,12 @@ func (c *conn) entries(answered *answer, read func(key string) (bool, error)) er
 }
 
 func (c *conn) encode(ctx context.Context, cmd *command) error {
-	e, fields := &c.out, 1
-	e.Start(c.options.json)
-	mark := e.BeginMap()
-	e.Key("command")
-	e.String(cmd.name)
-	if cmd.sql != "" {
-		e.Key("sql")
-		e.String(cmd.sql)
-		fields++
+	e, fields, mark := &c.out, cmd.entries, wire.Mark(0)
+	if cmd.prefix != nil {
+		e.Continue(c.options.json, cmd.prefix)
+	} else {
+		e.Start(c.options.json)
+		mark, fields = cmd.begin(e)
 	}
 	if len(cmd.values.list) > 0 {
 		e.Key("args")
@@ -166,19 +165,10 @@ func (c *conn) encode(ctx context.Context, cmd *command) error {
 		}
 		fields++
 	}
-	for _, field := range [...]struct {
-		key   string
-		value int64
-	}{
-		{"fetch", int64(cmd.fetch)}, {"cursor_id", cmd.cursor}, {"stmt_id", cmd.id}, {"conn_id", c.id},
-		{"tx_id", c.tx.named()},
-	} {
-		if field.value != 0 {
-			e.Key(field.key)
-			e.Int(field.value)
-			fields++
-		}
-	}
+	fields += field(e, "cursor_id", cmd.cursor)
+	fields += field(e, "stmt_id", cmd.id)
+	fields += field(e, "conn_id", c.id)
+	fields += field(e, "tx_id", c.tx.named())
 	if cmd.mode != "" {
 		e.Key("mode")
 		e.String(cmd.mode)
@@ -194,12 +184,41 @@ func (c *conn) encode(ctx context.Context, cmd *command) error {
 		if left <= 0 {
 			return context.DeadlineExceeded
 		}
-		e.Key("timeout_ms")
-		e.Int(int64((left + time.Millisecond - 1) / time.Millisecond))
-		fields++
+		fields += field(e, "timeout_ms", int64((left+time.Millisecond-1)/time.Millisecond))
 	}
 	e.EndMap(mark, fields)
 	return nil
+}
+
+// begin writes what does not change from one request to the next of the same statement.
+func (cmd *command) begin(e *wire.Encoder) (mark wire.Mark, fields int) {
+	mark, fields = e.BeginMap(), 1
+	e.Key("command")
+	e.String(cmd.name)
+	if cmd.sql != "" {
+		e.Key("sql")
+		e.String(cmd.sql)
+		fields++
+	}
+	return mark, fields + field(e, "fetch", int64(cmd.fetch))
+}
+
+// prefix is how a request begins.
+func (c *conn) prefix(cmd *command) []byte {
+	var e wire.Encoder
+	e.Start(c.options.json)
+	cmd.begin(&e)
+	return e.Bytes()
+}
+
+// field writes a field that is not zero.
+func field(e *wire.Encoder, key string, value int64) int {
+	if value == 0 {
+		return 0
+	}
+	e.Key(key)
+	e.Int(value)
+	return 1
 }
 
 // currentRequest is the request of the host's that is being served, by whose end all ends that the host keeps.

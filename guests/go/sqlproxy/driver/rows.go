@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"database/sql/driver"
+	"encoding/binary"
 	"errors"
 	"io"
 	"math"
 	"reflect"
 	"runtime"
-	"strings"
 
 	"github.com/sqlbridge/sqlbridge/guests/go/internal/wire"
 )
@@ -26,7 +26,6 @@ type rows struct {
 	fetch     int // rows of the next batch
 	cursor    int64
 	request   uint64
-	strings   strings.Builder
 	cells     []wire.Value // of this row, where they are scanned one by one
 
 	// What is left of a text of several statements.
@@ -60,7 +59,10 @@ func (r *rows) open(s *statement, args []driver.NamedValue) error {
 	}
 	r.statement = s
 	r.fetch = min(firstBatch, c.options.batch)
-	r.answer, err = c.send(r.ctx, &command{name: "query", sql: s.sql, values: bound, fetch: r.fetch})
+	if s.query == nil {
+		s.query = c.prefix(&command{name: "query", sql: s.sql, fetch: r.fetch})
+	}
+	r.answer, err = c.send(r.ctx, &command{prefix: s.query, entries: 3, values: bound})
 	if err != nil {
 		return err
 	}
@@ -115,6 +117,16 @@ func (r *rows) newShape() error {
 // batch reads the head of the rows, which come next.
 func (r *rows) batch() error {
 	a := &r.answer
+	const rows = "\xa4rows\xdd"
+	if rest := a.Bytes[a.At:]; len(rest) >= len(rows)+4 && string(rest[:len(rows)]) == rows {
+		a.At += len(rows) - 1 // as the host writes it
+		a.left--
+		var err error
+		if r.left, err = a.List(); err != nil {
+			return r.conn.malformed(err)
+		}
+		return nil
+	}
 	key, err := a.Text()
 	if err == nil && string(key) != "rows" {
 		err = errMalformed
@@ -215,7 +227,12 @@ func (r *rows) nextRow(columns int) error {
 		}
 	}
 	r.left--
-	count, err := r.answer.List()
+	a := &r.answer
+	if rest := a.Bytes[a.At:]; len(rest) > 5 && rest[0] == 0xdd && binary.BigEndian.Uint32(rest[1:]) == uint32(columns) {
+		a.At += 5 // as the host writes it
+		return nil
+	}
+	count, err := a.List()
 	if err == nil && count != columns {
 		err = errMalformed
 	}
@@ -237,14 +254,16 @@ func (r *rows) value() (driver.Value, error) {
 		case first >= 0xa0 && first < 0xc0 && int(first&0x1f) <= len(left):
 			length := int(first & 0x1f)
 			a.At += 1 + length
-			return r.text(left[:length]), nil
+			return r.conn.boxes.text(left[:length]), nil
 		case first == 0xc0:
 			a.At++
 			return nil, nil
 		case first == 0xcb && len(left) >= 8:
 			a.At += 9
-			return math.Float64frombits(uint64(left[0])<<56 | uint64(left[1])<<48 | uint64(left[2])<<40 | uint64(left[3])<<32 |
-				uint64(left[4])<<24 | uint64(left[5])<<16 | uint64(left[6])<<8 | uint64(left[7])), nil
+			return r.conn.boxes.float(math.Float64frombits(binary.BigEndian.Uint64(left))), nil
+		case first == 0xce && len(left) >= 4:
+			a.At += 5
+			return r.conn.boxes.int(int64(binary.BigEndian.Uint32(left))), nil
 		}
 	}
 	value, err := a.Reader.Next()
@@ -259,33 +278,17 @@ func (r *rows) ofCell(value *wire.Value) (driver.Value, error) {
 	case wire.Null:
 		return nil, nil
 	case wire.Int:
-		return value.Int, nil
+		return r.conn.boxes.int(value.Int), nil
 	case wire.Bool:
 		return value.Int == 1, nil
 	case wire.Float:
-		return value.Float, nil
+		return r.conn.boxes.float(value.Float), nil
 	case wire.Text:
-		return r.text(value.Bytes), nil
+		return r.conn.boxes.text(value.Bytes), nil
 	case wire.Blob:
 		return append([]byte{}, value.Bytes...), nil
 	}
 	return nil, errMalformed
-}
-
-// Short strings share blocks of this size: one that is kept keeps no more than that.
-const stringBlock = 512
-
-func (r *rows) text(bytes []byte) string {
-	if len(bytes) > stringBlock/8 {
-		return string(bytes)
-	}
-	if r.strings.Cap()-r.strings.Len() < len(bytes) {
-		r.strings = strings.Builder{}
-		r.strings.Grow(stringBlock)
-	}
-	start := r.strings.Len()
-	r.strings.Write(bytes)
-	return r.strings.String()[start:]
 }
 
 // Close closes the host's cursor. Statements of the text that were not come to are not run.

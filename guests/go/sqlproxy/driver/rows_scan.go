@@ -73,7 +73,7 @@ func (r *rows) assign(cell *wire.Value, dest any) bool {
 		}
 	case *string:
 		if d != nil && cell.Kind == wire.Text {
-			*d = r.text(cell.Bytes)
+			*d = r.conn.boxes.string(cell.Bytes)
 			return true
 		}
 	case *[]byte:

@@ -14,6 +14,9 @@ type statement struct {
 	input int      // parameters; -1: not asked yet
 	names []string // of the parameters, "" for those without
 	shape *shape   // of its last rows
+
+	// How a request begins that runs it.
+	query, exec []byte
 }
 
 // verb tells the commands apart that begin and end transactions.
@@ -214,12 +217,25 @@ func keyword(word string) token {
 type texts struct {
 	young, old map[string]*text
 	most       int
+	last       *text
+	lastSQL    string
 }
 
 // Longer texts are hardly sent twice.
 const longestRemembered = 4096
 
 func (t *texts) find(sql string) *text {
+	if t.last != nil && t.lastSQL == sql {
+		return t.last
+	}
+	found := t.lookUp(sql)
+	if t.most > 0 {
+		t.last, t.lastSQL = found, sql
+	}
+	return found
+}
+
+func (t *texts) lookUp(sql string) *text {
 	if found := t.young[sql]; found != nil {
 		return found
 	}

@@ -45,7 +45,7 @@ func (v values) write(e *wire.Encoder, times timeFormat) error {
 	if v.named {
 		e.BeginValues(len(v.list))
 		for i := range v.list {
-			e.Key(v.list[i].Name)
+			e.NameKey(v.list[i].Name)
 			if err := writeValue(e, v.list[i].Value, times); err != nil {
 				return err
 			}
