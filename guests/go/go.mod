@@ -1,0 +1,3 @@
+module github.com/sqlbridge/sqlbridge/guests/go
+
+go 1.24
