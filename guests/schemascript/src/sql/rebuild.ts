@@ -1,0 +1,96 @@
+/**
+ * Making tables anew where ALTER TABLE cannot change them: https://www.sqlite.org/lang_altertable.html#otheralter
+ *
+ * SQLite's procedure switches foreign keys off. That does nothing inside of a transaction, where migrations run, and a program inside
+ * the database may not do it; with foreign keys on, dropping a table deletes its rows first, and so whatever refers to them with
+ * ON DELETE CASCADE. So all tables that refer to a rebuilt one are rebuilt with it: new tables that refer to new ones are filled
+ * first, then the old ones go, those that refer to others before these.
+ */
+
+import { quote } from "./literal.js";
+import type { Snapshot, TableSnapshot } from "./snapshot.js";
+import { createIndex, createTable, dropIndex } from "./statements.js";
+
+export interface Rebuild {
+  from: TableSnapshot;
+  to: TableSnapshot;
+  /** SQL for columns that are not just copied. */
+  values: Record<string, string>;
+}
+
+/** `names`, and all that refer to one of them, and to those. */
+export function referring(tables: Record<string, TableSnapshot>, names: string[]): string[] {
+  const found = new Set(names);
+  for (let size = -1; size !== found.size; ) {
+    size = found.size;
+    for (const table of Object.values(tables)) {
+      if (Object.values(table.foreignKeys).some((key) => found.has(key.tableTo))) found.add(table.name);
+    }
+  }
+  return Object.keys(tables).filter((name) => found.has(name));
+}
+
+/**
+ * The statements for `rebuilds`, which have to be complete as {@link referring} has it, and for tables that go at the same time. In
+ * between no unique index may be missing that a foreign key needs; the others are made when the tables are full.
+ */
+export function rebuildTables(rebuilds: Rebuild[], dropped: TableSnapshot[], internal: Snapshot["internal"]): string[] {
+  const byName = new Map(rebuilds.map((rebuild) => [rebuild.to.name, rebuild]));
+  const temporary = (name: string) => (byName.has(name) ? `__new_${name}` : name);
+  const fill = parentsFirst(rebuilds.map(({ to }) => to));
+  const drop = parentsFirst([...rebuilds.map(({ from }) => from), ...dropped]);
+  const filled = fill.names.map((name) => byName.get(name) as Rebuild);
+  const indexes = (unique: boolean) =>
+    filled.flatMap(({ to }) =>
+      Object.values(to.indexes)
+        .filter(({ isUnique }) => isUnique === unique)
+        .map((index) => createIndex(unique ? temporary(to.name) : to.name, index, internal)),
+    );
+  return [
+    ...(fill.cycle || drop.cycle ? [DEFER] : []),
+    ...filled.flatMap(({ from }) => Object.keys(from.indexes).map(dropIndex)),
+    ...filled.map(({ to }) => createTable(to, temporary(to.name), temporary)),
+    ...indexes(true),
+    ...filled.flatMap((rebuild) => copy(rebuild, temporary(rebuild.to.name))),
+    ...drop.names.reverse().map((name) => `DROP TABLE ${quote(name)};`),
+    ...fill.names.map((name) => `ALTER TABLE ${quote(temporary(name))} RENAME TO ${quote(name)};`),
+    ...indexes(false),
+  ];
+}
+
+/** For tables that refer to each other: foreign keys are checked at the end of the transaction. */
+const DEFER = "PRAGMA defer_foreign_keys = ON;";
+
+function copy({ from, to, values }: Rebuild, into: string): string[] {
+  const columns = Object.values(to.columns).filter(({ name, generated }) => !generated && (from.columns[name] || values[name] !== undefined));
+  const names = columns.map(({ name }) => quote(name)).join(", ");
+  const selected = columns.map(({ name }) => values[name] ?? quote(name)).join(", ");
+  const insert = `INSERT INTO ${quote(into)} (${names}) SELECT ${selected} FROM ${quote(from.name)};`;
+  return isAutoincrement(from) && isAutoincrement(to) ? [insert, ...keepSequence(from.name, into)] : [insert];
+}
+
+const isAutoincrement = (table: TableSnapshot): boolean => Object.values(table.columns).some((column) => column.autoincrement);
+
+/** Identifiers that were used once are not used again, also if their rows are gone. */
+function keepSequence(from: string, to: string): string[] {
+  const text = (name: string) => `'${name.replaceAll("'", "''")}'`;
+  return [
+    `DELETE FROM "sqlite_sequence" WHERE "name" = ${text(to)};`,
+    `INSERT INTO "sqlite_sequence" ("name", "seq") SELECT ${text(to)}, "seq" FROM "sqlite_sequence" WHERE "name" = ${text(from)};`,
+  ];
+}
+
+/** The tables in an order in which those referred to come before those that refer; with a cycle, there is none. */
+function parentsFirst(tables: TableSnapshot[]): { names: string[]; cycle: boolean } {
+  const left = new Map(tables.map((table) => [table.name, new Set(Object.values(table.foreignKeys).map((key) => key.tableTo))]));
+  const names: string[] = [];
+  let cycle = false;
+  while (left.size > 0) {
+    const ready = [...left].find(([name, parents]) => ![...parents].some((parent) => parent !== name && left.has(parent)));
+    cycle ||= ready === undefined;
+    const next = ready?.[0] ?? ([...left.keys()][0] as string);
+    names.push(next);
+    left.delete(next);
+  }
+  return { names, cycle };
+}
