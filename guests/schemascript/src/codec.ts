@@ -102,10 +102,10 @@ export function oneOf(options: ReadonlyMap<string, string | number>): Codec {
 }
 
 /** A type of somebody else's. Without functions for it, values are what SQLite can hold. */
-export function custom<T, S>(
+export function custom<T>(
   sqlType: string,
   encode: (value: T) => unknown = (value) => value,
-  decode: (stored: S) => unknown = (stored) => stored,
+  decode: (stored: Stored) => unknown = (stored) => stored,
 ): Codec {
   const checked = (value: T): Stored => {
     const stored = encode(value);

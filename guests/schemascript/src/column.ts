@@ -7,7 +7,7 @@ import {
   entityKind,
   type SQL,
 } from "drizzle-orm";
-import { SQLiteBaseInteger, SQLiteBaseIntegerBuilder, SQLiteColumn, SQLiteColumnBuilder } from "drizzle-orm/sqlite-core";
+import { type AnySQLiteColumn, SQLiteBaseInteger, SQLiteBaseIntegerBuilder, SQLiteColumn, SQLiteColumnBuilder } from "drizzle-orm/sqlite-core";
 import type { Codec } from "./codec.js";
 import { type Definition, isRuntimeDefault, type Kind } from "./property.js";
 import { holdsTime, Now, nowAs } from "./value.js";
@@ -114,8 +114,14 @@ export function columnBuilder(name: string, property: Definition): SQLiteColumnB
   if (property.unique) builder.unique();
   if (property.identifier) primaryKey(builder, property.autoIncrement ?? false);
   if (property.default !== undefined) setDefault(builder, kind, property.default);
-  if (references) builder.references(references.column, references.actions);
+  if (references) builder.references(() => existing(name, references.column()), references.actions);
   return builder as unknown as SQLiteColumnBuilder;
+}
+
+/** A misspelt key, or a module that is not there yet, gives undefined where the compiler was told otherwise. */
+function existing(name: string, column: AnySQLiteColumn | undefined): AnySQLiteColumn {
+  if (column === undefined) throw new TypeError(`${name} refers to a column that does not exist`);
+  return column;
 }
 
 function primaryKey(builder: IntegerBuilder | CodecBuilder, autoIncrement: boolean): void {

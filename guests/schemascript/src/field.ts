@@ -41,13 +41,13 @@ type Enum<O extends EnumOptions, Name extends string> = Plain<
   "enum", Name, "string", "SQLiteText", Names<O>, O extends readonly string[] ? string : number, NameList<O>
 >;
 
-export interface CustomOptions<T, S = codec.Stored> {
+export interface CustomOptions<T> {
   /** The column's name, if it is not the key. */
   name?: string;
   /** What the database holds for a value. Without it: the value, which must be something that SQLite can hold. */
-  encode?: (value: T) => S;
-  /** The value for what the database holds. */
-  decode?: (stored: S) => T;
+  encode?(value: T): codec.Stored;
+  /** The value for what the database holds; the parameter may have the type that `encode` returns. */
+  decode?(stored: codec.Stored): T;
 }
 
 export interface Fields {
@@ -68,10 +68,10 @@ export interface Fields {
   /** One of some texts; or of some names, which stand for integers in the database. Nothing else is accepted there. */
   enum<const O extends EnumOptions>(config: { options: O }): Enum<O, "">;
   enum<const N extends string, const O extends EnumOptions>(name: N, config: { options: O }): Enum<O, N>;
-  /** Whatever JSON can say, as a text. */
+  /** Whatever JSON can say, as a text; `null` alone is NULL, as in all columns. */
   json<T = unknown, const N extends string = "">(name?: N): Json<T, N>;
   /** A column of any type, given as SQL has it. */
-  custom<T, S = codec.Stored>(type: string, options?: CustomOptions<T, S>): Custom<T>;
+  custom<T>(type: string, options?: CustomOptions<T>): Custom<T>;
 }
 
 /** What the functions of `prop` are given, before it is sorted out. */
@@ -105,11 +105,11 @@ export const fields: Fields = Object.freeze({
       ...name,
     });
   },
-  custom<T, S>(type: string, options: CustomOptions<T, S> = {}) {
+  custom<T>(type: string, options: CustomOptions<T> = {}) {
     if (typeof type !== "string" || type.trim() === "") throw new TypeError("custom() needs the column's type in SQL");
     return make({
       kind: "custom",
-      codec: codec.custom<T, S>(type, options.encode, options.decode),
+      codec: codec.custom<T>(type, options.encode, options.decode),
       ...nameOf(options.name),
     });
   },

@@ -8,7 +8,8 @@
  */
 
 import { quote } from "./literal.js";
-import type { Snapshot, TableSnapshot } from "./snapshot.js";
+import { parentsFirst } from "./order.js";
+import type { ForeignKeySnapshot, Snapshot, TableSnapshot } from "./snapshot.js";
 import { createIndex, createTable, dropIndex } from "./statements.js";
 
 export interface Rebuild {
@@ -38,7 +39,7 @@ export function rebuildTables(rebuilds: Rebuild[], dropped: TableSnapshot[], int
   const byName = new Map(rebuilds.map((rebuild) => [rebuild.to.name, rebuild]));
   const temporary = (name: string) => (byName.has(name) ? `__new_${name}` : name);
   const fill = parentsFirst(rebuilds.map(({ to }) => to));
-  const drop = parentsFirst([...rebuilds.map(({ from }) => from), ...dropped]);
+  const old = [...rebuilds.map(({ from }) => from), ...dropped];
   const filled = fill.names.map((name) => byName.get(name) as Rebuild);
   const indexes = (unique: boolean) =>
     filled.flatMap(({ to }) =>
@@ -47,14 +48,34 @@ export function rebuildTables(rebuilds: Rebuild[], dropped: TableSnapshot[], int
         .map((index) => createIndex(unique ? temporary(to.name) : to.name, index, internal)),
     );
   return [
-    ...(fill.cycle || drop.cycle ? [DEFER] : []),
+    ...(fill.cycle || parentsFirst(old).cycle ? [DEFER] : []),
     ...filled.flatMap(({ from }) => Object.keys(from.indexes).map(dropIndex)),
     ...filled.map(({ to }) => createTable(to, temporary(to.name), temporary)),
     ...indexes(true),
     ...filled.flatMap((rebuild) => copy(rebuild, temporary(rebuild.to.name))),
-    ...drop.names.reverse().map((name) => `DROP TABLE ${quote(name)};`),
+    ...dropTables(old),
     ...fill.names.map((name) => `ALTER TABLE ${quote(temporary(name))} RENAME TO ${quote(name)};`),
     ...indexes(false),
+  ];
+}
+
+/**
+ * The statements that drop `tables`, those that refer to others before these. Where they refer to each other or to themselves there is
+ * no such order, and ON DELETE RESTRICT, or SET NULL where NULL is not allowed, would keep them from being dropped. All that stays has
+ * been copied, so what can be NULL is made NULL first. That is not enough for each circle there is: where SQLite refuses to drop a
+ * table, the migration fails as a whole, and works with foreign keys off.
+ */
+function dropTables(tables: TableSnapshot[]): string[] {
+  const canBeNull = (key: ForeignKeySnapshot) =>
+    key.columnsFrom.every((name) => !tables.find((table) => table.name === key.tableFrom)?.columns[name]?.notNull);
+  const { cycle } = parentsFirst(tables);
+  const released = tables
+    .flatMap((table) => Object.values(table.foreignKeys))
+    .filter((key) => canBeNull(key) && (cycle || (key.tableTo === key.tableFrom && key.onDelete === "restrict")));
+  const order = parentsFirst(tables, (key) => !released.includes(key)).names.reverse();
+  return [
+    ...released.map((key) => `UPDATE ${quote(key.tableFrom)} SET ${key.columnsFrom.map((name) => `${quote(name)} = NULL`).join(", ")};`),
+    ...order.map((name) => `DROP TABLE ${quote(name)};`),
   ];
 }
 
@@ -78,19 +99,4 @@ function keepSequence(from: string, to: string): string[] {
     `DELETE FROM "sqlite_sequence" WHERE "name" = ${text(to)};`,
     `INSERT INTO "sqlite_sequence" ("name", "seq") SELECT ${text(to)}, "seq" FROM "sqlite_sequence" WHERE "name" = ${text(from)};`,
   ];
-}
-
-/** The tables in an order in which those referred to come before those that refer; with a cycle, there is none. */
-function parentsFirst(tables: TableSnapshot[]): { names: string[]; cycle: boolean } {
-  const left = new Map(tables.map((table) => [table.name, new Set(Object.values(table.foreignKeys).map((key) => key.tableTo))]));
-  const names: string[] = [];
-  let cycle = false;
-  while (left.size > 0) {
-    const ready = [...left].find(([name, parents]) => ![...parents].some((parent) => parent !== name && left.has(parent)));
-    cycle ||= ready === undefined;
-    const next = ready?.[0] ?? ([...left.keys()][0] as string);
-    names.push(next);
-    left.delete(next);
-  }
-  return { names, cycle };
 }

@@ -180,9 +180,6 @@ type ForeignKey = ReturnType<typeof getTableConfig>["foreignKeys"][number];
 function describeForeignKey(table: string, key: ForeignKey): ForeignKeySnapshot {
   const { columns, foreignColumns } = key.reference();
   const columnsFrom = columns.map(({ name }) => name);
-  if (foreignColumns.some((column) => column === undefined)) {
-    throw new TypeError(`${table}.${columnsFrom.join(", ")} refers to a column that does not exist`);
-  }
   return {
     name: key.getName(),
     tableFrom: table,

@@ -1,13 +1,14 @@
 /** CREATE statements for a schema. */
 
 import { quote } from "./literal.js";
+import { parentsFirst } from "./order.js";
 import { type ColumnSnapshot, type ForeignKeySnapshot, type IndexSnapshot, type Snapshot, snapshot, type Tables, type TableSnapshot } from "./snapshot.js";
 
 /** The statements that make `tables`, SchemaScript's or Drizzle's, in an empty database. See {@link snapshot} for its errors. */
 export const createStatements = (tables: Tables): string[] => createSchema(snapshot(tables));
 
 export function createSchema({ tables, internal }: Snapshot): string[] {
-  const all = Object.values(tables);
+  const all = parentsFirst(Object.values(tables)).names.map((name) => tables[name] as TableSnapshot);
   return [...all.map((table) => createTable(table)), ...all.flatMap((table) => createIndexes(table, internal))];
 }
 
