@@ -114,7 +114,12 @@ export function custom<T>(
       `SQLite cannot hold ${describe(stored)} as ${sqlType}: give custom() the functions encode and decode, or use json()`,
     );
   };
-  return new PlainCodec(sqlType, checked, decode as (stored: unknown) => T);
+  const toJson: Json = (value) => {
+    const stored = checked(value as T);
+    if (typeof stored !== "bigint" && !(stored instanceof Uint8Array)) return stored;
+    throw new TypeError(`there is no JSON for ${describe(stored)}, which encode() gives for a value of an array`);
+  };
+  return new PlainCodec(sqlType, checked, decode as (stored: unknown) => T, toJson);
 }
 
 const isStored = (value: unknown): value is Stored =>

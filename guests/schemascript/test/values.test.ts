@@ -125,12 +125,13 @@ const T = Table("t", (prop) => ({
   point: prop.custom<object>("point").optional(),
   texts: prop.text().array().optional(),
   reals: prop.real().array().optional(),
+  points: prop.custom<bigint>("point").array().optional(),
 }));
 
 test("NULL is null in every type", () => {
   const { db } = open({ T });
   db.insert(T).values({ real: null }).run();
-  expect(Object.values(db.select().from(T).get() ?? {})).toEqual(Array(11).fill(null));
+  expect(Object.values(db.select().from(T).get() ?? {})).toEqual(Array(12).fill(null));
 });
 
 const unfit: [keyof typeof T.$inferInsert, unknown, string][] = [
@@ -147,6 +148,7 @@ const unfit: [keyof typeof T.$inferInsert, unknown, string][] = [
   ["json", () => 1, "json: there is no JSON for"],
   ["point", { x: 1 }, "point: SQLite cannot hold an object (Object) as point: give custom() the functions encode and decode, or use json()"],
   ["texts", "text", 'texts: an array is needed, not "text"'],
+  ["points", [1n], "points: there is no JSON for 1, which encode() gives for a value of an array"],
   ["reals", [Number.POSITIVE_INFINITY], "reals: there is no JSON for Infinity"],
 ];
 
@@ -158,7 +160,7 @@ test.each(unfit)("%s: a value that would not come back is an error", (column, va
 
 test("a value of the database that does not fit is an error, not another value", () => {
   const sqlite = new Database(":memory:");
-  sqlite.exec("CREATE TABLE t(integer, big, real, blob, datetime, role, level, json, point, texts, reals)");
+  sqlite.exec("CREATE TABLE t(integer, big, real, blob, datetime, role, level, json, point, texts, reals, points)");
   const read = (column: keyof typeof T.$inferInsert, sql: string, safe = false) => {
     sqlite.exec(`DELETE FROM t; INSERT INTO t(${column}) VALUES (${sql})`);
     sqlite.defaultSafeIntegers(safe);

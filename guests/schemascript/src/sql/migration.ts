@@ -7,10 +7,11 @@
  */
 
 import { alterTable, compareTables, type TableChange } from "./alter.js";
+import { parentsFirst } from "./order.js";
 import { rebuildTables, referring } from "./rebuild.js";
 import { renames } from "./rename.js";
 import type { Snapshot, TableSnapshot } from "./snapshot.js";
-import { createIndex, createIndexes, createTable, dropIndex } from "./statements.js";
+import { createIndex, createIndexes, dropIndex } from "./statements.js";
 
 /** What the author of a migration decides. Columns are written `table.column`. */
 export interface Decisions {
@@ -54,7 +55,7 @@ export function migration(from: Snapshot, to: Snapshot, decisions: Decisions = {
     notes: [],
   };
 
-  const added = Object.values(to.tables).filter(({ name }) => !old[name]);
+  const added = parentsFirst(Object.values(to.tables)).names.map((name) => to.tables[name] as TableSnapshot).filter(({ name }) => !old[name]);
   const dropped = Object.values(old).filter(({ name }) => !to.tables[name]);
   const kept = Object.values(to.tables).filter(({ name }) => old[name]);
   checkDropped(dropped, added, context);
@@ -75,8 +76,7 @@ export function migration(from: Snapshot, to: Snapshot, decisions: Decisions = {
     statements: [
       ...renamed.statements,
       ...altered.flatMap((change) => change.droppedIndexes.map(dropIndex)),
-      ...added.map((table) => createTable(table)),
-      ...rebuildTables(rebuilds, dropped, to.internal),
+      ...rebuildTables(rebuilds, added, dropped, to.internal),
       ...altered.flatMap(alterTable),
       ...altered.flatMap((change) => change.addedIndexes.map((index) => createIndex(change.table, index, to.internal))),
       ...added.flatMap((table) => createIndexes(table, to.internal)),

@@ -32,10 +32,15 @@ export function referring(tables: Record<string, TableSnapshot>, names: string[]
 }
 
 /**
- * The statements for `rebuilds`, which have to be complete as {@link referring} has it, and for tables that go at the same time. In
+ * The statements for `rebuilds`, which have to be complete as {@link referring} has it, and for tables that come and go. In
  * between no unique index may be missing that a foreign key needs; the others are made when the tables are full.
  */
-export function rebuildTables(rebuilds: Rebuild[], dropped: TableSnapshot[], internal: Snapshot["internal"]): string[] {
+export function rebuildTables(
+  rebuilds: Rebuild[],
+  added: TableSnapshot[],
+  dropped: TableSnapshot[],
+  internal: Snapshot["internal"],
+): string[] {
   const byName = new Map(rebuilds.map((rebuild) => [rebuild.to.name, rebuild]));
   const temporary = (name: string) => (byName.has(name) ? `__new_${name}` : name);
   const fill = parentsFirst(rebuilds.map(({ to }) => to));
@@ -50,7 +55,8 @@ export function rebuildTables(rebuilds: Rebuild[], dropped: TableSnapshot[], int
   return [
     ...(fill.cycle || parentsFirst(old).cycle ? [DEFER] : []),
     ...filled.flatMap(({ from }) => Object.keys(from.indexes).map(dropIndex)),
-    ...filled.map(({ to }) => createTable(to, temporary(to.name), temporary)),
+    // Tables that are added must not refer to old ones, either; renaming the new ones corrects what refers to them.
+    ...[...added, ...filled.map(({ to }) => to)].map((table) => createTable(table, temporary(table.name), temporary)),
     ...indexes(true),
     ...filled.flatMap((rebuild) => copy(rebuild, temporary(rebuild.to.name))),
     ...dropTables(old),
