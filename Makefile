@@ -14,6 +14,8 @@ export SQLBRIDGE_S3GATE ?= $(abspath $(TARGET_DIR))/release/s3gate
 export SQLBRIDGE_NODE_MODULES = $(abspath $(NODE_MODULES))
 export SQLBRIDGE_JDBC = $(abspath $(VENV))/java
 export SQLBRIDGE_PROCEDURES ?= $(abspath build/procedures)
+export SQLBRIDGE_GUESTS ?= $(abspath build/guests)
+export SQLBRIDGE_PG_FRONTEND ?= $(abspath $(TARGET_DIR))/release/pg-frontend
 
 export SQLBRIDGE_TEST_S3GATE = $(SQLBRIDGE_S3GATE)
 export SQLBRIDGE_TEST_PYTHON = $(abspath $(VENV))/bin/python
@@ -22,7 +24,9 @@ export LITESTREAM = $(abspath $(VENV))/bin/litestream
 
 # The hosts of the matrix and the tools of the tests, as Debian calls them.
 APT_PACKAGES := gcc g++ make git python3-venv sqlite3 sqlite3-tools libsqlite3-dev strace tcl libsqlite3-tcl \
-                php-cli php-sqlite3 libdbd-sqlite3-perl ruby ruby-sqlite3 clang lld
+                php-cli php-sqlite3 libdbd-sqlite3-perl ruby ruby-sqlite3 \
+                clang lld wasi-libc libclang-rt-14-dev-wasm32 \
+                postgresql-15 postgresql-client-15 libpostgresql-jdbc-java prometheus
 JDBC_VERSION := 3.46.1.3
 DEMO_PACKAGES := gcc python3-venv sqlite3
 
@@ -33,7 +37,11 @@ SOAK_SECONDS ?= 600
 SIM_SEEDS ?= 2000
 FUZZ_SECONDS ?= 60
 
-.PHONY: all help procedures demo test test-rust test-sql soak fuzz bench lint test-deps demo-deps venv node-modules wasm-target java-driver clean
+# The kits for guests, each with a Makefile of its own: all, test, lint.
+KITS := go rust schemascript
+KIT = $(MAKE) --no-print-directory -C guests/$(1) OUT=$(SQLBRIDGE_GUESTS) $(2)
+
+.PHONY: all help procedures guests demo test test-rust test-kits test-sql soak fuzz bench lint test-deps demo-deps venv node-modules wasm-target java-driver clean
 
 all: ## the library: target/release/libsqlbridge.so
 	$(CARGO) build --release -p sqlbridge
@@ -45,17 +53,23 @@ procedures: ## the examples of stored procedures, in each language whose toolcha
 	@$(MAKE) --no-print-directory -C guests/procedures OUT=$(SQLBRIDGE_PROCEDURES) CARGO_TARGET_DIR=$(abspath $(TARGET_DIR)) \
 	    ASC=$(SQLBRIDGE_NODE_MODULES)/.bin/asc
 
+guests: ## the example guests, in each language whose toolchain is here: build/guests
+	@set -e; for kit in $(KITS); do $(call KIT,$$kit,all); done
+
 demo: demo-deps all procedures ## a tour on a local directory, step by step, with the real litestream at its end
 	$(VENV)/bin/python demo/tour.py
 
-test: test-deps test-rust test-sql ## all tests, the long ones short
+test: test-deps test-rust test-kits test-sql ## all tests, the long ones short
 
 test-rust: ## unit, property and conformance tests
 	$(BUILD)
 	$(CARGO) test --release --workspace
 	cd guests/procedures && CARGO_TARGET_DIR=$(abspath $(TARGET_DIR)) $(CARGO) test --release -p sqlbridge-procedure
 
-test-sql: procedures ## tests as a user writes them: real hosts, servers, kills and faults
+test-kits: ## the kits for guests, outside of the sandbox
+	@set -e; for kit in $(KITS); do $(call KIT,$$kit,test); done
+
+test-sql: procedures guests ## tests as a user writes them: real hosts, servers, kills and faults
 	$(BUILD)
 	$(PYTEST)
 
