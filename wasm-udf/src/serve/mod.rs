@@ -11,7 +11,7 @@
 //! asked for is a request.
 
 mod command;
-pub(crate) mod options;
+pub mod options;
 mod paths;
 mod pool;
 mod program;
