@@ -3,7 +3,7 @@
 An `sh` block runs in bash, a `sql` block in the sqlite3 CLI with the library loaded,
 a `python` block in Python; all blocks of a page share one directory and run in order. A `text` block
 right after one, itself under `<!-- output -->`, is what it must print. The library is at
-target/release/libsqlbridge, and the examples of procedures are in build/procedures, as on the reader's
+target/release/libsqlbridge, and the examples are in build/procedures and build/guests, as on the reader's
 machine. A block under `<!-- file: PATH -->` is a part of that file.
 """
 
@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import database
+from support import database, guests
 from support.paths import EXTENSION, LITESTREAM, PYTHON, ROOT
 from support.procedures import MODULES, example
 
@@ -37,8 +37,11 @@ def test_blocks(page, tmp_path):
     (release / "libsqlbridge.so").symlink_to(EXTENSION + ".so")
     (tmp_path / "build").mkdir()
     (tmp_path / "build/procedures").symlink_to(MODULES)
+    (tmp_path / "build/guests").symlink_to(guests.MODULES)
     for needed in set(re.findall(r"build/procedures/(\w+)\.wasm", page.read_text())):
         example(needed)
+    for needed in set(re.findall(r"build/guests/([\w-]+)\.wasm", page.read_text())):
+        guests.built(needed)
     environment = {**os.environ, "PATH": f"{LITESTREAM.parent}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}
     for language, code, expected in BLOCK.findall(page.read_text()):
         if language == "sql":

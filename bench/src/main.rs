@@ -3,11 +3,13 @@
 //! Every figure is a ratio of two things done in turn in one run, or a count, so
 //! that a noisy machine disturbs both sides alike. The blob database is on one
 //! side, SQLite's own VFS on the same content, or a bare conditional PUT of the
-//! same bytes, on the other; a stored procedure beside a function in native code.
+//! same bytes, on the other; a stored procedure beside a function in native code; a
+//! program's SQL beside the same on the host's connection.
 //!
 //!     sqlbridge-bench <work directory> [<S3 database URI parameters>]
 
 mod commits;
+mod guests;
 mod procedures;
 mod reads;
 
@@ -33,6 +35,12 @@ fn main() -> Outcome<()> {
     println!("{:<58} {:>9} {:>9}", "what", "measured", "must");
     let go = Path::new("build/procedures/go.wasm");
     procedures::run(directory, go.exists().then_some(go))?;
+    let player = Path::new("build/guests/player.wasm");
+    if player.exists() {
+        guests::run(player)?;
+    } else {
+        println!("(build/guests/player.wasm is not built: programs not measured)");
+    }
     reads::run(directory)?;
     commits::local(directory)?;
     match arguments.next() {

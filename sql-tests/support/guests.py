@@ -16,6 +16,14 @@ from .paths import ROOT, tool
 MODULES = Path(os.environ.get("SQLBRIDGE_GUESTS", ROOT / "build/guests"))
 
 
+def built(name: str) -> bytes:
+    """A program that a guest kit builds; its test is skipped where the toolchain is missing."""
+    path = MODULES / f"{name}.wasm"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not built: make guests says which toolchain is missing")
+    return path.read_bytes()
+
+
 @functools.cache
 def compiled(source: str) -> bytes:
     """A program in C without a library, compiled by clang."""

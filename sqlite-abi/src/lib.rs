@@ -38,6 +38,7 @@ mod bindings;
 mod code;
 pub mod connection;
 pub mod context;
+mod cursor_ffi;
 pub mod entry;
 mod file_ffi;
 mod filename;

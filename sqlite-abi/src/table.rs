@@ -1,5 +1,6 @@
 //! Table-valued functions, and virtual tables of the same kind:
-//! <https://www.sqlite.org/vtab.html#tabfunc2>. What SQLite calls is in `table_ffi`.
+//! <https://www.sqlite.org/vtab.html#tabfunc2>. What SQLite calls is in `table_ffi`
+//! and `cursor_ffi`.
 //!
 //! A table-valued function exists on each connection without `CREATE VIRTUAL TABLE`. Its arguments
 //! are hidden columns, in the order in which they are declared. A kind that is
@@ -161,6 +162,20 @@ pub trait TableFunction: Send + Sync + 'static {
         Ok(Box::new(Iterated { rows, row }))
     }
 
+    /// The same, with a loan that is the same one as long as the connection has the table:
+    /// statements that are kept with it go on from scan to scan. SQLite takes the table away before it
+    /// looks for statements that keep a connection from being closed.
+    ///
+    /// # Errors
+    /// As [`TableFunction::scan`].
+    fn scan_lent(
+        &self,
+        lent: &Lent,
+        arguments: &[Option<Value>],
+    ) -> Result<Box<dyn Scan>, FunctionError> {
+        lent.with(|connection| self.scan(connection, arguments))?
+    }
+
     /// The table of a `CREATE VIRTUAL TABLE`. A failure where the table is not new makes it
     /// impossible to drop the table.
     ///
@@ -181,11 +196,11 @@ pub trait TableFunction: Send + Sync + 'static {
         )))
     }
 
-    /// Takes a row: a value for each column.
+    /// Takes a row: a value for each column. The loan is that of [`TableFunction::scan_lent`].
     ///
     /// # Errors
     /// What the statement fails with.
-    fn insert(&self, _connection: &Connection<'_>, _row: &[Value]) -> Result<(), FunctionError> {
+    fn insert(&self, _lent: &Lent, _row: &[Value]) -> Result<(), FunctionError> {
         Err(FunctionError::new(format!("{} takes no rows", self.name())).with_code(Code::READONLY))
     }
 

@@ -280,12 +280,7 @@ impl Guest {
                 "; set \"timeout\" to allow more",
             ),
             Some(Stopped::Output(advice)) => limit("output", size_text(self.limits.output), advice),
-            Some(Stopped::Nested) => limit("nesting", format!("{DEEPEST} calls"), ""),
-            Some(Stopped::NativeStack) => limit(
-                "stack",
-                size_text(STACK),
-                ": the calling thread has less than that left",
-            ),
+            Some(stopped @ (Stopped::Nested | Stopped::NativeStack)) => too_deep(guest, &stopped),
             Some(Stopped::Interrupted) => Error::Interrupted { guest },
             Some(Stopped::Failed(message)) => Error::Failed { guest, message },
             Some(Stopped::Exited(code)) => Error::Failed {
@@ -377,6 +372,24 @@ impl ResourceLimiter for Guest {
 
     fn memories(&self) -> usize {
         MOST_OBJECTS
+    }
+}
+
+/// Why a call could not begin.
+pub(crate) fn too_deep(guest: String, stopped: &Stopped) -> Error {
+    let (limit, value, advice) = match stopped {
+        Stopped::NativeStack => (
+            "stack",
+            size_text(STACK),
+            ": the calling thread has less than that left",
+        ),
+        _ => ("nesting", format!("{DEEPEST} calls"), ""),
+    };
+    Error::Limit {
+        guest,
+        limit,
+        value,
+        advice,
     }
 }
 

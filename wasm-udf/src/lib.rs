@@ -34,7 +34,7 @@ mod nesting;
 mod procedure;
 mod process;
 mod raw;
-mod serve;
+pub mod serve;
 pub mod signature;
 pub mod sqlproxy;
 mod stats;

@@ -20,6 +20,10 @@ const MODULE: &str = r#"(module
 
 const DEFINITION: &str = r#"{"kind":"scalar","params":[{"name":"a","data_type":"INT","nullable":true}],"return_type":"TEXT","memory":"1MB","timeout":"5s","sql":"read","replace":true}"#;
 
+const OPTIONS: &str = r#"{"args":["a"],"env":{"A":"b"},"stdin":"x","memory":"1MB","timeout":"5s","sql":"read","instances":2}"#;
+const ARGUMENTS: &str =
+    "module=app, memory='1MB' ,timeout=5s,args=[],env={},sql=none,instances=2,clock=off,output=5";
+
 #[test]
 fn the_module_itself_is_one() {
     let module = wat::parse_str(MODULE).expect("a module");
@@ -64,6 +68,24 @@ proptest! {
             text.truncate(cut.index(text.len()));
         }
         procedure_invariants::definition(&text.into_iter().collect::<String>());
+    }
+
+    #[test]
+    fn damaged_options_are_taken_or_refused(
+        json in any::<bool>(),
+        cut in any::<prop::sample::Index>(),
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<char>()), 0..3),
+    ) {
+        let whole = if json { OPTIONS } else { ARGUMENTS };
+        let mut text: Vec<char> = whole.chars().collect();
+        for (at, character) in damage {
+            let at = at.index(text.len());
+            text[at] = character;
+        }
+        if cut.index(3) == 0 {
+            text.truncate(cut.index(text.len()));
+        }
+        procedure_invariants::options(&text.into_iter().collect::<String>());
     }
 
     #[test]

@@ -13,7 +13,8 @@ mod generated_tables;
 
 use generated_tables::{code, table};
 use sqlbridge_wasm_udf::functions::FUNCTIONS;
-use sqlbridge_wasm_udf::signature::KEYS;
+use sqlbridge_wasm_udf::serve::options::OPTIONS;
+use sqlbridge_wasm_udf::signature::{KEYS, KeyDoc};
 use sqlbridge_wasm_udf::types::{DataType, NAMES};
 
 #[test]
@@ -22,6 +23,7 @@ fn the_reference_is_up_to_date() {
         ("procedure functions", functions()),
         ("procedure definition", definition()),
         ("procedure types", types()),
+        ("program options", options()),
     ]);
 }
 
@@ -37,14 +39,22 @@ fn functions() -> String {
 }
 
 fn definition() -> String {
-    let rows = KEYS.iter().map(|doc| {
+    keys("key", &KEYS)
+}
+
+fn options() -> String {
+    keys("option", &OPTIONS)
+}
+
+fn keys(what: &str, docs: &[KeyDoc]) -> String {
+    let rows = docs.iter().map(|doc| {
         vec![
             code(doc.key),
             doc.default.to_owned(),
             doc.meaning.to_owned(),
         ]
     });
-    table(&["key", "default", "meaning"], rows)
+    table(&[what, "default", "meaning"], rows)
 }
 
 fn types() -> String {

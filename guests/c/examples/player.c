@@ -12,7 +12,7 @@
  *     fail TEXT    answers an error                   blob TEXT   answers a blob
  *     null         answers NULL                       nothing     gives no answer
  *     kind N       answers with a kind                beyond      answers from outside of its memory
- *     bench N JSON sends a request N times            */
+ *     bench N JSON sends a request N times            rows N SQL  reads a query's rows, N at a time, as MessagePack */
 #include "sqlproxy.h"
 
 #define ROOM (1 << 20)
@@ -88,6 +88,70 @@ static int query(const char *request)
     return length;
 }
 
+/* Room for a request in MessagePack; the last part of an answer that says which cursor has more rows. */
+static char packed[ROOM];
+
+static int pack(int at, const char *content)
+{
+    int length = (int)sqlproxy_length(content);
+    packed[at++] = (char)0xda;
+    packed[at++] = (char)(length >> 8);
+    packed[at++] = (char)length;
+    while (*content)
+        packed[at++] = *content++;
+    return at;
+}
+
+static int pack_number(int at, long value)
+{
+    packed[at++] = (char)0xd2;
+    for (int shift = 24; shift >= 0; shift -= 8)
+        packed[at++] = (char)(value >> shift);
+    return at;
+}
+
+/* The number after this key, which is the last one of the answer; -1 if there is none. */
+static long last_number(const char *key, int length)
+{
+    int size = (int)sqlproxy_length(key);
+    for (int begin = length - size - 9; begin < length - size; begin++) {
+        int same = begin > 0 && (unsigned char)answer[begin - 1] == (0xa0 | size);
+        for (int i = 0; same && i < size; i++)
+            same = answer[begin + i] == key[i];
+        if (!same)
+            continue;
+        const unsigned char *at = (const unsigned char *)answer + begin + size;
+        int bytes = *at < 0x80 ? 0 : *at == 0xd1 ? 2 : *at == 0xd2 ? 4 : 8;
+        long value = bytes ? 0 : *at;
+        while (bytes-- > 0)
+            value = value << 8 | *++at;
+        return value;
+    }
+    return -1;
+}
+
+static long drain(long fetch, const char *sql)
+{
+    packed[0] = (char)0x83;
+    int length = pack(pack(pack(pack(1, "command"), "query"), "sql"), sql);
+    length = pack_number(pack(length, "fetch"), fetch);
+    int got = host_db_query(packed, length);
+    if (got > (int)sizeof answer || host_copy_result(answer, sizeof answer) != got)
+        __builtin_trap();
+    long cursor = last_number("cursor_id", got), batches = 1;
+    if (cursor < 0)
+        return batches;
+    packed[0] = (char)0x82;
+    length = pack_number(pack(pack(pack(1, "command"), "fetch"), "cursor_id"), cursor);
+    do {
+        got = host_db_query(packed, length);
+        if (got > (int)sizeof answer || host_copy_result(answer, sizeof answer) != got)
+            __builtin_trap();
+        batches++;
+    } while ((unsigned char)answer[got - 1] == 0xc2); /* "done": false */
+    return batches;
+}
+
 static volatile int depth;
 static int deeper(int n)
 {
@@ -120,6 +184,11 @@ static void play(const char *told)
     } else if (is(told, "bench", &rest)) {
         for (long times = number(&rest); times > 0; times--)
             query(rest);
+    } else if (is(told, "rows", &rest)) {
+        long fetch = number(&rest);
+        long batches = drain(fetch, rest);
+        length_of_answer = 0;
+        line(1, decimal(batches, room));
     } else if (is(told, "env", &rest)) {
         size_t count, size;
         wasi_environ_sizes_get(&count, &size);

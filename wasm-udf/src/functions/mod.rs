@@ -82,6 +82,16 @@ pub const FUNCTIONS: &[FunctionDoc] = &[
         "table: name, kind, language, params, return_type, description, created_at, updated_at, size, calls, errors, total_ms, max_ms, schema, definition",
         "the procedures of all databases of the connection; counts and times are this process's",
     ),
+    doc(
+        "sqlproxy_serve(module [, options])",
+        "table: stream, line",
+        "runs a program; the module is a blob, the name of a stored guest, or a path; the options are JSON",
+    ),
+    doc(
+        "sqlbridge_modules(directory)",
+        "the directory",
+        "allows this process to run programs from files in a directory",
+    ),
 ];
 
 const fn doc(signature: &'static str, returns: &'static str, meaning: &'static str) -> FunctionDoc {

@@ -180,24 +180,34 @@ fn timed<R>(
     result
 }
 
-/// A call that may query the connection, if that was granted.
+/// A call that may query the connection, if that was granted: with the loan that the guest has
+/// already, else with one for this call.
 fn lending<R>(
     connection: &Connection<'_>,
     store: &mut Store<Guest>,
     body: impl FnOnce(&mut Store<Guest>) -> wasmtime::Result<R>,
 ) -> wasmtime::Result<R> {
-    if store.data().sql.is_none() {
-        return body(store);
-    }
-    connection.lend(|lent| {
+    let has_loan = match &store.data().sql {
+        None => return body(store),
+        Some(sql) => sql.lent.is_some(),
+    };
+    let interruptible = |store: &mut Store<Guest>| {
         connection.with_interrupter(|interrupter| {
             if let Some(sql) = &mut store.data_mut().sql {
-                sql.lent = Some(lent.clone());
                 sql.interrupter = Some(Arc::clone(interrupter));
             }
             let ended = Ended(store);
             body(ended.0)
         })
+    };
+    if has_loan {
+        return interruptible(store);
+    }
+    connection.lend(|lent| {
+        if let Some(sql) = &mut store.data_mut().sql {
+            sql.lent = Some(lent.clone());
+        }
+        interruptible(store)
     })
 }
 

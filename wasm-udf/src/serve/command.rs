@@ -21,7 +21,7 @@ use super::options::Options;
 use super::program::Program;
 use super::turns::{Line, Stream, Turns};
 use crate::error::{Error, Result};
-use crate::guest::{Guest, Role, Spent, Stopped};
+use crate::guest::{Guest, Role, Spent, Stopped, too_deep};
 use crate::nesting::{Nesting, has_stack_for_sql};
 use crate::process::Process;
 use crate::sqlproxy::Proxy;
@@ -119,15 +119,8 @@ impl Command {
             reason,
         };
         let _alive = self.process.instance_begins().map_err(internal)?;
-        let nesting = Nesting::enter_beside();
-        let Ok(_nesting) = nesting else {
-            return Err(Error::Limit {
-                guest: self.title.to_string(),
-                limit: "nesting",
-                value: format!("{} calls", crate::nesting::DEEPEST),
-                advice: "",
-            });
-        };
+        let _nesting =
+            Nesting::enter_beside().map_err(|stopped| too_deep(title.to_string(), &stopped))?;
         let began = Instant::now();
         let deadline = began + self.most.saturating_sub(self.spent.get());
         let probe = Arc::clone(&self.probe);

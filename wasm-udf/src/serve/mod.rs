@@ -11,7 +11,7 @@
 //! asked for is a request.
 
 mod command;
-pub(crate) mod options;
+pub mod options;
 mod paths;
 mod pool;
 mod program;
@@ -21,8 +21,8 @@ pub(crate) mod turns;
 use std::sync::{Arc, Mutex};
 
 use sqlite_abi::{
-    Column, Connection, Declaration, FunctionError, FunctionFlags, Scan, TableFunction, Value,
-    ValueRef,
+    Column, Connection, Declaration, FunctionError, FunctionFlags, Lent, Scan, TableFunction,
+    Value, ValueRef,
 };
 
 use self::command::Command;
@@ -39,7 +39,7 @@ use crate::imports::Offer;
 use crate::names;
 use crate::process::{Process, TICK, lock};
 use crate::signature::SqlGrant;
-use crate::sqlproxy::{Grant, Proxy};
+use crate::sqlproxy::{Grant, Proxy, Warm};
 use crate::world::Response;
 
 /// The name of the function, and of the kind of tables.
@@ -118,8 +118,18 @@ impl TableFunction for Serve {
         connection: &Connection<'_>,
         arguments: &[Option<Value>],
     ) -> std::result::Result<Box<dyn Scan>, FunctionError> {
+        connection.lend(|lent| self.scan_lent(lent, arguments))
+    }
+
+    fn scan_lent(
+        &self,
+        lent: &Lent,
+        arguments: &[Option<Value>],
+    ) -> std::result::Result<Box<dyn Scan>, FunctionError> {
         match &self.0 {
-            Kind::Function => Ok(Box::new(run(connection, arguments)?)),
+            Kind::Function => Ok(Box::new(
+                lent.with(|connection| run(connection, arguments))??,
+            )),
             Kind::Table(table) => {
                 let Some(Some(request)) = arguments.first() else {
                     return Err(format!(
@@ -128,17 +138,13 @@ impl TableFunction for Serve {
                     )
                     .into());
                 };
-                let response = table.request(connection, request.as_ref())?;
+                let response = table.request(lent, request.as_ref())?;
                 Ok(Box::new(Answer::new(response)?))
             }
         }
     }
 
-    fn insert(
-        &self,
-        connection: &Connection<'_>,
-        row: &[Value],
-    ) -> std::result::Result<(), FunctionError> {
+    fn insert(&self, lent: &Lent, row: &[Value]) -> std::result::Result<(), FunctionError> {
         let Kind::Table(table) = &self.0 else {
             return Err(
                 "sqlproxy_serve takes no rows; CREATE VIRTUAL TABLE makes a table that does".into(),
@@ -151,7 +157,7 @@ impl TableFunction for Serve {
             )
             .into());
         };
-        let response = table.request(connection, request.as_ref())?;
+        let response = table.request(lent, request.as_ref())?;
         Answer::new(response).map(drop)
     }
 
@@ -238,6 +244,8 @@ struct Table {
     database: String,
     declared: std::result::Result<Declared, String>,
     ready: Mutex<Option<Ready>>,
+    /// Compiled statements of the program on this connection, while no request uses them.
+    warm: Mutex<Option<Warm>>,
 }
 
 /// What was found out at the last request.
@@ -257,6 +265,7 @@ impl Table {
             database: database(connection, declaration.schema),
             declared: Declared::parse(&declaration.arguments),
             ready: Mutex::new(None),
+            warm: Mutex::new(None),
         }
     }
 
@@ -305,7 +314,21 @@ impl Table {
     }
 
     /// Serves a request with an instance of its own.
-    fn request(&self, connection: &Connection<'_>, request: ValueRef<'_>) -> Result<Response> {
+    fn request(
+        &self,
+        lent: &Lent,
+        request: ValueRef<'_>,
+    ) -> std::result::Result<Response, FunctionError> {
+        let served = lent.with(|connection| self.serve(connection, lent, request));
+        Ok(served??)
+    }
+
+    fn serve(
+        &self,
+        connection: &Connection<'_>,
+        lent: &Lent,
+        request: ValueRef<'_>,
+    ) -> Result<Response> {
         let options = &self.declared()?.options;
         let number;
         let request = match request {
@@ -335,8 +358,13 @@ impl Table {
                 Reactor::new(&process, connection, &program, options, proxy)?
             }
         };
+        let mut warm = lock(&self.warm).take();
+        let response = reactor.serve(connection, lent, &mut warm, request);
+        if let Some(warm) = warm {
+            *lock(&self.warm) = Some(warm);
+        }
         // An instance that failed is not given back; the next request gets a fresh one.
-        let response = reactor.serve(connection, request)?;
+        let response = response?;
         taken.give_back(reactor);
         Ok(response)
     }

@@ -44,7 +44,7 @@ pub(crate) enum Module {
 }
 
 /// All options.
-pub(crate) const OPTIONS: [KeyDoc; 13] = [
+pub const OPTIONS: [KeyDoc; 13] = [
     doc(
         "args",
         "[]",
@@ -144,6 +144,14 @@ impl Options {
             );
         }
         Self::read(written)
+    }
+
+    /// Reads the arguments of `CREATE VIRTUAL TABLE … USING sqlproxy_serve(…)`.
+    ///
+    /// # Errors
+    /// What is wrong, as the rest of a sentence.
+    pub fn declared(arguments: &[&str]) -> Result<Self, String> {
+        Declared::parse(arguments).map(|declared| declared.options)
     }
 
     fn read(written: Json) -> Result<Self, String> {

@@ -67,8 +67,8 @@ impl Paths {
         let directories = self.directories();
         if directories.is_empty() {
             return Err(format!(
-                "there is no stored guest '{name}' (SELECT proc_create('{name}', module, '{{\"kind\":\"guest\"}}') makes one), \
-                 and modules in files are not allowed here; to allow those of a directory, {HOW}"
+                "there is no stored guest '{name}', and modules in files are not allowed here; to allow \
+                 those of a directory, {HOW}"
             ));
         }
         let path = Path::new(name);

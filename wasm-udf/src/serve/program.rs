@@ -1,6 +1,6 @@
 //! A program ready to run: a module that was found, compiled, and fitted to how it is run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -32,12 +32,18 @@ pub(crate) struct Program {
 pub(crate) struct Programs {
     pub(crate) paths: Paths,
     ready: Mutex<HashMap<(ContentHash, Offer), InstancePre<Guest>>>,
+    /// The modules that were given as blobs last: comparing one is much faster than hashing it.
+    blobs: Mutex<VecDeque<(Arc<[u8]>, ContentHash)>>,
     /// How often stored guests have changed.
     changes: AtomicU64,
 }
 
 /// Above this all are forgotten but those in use; fitting one again costs microseconds.
 const MOST: usize = 256;
+
+/// Most blobs that are remembered, and the largest.
+const MOST_BLOBS: usize = 4;
+const LARGEST_BLOB: usize = 8 << 20;
 
 impl Programs {
     /// Finds a program. A stored one of `schema` comes before those of other schemas, and before a
@@ -55,7 +61,7 @@ impl Programs {
     ) -> Result<Program> {
         match module {
             Module::Bytes(bytes) => {
-                let (hash, content) = (content_hash(bytes), || Ok(bytes.clone()));
+                let (hash, content) = (self.hash(bytes), || Ok(bytes.clone()));
                 self.ready(
                     process,
                     "program",
@@ -121,6 +127,23 @@ impl Programs {
             hash,
             pre,
         })
+    }
+
+    fn hash(&self, blob: &[u8]) -> ContentHash {
+        let known = |blobs: &VecDeque<(Arc<[u8]>, ContentHash)>| {
+            let same = blobs.iter().find(|(known, _)| **known == *blob);
+            same.map(|(_, hash)| *hash)
+        };
+        if let Some(hash) = known(&lock(&self.blobs)) {
+            return hash;
+        }
+        let hash = content_hash(blob);
+        if blob.len() <= LARGEST_BLOB {
+            let mut blobs = lock(&self.blobs);
+            blobs.truncate(MOST_BLOBS - 1);
+            blobs.push_front((blob.into(), hash));
+        }
+        hash
     }
 
     /// A stored guest was changed on a connection of this process.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sqlite_abi::Connection;
+use sqlite_abi::{Connection, Lent};
 use wasmtime::Store;
 
 use super::command::given;
@@ -14,7 +14,7 @@ use crate::guest::{Guest, Role, Spent};
 use crate::instance::calling;
 use crate::process::Process;
 use crate::raw::{Bits, Export};
-use crate::sqlproxy::Proxy;
+use crate::sqlproxy::{Proxy, Warm};
 use crate::world::{Output, Response, World};
 
 /// See the module's documentation. After an error it must not be used again: nobody knows what
@@ -73,13 +73,16 @@ impl Reactor {
         })
     }
 
-    /// Hands it a request; gives its answer.
+    /// Hands it a request; gives its answer. `lent` is a loan that outlives it, and `warm` what
+    /// requests keep with that.
     ///
     /// # Errors
     /// What ends the request and the instance. (An error that the program answers is an answer.)
     pub(super) fn serve(
         &mut self,
         connection: &Connection<'_>,
+        lent: &Lent,
+        warm: &mut Option<Warm>,
         request: &[u8],
     ) -> Result<Response> {
         let guest = self.store.data_mut();
@@ -95,13 +98,15 @@ impl Reactor {
         guest.world.request.extend_from_slice(request);
         guest.world.response = Response::Null;
         if let Some(sql) = &mut guest.sql {
-            sql.proxy.forget();
+            sql.proxy.begin(warm.take());
+            sql.lent = Some(lent.clone());
         }
         let handle = &mut self.handle;
         let served = calling(connection, &mut self.store, |store| {
             handle.call(store, &[Bits::i32(length)])
         });
         let guest = self.store.data_mut();
+        *warm = guest.sql.as_mut().and_then(|sql| sql.proxy.cool());
         match served {
             Ok(_) => Ok(std::mem::take(&mut guest.world.response)),
             Err(error) => Err(guest.explain(&error)),

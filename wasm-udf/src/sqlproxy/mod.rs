@@ -5,7 +5,7 @@
 //! | [`gate`] | which SQL a guest may run |
 //! | `commands` | what each command does |
 //! | `session` | statements, cursors, transactions of a call |
-//! | `transactions`, `pool`, `rows` | its parts |
+//! | `transactions`, `pool`, `rows`, `warm` | its parts |
 //! | `request`, `node`, `messagepack`, `time` | reading a request |
 //! | `answer`, `error` | writing the answer |
 //!
@@ -24,6 +24,7 @@ mod rows;
 mod session;
 mod time;
 mod transactions;
+mod warm;
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ use gate::Catalog;
 pub use gate::Grant;
 use request::Request;
 use session::{Prepared, Session};
+pub(crate) use warm::Warm;
 
 /// The version of the interface.
 pub const VERSION: i64 = 1;
@@ -122,12 +124,16 @@ impl Rules {
 
 /// The interface as one instance of a guest has it. What the connection has (functions, kinds of
 /// virtual tables) is asked for once for each statement of the host's: an instance that is kept
-/// longer says with [`Proxy::forget`] that there is a new one.
+/// longer says with [`Proxy::begin`] that there is a new one.
 pub struct Proxy {
     rules: Rules,
     catalog: Option<Catalog>,
     prepared: Prepared,
     session: Option<Session>,
+    /// Whether statements are kept from call to call, because the loan lasts longer than one; and
+    /// those, between calls.
+    keeps: bool,
+    warm: Option<Warm>,
 }
 
 impl Proxy {
@@ -147,6 +153,8 @@ impl Proxy {
             catalog: None,
             prepared: Prepared::default(),
             session: None,
+            keeps: false,
+            warm: None,
         }
     }
 
@@ -189,9 +197,18 @@ impl Proxy {
         self.session.as_ref().is_some_and(Session::is_changing)
     }
 
-    /// A new statement of the host's begins: what the connection has is to be asked for again.
-    pub(crate) fn forget(&mut self) {
+    /// A new statement of the host's begins: what the connection has is to be asked for again. Its
+    /// loan lasts longer: statements of earlier calls are taken over, and can be [taken](Self::cool)
+    /// afterwards.
+    pub(crate) fn begin(&mut self, warm: Option<Warm>) {
         self.catalog = None;
+        self.keeps = true;
+        self.warm = warm;
+    }
+
+    /// The statements for the next call.
+    pub(crate) fn cool(&mut self) -> Option<Warm> {
+        self.warm.take()
     }
 
     /// Answers a request. Whatever is wrong is in the answer.
@@ -221,9 +238,12 @@ impl Proxy {
     /// that failed, while the connection is still lent.
     pub fn end(&mut self) {
         self.rules.interrupted.store(false, Ordering::Relaxed);
-        if let Some(session) = self.session.take()
-            && let Err(error) = session.end()
-        {
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        let (warm, ended) = session.end(self.keeps);
+        self.warm = warm;
+        if let Err(error) = ended {
             let guest = &self.rules.guest;
             log(
                 error.code(),
@@ -261,9 +281,10 @@ impl Proxy {
             .take_if(|session| !session.lent.same_loan(connection));
         drop(known);
         let prepared = &mut self.prepared;
+        let warm = &mut self.warm;
         let session = self
             .session
-            .get_or_insert_with(|| Session::new(connection.clone(), rules, prepared));
+            .get_or_insert_with(|| Session::new(connection.clone(), rules, prepared, warm.take()));
         connection.with(|db| {
             db.with_lower_limits(limit, || {
                 session.run(rules, catalog, prepared, request, answer)

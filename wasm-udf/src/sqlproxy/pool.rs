@@ -17,6 +17,8 @@ pub(crate) struct Compiled {
     pub(crate) sql: Arc<str>,
     pub(crate) kept: Kept,
     pub(crate) readonly: bool,
+    /// How often it had been compiled again when it was judged.
+    pub(crate) recompiled: i32,
     pub(crate) head: Option<Head>,
 }
 
@@ -35,6 +37,8 @@ pub(crate) struct Pool {
     count: usize,
     most: usize,
     clock: u64,
+    /// Whether SQLite compiled one of them again since it was judged.
+    recompiled: bool,
 }
 
 impl Pool {
@@ -44,6 +48,7 @@ impl Pool {
             count: 0,
             most,
             clock: 0,
+            recompiled: false,
         }
     }
 
@@ -58,10 +63,13 @@ impl Pool {
         let reset = compiled.kept.with(|statement| {
             statement.reset();
             statement.clear_bindings();
+            statement.recompiled()
         });
-        if reset.is_err() || self.most == 0 {
+        let Ok(recompiled) = reset else {
             return;
-        }
+        };
+        self.recompiled |= recompiled != compiled.recompiled;
+
         if self.count >= self.most {
             self.evict();
         }
@@ -72,6 +80,10 @@ impl Pool {
             .or_default()
             .push((self.clock, compiled));
         self.count += 1;
+    }
+
+    pub(crate) fn was_recompiled(&self) -> bool {
+        self.recompiled
     }
 
     fn evict(&mut self) {

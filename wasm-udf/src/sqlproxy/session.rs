@@ -16,11 +16,13 @@ use super::pool::{Compiled, Pool};
 use super::request::{Request, Target};
 use super::rows::Deadline;
 use super::transactions::Transactions;
+use super::warm::{Canary, Warm};
 
 /// Everything that ends with the call.
 pub(crate) struct Session {
     pub(crate) lent: Lent,
     pub(crate) pool: Pool,
+    canary: Option<Canary>,
     pub(crate) cursors: BTreeMap<i64, Cursor>,
     pub(crate) transactions: Transactions,
 }
@@ -56,10 +58,14 @@ pub(crate) struct Cursor {
 }
 
 impl Session {
-    pub(crate) fn new(lent: Lent, rules: &Rules, prepared: &Prepared) -> Self {
+    /// With the statements of earlier calls, if they are of the same loan and as they were judged.
+    pub(crate) fn new(lent: Lent, rules: &Rules, prepared: &Prepared, warm: Option<Warm>) -> Self {
+        let thawed = warm.and_then(|warm| warm.thaw(&lent)).unzip();
+        let (pool, canary): (Option<Pool>, Option<Canary>) = thawed;
         Self {
+            pool: pool.unwrap_or_else(|| Pool::new(rules.limits.statements)),
+            canary,
             lent,
-            pool: Pool::new(rules.limits.statements),
             cursors: BTreeMap::new(),
             transactions: Transactions::new(rules.grant, prepared.last_transaction),
         }
@@ -101,13 +107,22 @@ impl Session {
         outcome.and(noticed.map_err(Error::from))
     }
 
-    /// Ends everything: what transactions are open is undone.
-    pub(crate) fn end(mut self) -> Result<(), Error> {
+    /// Ends everything: what transactions are open is undone. With `keep`, compiled statements are
+    /// what is left.
+    pub(crate) fn end(mut self, keep: bool) -> (Option<Warm>, Result<(), Error>) {
         // Cursors first: a statement that writes and is not read to its end would be in the way.
-        self.cursors.clear();
-        self.pool = Pool::new(0);
-        self.lent
-            .with(|connection| self.transactions.undo_all(connection))?
+        for (_, cursor) in std::mem::take(&mut self.cursors) {
+            self.pool.put(cursor.compiled);
+        }
+        let transactions = &mut self.transactions;
+        let ended = self
+            .lent
+            .with(|connection| transactions.undo_all(connection));
+        let ended = ended.map_err(Error::from).flatten();
+        if !keep {
+            return (None, ended);
+        }
+        (Warm::new(self.lent, self.pool, self.canary), ended)
     }
 
     /// See [`super::Proxy::is_changing`].
@@ -199,12 +214,14 @@ impl Call<'_> {
         let (kept, rest) = self.session.lent.keep_next(&sql)?;
         let mut kept: Kept = kept.ok_or_else(|| refused(Refusal::Empty))?;
         gate::only(rest).map_err(refused)?;
-        let readonly = kept.with(|statement| statement.is_readonly())?;
+        let (readonly, recompiled) =
+            kept.with(|statement| (statement.is_readonly(), statement.recompiled()))?;
         gate.admit_compiled(&text, readonly).map_err(refused)?;
         Ok(Some(Compiled {
             sql: Arc::clone(&sql),
             kept,
             readonly,
+            recompiled,
             head: None,
         }))
     }

@@ -3,6 +3,7 @@
 
 use sqlbridge_wasm_udf::check;
 use sqlbridge_wasm_udf::encoding::{decode, encode, encoded_length};
+use sqlbridge_wasm_udf::serve::options::Options;
 use sqlbridge_wasm_udf::signature::Signature;
 
 /// A module is taken or refused with a reason, under every kind of definition.
@@ -10,6 +11,7 @@ pub fn module(bytes: &[u8]) {
     for definition in [
         "{}",
         r#"{"kind":"aggregate","export":"f"}"#,
+        r#"{"kind":"guest"}"#,
         r#"{"kind":"table","columns":[{"name":"c","data_type":"ANY"}]}"#,
         r#"{"params":[{"name":"t","data_type":"TEXT","nullable":true}],"return_type":"JSON","sql":"write"}"#,
     ] {
@@ -30,6 +32,31 @@ pub fn definition(text: &str) {
         }
     }
     let _ = Signature::stored(text);
+}
+
+/// A program's options are refused with a reason, or read: as the JSON of the function, and as the
+/// arguments of a table, where a text in quotes means the same as without.
+pub fn options(text: &str) {
+    if let Err(reason) = Options::parse(text) {
+        assert!(!reason.is_empty());
+    }
+    let arguments: Vec<&str> = text.split(',').collect();
+    let declared = Options::declared(&arguments);
+    if let Err(reason) = &declared {
+        assert!(!reason.is_empty());
+    }
+    let quoted: Option<Vec<String>> = arguments
+        .iter()
+        .map(|argument| {
+            let (key, value) = argument.split_once('=')?;
+            let plain = !value.trim_start().starts_with(['\'', '"', 'x', 'X']);
+            plain.then(|| format!("{key}='{}'", value.trim().replace('\'', "''")))
+        })
+        .collect();
+    if let Some(quoted) = quoted {
+        let quoted: Vec<&str> = quoted.iter().map(String::as_str).collect();
+        assert_eq!(Options::declared(&quoted), declared);
+    }
 }
 
 /// Values are read to the end, or up to what is wrong; what was read is written the same.
