@@ -79,7 +79,6 @@ func rowsNotRead(t *T) {
 		}
 		t.ok(rows.Close())
 	}
-	t.exec("DROP TABLE t") // no statement reads it
 }
 
 func manyOpenRows(t *T) {
@@ -232,7 +231,9 @@ func contextOver(t *T) {
 	t.equal(t.one("SELECT 1"), int64(1))
 }
 
-const forever = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+// Rows without end. (A statement that is long without giving rows is stopped, too, but in a database the
+// statement that runs the program is then stopped with it.)
+const forever = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
 
 // The deadline goes with the request: while the host works, nothing in the program runs that could stop it.
 func deadline(t *T) {
