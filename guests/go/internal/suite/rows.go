@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
 	"runtime"
 	"strings"
@@ -182,7 +181,7 @@ func columnTypes(t *T) {
 		length int64
 	}{
 		{"INTEGER", reflect.TypeFor[int64](), -1}, {"VARCHAR", reflect.TypeFor[string](), 20},
-		{"TEXT", reflect.TypeFor[string](), math.MaxInt64}, {"BLOB", reflect.TypeFor[[]byte](), math.MaxInt64},
+		{"TEXT", reflect.TypeFor[string](), -1}, {"BLOB", reflect.TypeFor[[]byte](), -1},
 		{"DECIMAL", reflect.TypeFor[any](), -1}, {"REAL", reflect.TypeFor[float64](), -1},
 		{"BOOLEAN", reflect.TypeFor[bool](), -1}, {"DATETIME", reflect.TypeFor[time.Time](), -1},
 		{"BIGINT UNSIGNED", reflect.TypeFor[int64](), -1}, {"", reflect.TypeFor[any](), -1}, {"", reflect.TypeFor[any](), -1},
