@@ -52,7 +52,7 @@ func FuzzSplit(f *testing.F) {
 		at := 0
 		for _, s := range split(sql).statements {
 			place := strings.Index(sql[at:], s.sql)
-			if place < 0 || strings.TrimSpace(s.sql) == "" {
+			if place < 0 || strings.Trim(s.sql, " \t\n\v\f\r;") == "" {
 				t.Fatalf("%q has the statement %q", sql, s.sql)
 			}
 			at += place + len(s.sql)
