@@ -29,7 +29,7 @@ func main() {
 	prepare(db)
 	measure("insert_in_transaction", *inserts, func() { insert(db) })
 	measure("row_of_4_columns", *rows, func() { read(db) })
-	_, err = db.Exec("DROP TABLE bench")
+	_, err = db.Exec("DELETE FROM bench")
 	check(err)
 }
 
@@ -61,7 +61,7 @@ func selectText(db *sql.DB) {
 }
 
 func prepare(db *sql.DB) {
-	_, err := db.Exec("DROP TABLE IF EXISTS bench; CREATE TABLE bench(id INTEGER PRIMARY KEY, name TEXT, score REAL, size INTEGER)")
+	_, err := db.Exec("CREATE TABLE IF NOT EXISTS bench(id INTEGER PRIMARY KEY, name TEXT, score REAL, size INTEGER)")
 	check(err)
 }
 

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
 	"runtime"
 	"strings"
@@ -79,7 +78,6 @@ func rowsNotRead(t *T) {
 		}
 		t.ok(rows.Close())
 	}
-	t.exec("DROP TABLE t") // no statement reads it
 }
 
 func manyOpenRows(t *T) {
@@ -183,7 +181,7 @@ func columnTypes(t *T) {
 		length int64
 	}{
 		{"INTEGER", reflect.TypeFor[int64](), -1}, {"VARCHAR", reflect.TypeFor[string](), 20},
-		{"TEXT", reflect.TypeFor[string](), math.MaxInt64}, {"BLOB", reflect.TypeFor[[]byte](), math.MaxInt64},
+		{"TEXT", reflect.TypeFor[string](), -1}, {"BLOB", reflect.TypeFor[[]byte](), -1},
 		{"DECIMAL", reflect.TypeFor[any](), -1}, {"REAL", reflect.TypeFor[float64](), -1},
 		{"BOOLEAN", reflect.TypeFor[bool](), -1}, {"DATETIME", reflect.TypeFor[time.Time](), -1},
 		{"BIGINT UNSIGNED", reflect.TypeFor[int64](), -1}, {"", reflect.TypeFor[any](), -1}, {"", reflect.TypeFor[any](), -1},
@@ -232,7 +230,9 @@ func contextOver(t *T) {
 	t.equal(t.one("SELECT 1"), int64(1))
 }
 
-const forever = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+// Rows without end. (A statement that is long without giving rows is stopped, too, but in a database the
+// statement that runs the program is then stopped with it.)
+const forever = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
 
 // The deadline goes with the request: while the host works, nothing in the program runs that could stop it.
 func deadline(t *T) {

@@ -2,7 +2,6 @@ package driver
 
 import (
 	"database/sql/driver"
-	"math"
 	"reflect"
 	"strconv"
 	"strings"
@@ -157,15 +156,13 @@ func (t *columnType) isText() bool {
 	return strings.Contains(t.name, "CHAR") || strings.Contains(t.name, "CLOB") || strings.Contains(t.name, "TEXT")
 }
 
-// length is that of texts and blobs. SQLite does not enforce what was declared.
+// length is what a text or blob was declared with. There is none without: SQLite has no types with a
+// limit, and GORM takes any number for one.
 func (t *columnType) length() (int64, bool) {
-	switch {
-	case !t.isText() && !strings.Contains(t.name, "BLOB") || strings.Contains(t.name, "INT"):
+	if len(t.numbers) != 1 || !t.isText() && !strings.Contains(t.name, "BLOB") {
 		return 0, false
-	case len(t.numbers) == 1:
-		return t.numbers[0], true
 	}
-	return math.MaxInt64, true
+	return t.numbers[0], true
 }
 
 func (t *columnType) precisionScale() (precision, scale int64, ok bool) {
