@@ -61,8 +61,10 @@ impl Connection {
         }
     }
 
-    /// The most time that each request may take from now on; then it is stopped with
-    /// `SQLITE_INTERRUPT`. Without it, what counts is the time limit of the program as a whole.
+    /// The most time that each request may take from now on: a statement, or the next rows of one.
+    /// Then it is stopped with `SQLITE_INTERRUPT`, and the program goes on. If SQLite has to be
+    /// stopped within one of its steps, before the next row, the statement that runs the program
+    /// is stopped with it. Without a timeout, the time limit of the program as a whole counts.
     pub fn set_timeout(&self, timeout: Option<Duration>) {
         self.timeout.set(timeout);
     }

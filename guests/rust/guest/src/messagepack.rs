@@ -256,3 +256,142 @@ impl<'a> Decoder<'a> {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rmpv::Value as Theirs;
+
+    use super::*;
+    use crate::value::{ToSql, Value};
+
+    fn encoded(value: &impl ToSql) -> Vec<u8> {
+        let mut encoder = Encoder::default();
+        value.encode(&mut encoder).unwrap();
+        encoder.into_bytes()
+    }
+
+    fn theirs(value: &Value) -> Theirs {
+        match value.clone() {
+            Value::Null => Theirs::Nil,
+            Value::Integer(integer) => integer.into(),
+            Value::Real(real) => real.into(),
+            Value::Text(text) => text.into(),
+            Value::Blob(blob) => blob.into(),
+        }
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            any::<i64>().prop_map(Value::Integer),
+            (-300..300_i64).prop_map(Value::Integer),
+            any::<f64>()
+                .prop_filter("NaN is not equal to itself", |real| !real.is_nan())
+                .prop_map(Value::Real),
+            any::<String>().prop_map(Value::Text),
+            "a{0,300}".prop_map(Value::Text),
+            proptest::collection::vec(any::<u8>(), 0..400).prop_map(Value::Blob),
+        ]
+    }
+
+    proptest! {
+        /// What we write, another library reads.
+        #[test]
+        fn values_are_messagepack(value in values()) {
+            let bytes = encoded(&value);
+            prop_assert_eq!(rmpv::decode::read_value(&mut &bytes[..]).unwrap(), theirs(&value));
+        }
+
+        /// What another library writes, in the shortest forms, we read, and where it ends.
+        #[test]
+        fn messagepack_is_values(values in proptest::collection::vec(values(), 0..20), rest in any::<u8>()) {
+            let mut bytes = Vec::new();
+            rmpv::encode::write_value(&mut bytes, &Theirs::Array(values.iter().map(theirs).collect())).unwrap();
+            bytes.push(rest);
+            let mut decoder = Decoder::at(&bytes, 0);
+            prop_assert_eq!(decoder.list().unwrap(), values.len());
+            for value in &values {
+                prop_assert_eq!(&decoder.value().unwrap().to_owned(), value);
+            }
+            prop_assert_eq!(decoder.position(), bytes.len() - 1);
+            let mut decoder = Decoder::at(&bytes, 0);
+            decoder.skip().unwrap();
+            prop_assert_eq!(decoder.position(), bytes.len() - 1);
+        }
+
+        /// Whatever comes, it is values or an error; what we skip is what another library reads.
+        #[test]
+        fn anything(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let mut decoder = Decoder::at(&bytes, 0);
+            let mut rest = &bytes[..];
+            let theirs = rmpv::decode::read_value(&mut rest);
+            if decoder.skip().is_ok() {
+                prop_assert!(decoder.position() <= bytes.len());
+                if theirs.is_ok() {
+                    prop_assert_eq!(decoder.position(), bytes.len() - rest.len());
+                }
+            }
+            let _ = crate::protocol::Answer::parse(&bytes);
+        }
+    }
+
+    #[test]
+    fn all_forms() {
+        for (bytes, expected) in [
+            (&[0x7f][..], ValueRef::Integer(127)),
+            (&[0xe0], ValueRef::Integer(-32)),
+            (&[0xc2], ValueRef::Integer(0)),
+            (&[0xc3], ValueRef::Integer(1)),
+            (&[0xcc, 0xff], ValueRef::Integer(255)),
+            (&[0xcd, 1, 0], ValueRef::Integer(256)),
+            (&[0xce, 0, 1, 0, 0], ValueRef::Integer(65_536)),
+            (
+                &[0xcf, 0x7f, 255, 255, 255, 255, 255, 255, 255],
+                ValueRef::Integer(i64::MAX),
+            ),
+            (&[0xd0, 0x80], ValueRef::Integer(-128)),
+            (&[0xd1, 0x80, 0], ValueRef::Integer(-32_768)),
+            (&[0xd2, 0x80, 0, 0, 0], ValueRef::Integer(i32::MIN.into())),
+            (
+                &[0xd3, 0x80, 0, 0, 0, 0, 0, 0, 0],
+                ValueRef::Integer(i64::MIN),
+            ),
+            (&[0xca, 0x3f, 0x80, 0, 0], ValueRef::Real(1.0)),
+            (&[0xd9, 1, b'x'], ValueRef::Text("x")),
+            (&[0xda, 0, 1, b'x'], ValueRef::Text("x")),
+            (&[0xdb, 0, 0, 0, 1, b'x'], ValueRef::Text("x")),
+            (&[0xc4, 1, 7], ValueRef::Blob(&[7])),
+            (&[0xc5, 0, 1, 7], ValueRef::Blob(&[7])),
+            (&[0xc6, 0, 0, 0, 1, 7], ValueRef::Blob(&[7])),
+            (&[0xc7, 1, 1, 0xff], ValueRef::Blob(&[0xff])),
+            (&[0xd5, 1, 1, 2], ValueRef::Blob(&[1, 2])),
+        ] {
+            assert_eq!(Decoder::at(bytes, 0).value(), Ok(expected), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_an_error() {
+        for (bytes, message) in [
+            (&[][..], "more was expected before byte 0 of 0"),
+            (&[0xc1], "MessagePack was expected before byte 1 of 1"),
+            (
+                &[0xdb, 255, 255, 255, 255],
+                "more was expected before byte 5 of 5",
+            ),
+            (&[0xa1, 0xff], "UTF-8 was expected before byte 2 of 2"),
+            (
+                &[0xcf, 0x80, 0, 0, 0, 0, 0, 0, 0],
+                "an integer of 64 bits was expected before byte 9 of 9",
+            ),
+            (&[0x90], "a value was expected before byte 1 of 1"),
+        ] {
+            assert_eq!(
+                Decoder::at(bytes, 0).value(),
+                Err(Error::Answer(message.into())),
+                "{bytes:?}"
+            );
+        }
+    }
+}
