@@ -88,7 +88,7 @@ def test_a_panic_is_a_trap_with_its_message(db):
 
 def test_a_program_may_read_only(db):
     (line,) = lines(run(db, "rust-suite", "values", sql="read"), "stderr")
-    assert line.startswith("values: ") and "CREATE" in line
+    assert line.startswith("values: ") and 'it needs "sql": "write"' in line
 
 
 # The examples --------------------------------------------------------------------

@@ -1,6 +1,13 @@
 //! A guest that tests this crate from inside of a database: each check is run by its name, and
 //! panics if it does not hold. `sql-tests/test_guests_rust.py` runs them.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails panics"
+)]
+
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +16,9 @@ use sqlbridge_guest::{
     Batch, Behavior, Connection, Error, Optional, Result, Value, ValueRef, params,
 };
 
-const CHECKS: &[(&str, fn(Connection) -> Result<()>)] = &[
+type Check = fn(Connection) -> Result<()>;
+
+const CHECKS: &[(&str, Check)] = &[
     ("values", values),
     ("parameters", parameters),
     ("reading", reading),
