@@ -100,13 +100,18 @@ function pairs(option: string, given: string[] = []): Record<string, string> {
 }
 
 async function build(file: string, options: Options): Promise<void> {
-  // The runtime is a part of its own; a schema needs none of it.
-  const { build } = (await import(new URL("./build/index.js", import.meta.url).href)) as {
-    build: (entry: string, options: { out: string }) => Promise<unknown>;
-  };
+  // The compiler of guests is big, and a schema needs none of it.
+  const address = new URL("./build/index.js", import.meta.url).href;
+  const { build } = (await import(address)) as { build(entry: string, options: { out: string }): Promise<Built> };
   const out = options.out ?? file.replace(/\.[^./\\]+$/, "").concat(".wasm");
-  await build(file, { out });
-  process.stdout.write(`${out}\n`);
+  const built = await build(file, { out });
+  process.stdout.write(`${built.out}: ${built.kind}, ${built.bytes} bytes\n`);
+}
+
+interface Built {
+  out: string;
+  kind: string;
+  bytes: number;
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

@@ -1,17 +1,15 @@
-/** The command line, as it is installed: `npm test` has built it. */
+/** The command line, as it is installed. */
 
-import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import Database from "better-sqlite3";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeEach, expect, test } from "vitest";
 
 const package_ = resolve(import.meta.dirname, "..");
 let folder = "";
 
-beforeAll(() => execFileSync("npm", ["run", "--silent", "build"], { cwd: package_ }), 120_000);
 beforeEach(() => {
-  mkdirSync(join(package_, "dist"), { recursive: true });
   // Inside of the package, so that its name resolves as it does where it is installed.
   folder = mkdtempSync(join(package_, "dist", "cli-test-"));
 });
