@@ -9,6 +9,7 @@
  * Nothing of the program itself has run when the snapshot is taken: no time, random number or setting is frozen in it.
  */
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,11 +78,97 @@ static JSValue plain_error(JSContext *ctx, const char *message)
 
 /* Build. */
 
+/*
+ * Memory that is freed while the guest is built is zeroed, so that the snapshot has none of it: the sources, and what the
+ * compiler needed, are most of what was used.
+ */
+static bool building;
+
+static void *allocate(void *opaque, size_t size)
+{
+    return malloc(size);
+}
+
+static void *allocate_zeroed(void *opaque, size_t count, size_t size)
+{
+    return calloc(count, size);
+}
+
+static void release(void *opaque, void *memory)
+{
+    if (building && memory) {
+        memset(memory, 0, malloc_usable_size(memory));
+        __asm__ volatile("" : : "r"(memory) : "memory"); /* or the compiler leaves it out: nobody reads what is freed */
+    }
+    free(memory);
+}
+
+static void *reallocate(void *opaque, void *memory, size_t size)
+{
+    if (!building || !memory)
+        return realloc(memory, size);
+    size_t had = malloc_usable_size(memory);
+    void *moved = malloc(size);
+    if (moved) {
+        memcpy(moved, memory, had < size ? had : size);
+        release(opaque, memory);
+    }
+    return moved;
+}
+
+static size_t usable_size(const void *memory)
+{
+    return malloc_usable_size((void *)memory);
+}
+
+static const JSMallocFunctions memory_functions = {
+    .js_calloc = allocate_zeroed,
+    .js_malloc = allocate,
+    .js_free = release,
+    .js_realloc = reallocate,
+    .js_malloc_usable_size = usable_size,
+};
+
 static _Noreturn void give_up(const char *text)
 {
     platform_write(2, text, strlen(text));
     platform_write(2, "\n", 1);
     __builtin_trap();
+}
+
+static JSContext *new_engine(void)
+{
+    JSRuntime *runtime = JS_NewRuntime2(&memory_functions, NULL);
+    JSContext *ctx = runtime ? JS_NewContext(runtime) : NULL;
+    if (!ctx)
+        give_up("the engine does not start");
+    JS_SetMaxStackSize(runtime, MOST_STACK);
+    return ctx;
+}
+
+/*
+ * Compiles, in an engine that is then thrown away, to code without the texts of its functions: the engine keeps them for
+ * toString(), of each function and so once more for each function around it.
+ */
+static JSValue compile(JSContext *ctx, const char *text, size_t length, const char *name, int type)
+{
+    JSContext *compiler = new_engine();
+    JSRuntime *runtime = JS_GetRuntime(compiler);
+    size_t size;
+    JSValue code = JS_Eval(compiler, text, length, name, type | JS_EVAL_FLAG_COMPILE_ONLY);
+    if (JS_IsException(code)) {
+        JSValue error = JS_GetException(compiler);
+        give_up(JS_ToCString(compiler, error));
+    }
+    uint8_t *written = JS_WriteObject(compiler, &size, code, JS_WRITE_OBJ_BYTECODE | JS_WRITE_OBJ_STRIP_SOURCE);
+    if (!written)
+        give_up("the program cannot be written down");
+    JS_FreeValue(compiler, code);
+    JSValue read = JS_ReadObject(ctx, written, size, JS_READ_OBJ_BYTECODE);
+    js_free(compiler, written);
+    JS_FreeContext(compiler);
+    JS_FreeRuntime(runtime);
+    return read;
 }
 
 static void run_prelude(JSContext *ctx, const char *text, size_t length)
@@ -91,7 +178,7 @@ static void run_prelude(JSContext *ctx, const char *text, size_t length)
     platform_define(ctx, native);
     host_define(ctx, native);
     JS_SetPropertyStr(ctx, global, "__native", JS_DupValue(ctx, native));
-    JSValue done = JS_Eval(ctx, text, length, "prelude.js", JS_EVAL_TYPE_GLOBAL);
+    JSValue done = JS_EvalFunction(ctx, compile(ctx, text, length, "prelude.js", JS_EVAL_TYPE_GLOBAL));
     if (JS_IsException(done))
         give_up(JS_ToCString(ctx, JS_GetException(ctx)));
     JS_FreeValue(ctx, done);
@@ -132,24 +219,23 @@ EXPORT(build) void build(void)
     char *prelude = take(&input, &at, prelude_length);
     char *source = take(&input, &at, program_length);
     char *lines = take(&input, &at, lines_length);
-    free(input.bytes);
+    building = true;
+    release(NULL, input.bytes);
 
-    JSRuntime *runtime = JS_NewRuntime();
-    context = runtime ? JS_NewContext(runtime) : NULL;
-    if (!context)
-        give_up("the engine does not start");
-    JS_SetMaxStackSize(runtime, MOST_STACK);
+    context = new_engine();
+    JSRuntime *runtime = JS_GetRuntime(context);
     run_prelude(context, prelude, prelude_length);
     JS_SetPropertyStr(context, native, "lines", JS_NewStringLen(context, lines, lines_length));
-    program = JS_Eval(context, source, program_length, "app.js", JS_EVAL_TYPE_MODULE | JS_EVAL_FLAG_COMPILE_ONLY);
+    program = compile(context, source, program_length, "app.js", JS_EVAL_TYPE_MODULE);
     if (JS_IsException(program)) {
         print_error(context, JS_GetException(context));
         __builtin_trap();
     }
-    free(prelude);
-    free(source);
-    free(lines);
+    release(NULL, prelude);
+    release(NULL, source);
+    release(NULL, lines);
     JS_RunGC(runtime);
+    building = false;
 }
 
 /* Run. */

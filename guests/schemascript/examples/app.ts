@@ -1,0 +1,2 @@
+import { serve, query } from "schemascript/runtime";
+serve((r) => query("select ?", [r], "get"));
