@@ -154,7 +154,6 @@ export const steps: Record<string, (db: Db) => unknown> = {
   ],
   "not null": (db) => failure(() => db.insert(users).values({ name: sql`NULL` })),
   "no such table": (db) => failure(() => db.run(sql`SELECT * FROM nowhere`)),
-  "no SQL": (db) => failure(() => db.run(sql`SELEC 1`)),
   "sql in all places": (db) => db.select({ sum: sql<number>`${1} + ${2}`, text: sql<string>`${"it's"} || ${"?"}`, in: sql<number>`${3} IN ${[1, 2, 3]}`, raw: sql.raw("'raw'") as never, name: sql`${sql.identifier("name")}` }).from(users).where(eq(users.id, 1)),
   "many parameters": (db) => db.select({ n: count() }).from(users).where(inArray(users.id, Array.from({ length: 900 }, (_, i) => i))),
   "long texts": async (db) => {
