@@ -21,24 +21,33 @@ function place(line: number): string | undefined {
   return file === undefined ? undefined : `${file}:${table.lines[2 * (line - 1) + 1]}`;
 }
 
-/** The frames of a stack, without those of the prelude, in places of the program. */
+/** Packages, this one's own part of a program, the engine: not what whoever reads an error has written. */
+const FOREIGN = /node_modules\/|\/runtime\/(?:drizzle|host|json|migrate|serve)\.[jt]s:|app\.js:|\(native\)/;
+
+/** The frames of a stack, in places of the program; those of its own files, if it has any. */
 function frames(error: Error): string[] {
-  return String(error.stack ?? "")
+  const all = String(error.stack ?? "")
     .split("\n")
     .filter((frame) => frame.trim() !== "" && !frame.includes("prelude.js:"))
-    .map((frame) => frame.replace(/app\.js:(\d+):\d+/, (all, line) => place(Number(line)) ?? all));
+    .map((frame) => frame.replace(/app\.js:(\d+):\d+/, (here, line) => place(Number(line)) ?? here));
+  const own = all.filter((frame) => !FOREIGN.test(frame));
+  return own.length > 0 ? own : all;
 }
 
 function name(error: Error): string {
   return error.message === "" ? error.name : `${error.name}: ${error.message}`;
 }
 
+/** With the stack. A cause has the message only: where it came from is where the error came from. */
 native.describe = (error) => {
   if (!(error instanceof Error)) return `Uncaught ${show(error)}`;
-  const lines = [name(error), ...frames(error)];
-  if (error.cause !== undefined) lines.push(`  caused by ${native.describe(error.cause)}`);
-  return lines.join("\n");
+  return [name(error), ...frames(error), ...causes(error)].join("\n");
 };
+
+function causes({ cause }: Error): string[] {
+  if (cause === undefined) return [];
+  return cause instanceof Error ? [`  caused by ${name(cause)}`, ...causes(cause)] : [`  caused by ${show(cause)}`];
+}
 
 /** The causes are what happened: a query of Drizzle's that failed says only that it did. */
 function reasons(error: unknown): string {
@@ -47,8 +56,8 @@ function reasons(error: unknown): string {
   return error.cause === undefined ? own : `${own}: ${reasons(error.cause)}`;
 }
 
-/** The first place that is the program's own. */
+/** In one line, with the first place that is the program's own. */
 native.sentence = (error) => {
-  const own = error instanceof Error && frames(error).find((frame) => !/node_modules|app\.js|\(native\)/.test(frame));
+  const own = error instanceof Error && frames(error).find((frame) => !FOREIGN.test(frame));
   return own ? `${reasons(error)} (${own.trim()})` : reasons(error);
 };

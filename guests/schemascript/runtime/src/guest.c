@@ -158,7 +158,10 @@ static JSValue compile(JSContext *ctx, const char *text, size_t length, const ch
     JSValue code = JS_Eval(compiler, text, length, name, type | JS_EVAL_FLAG_COMPILE_ONLY);
     if (JS_IsException(code)) {
         JSValue error = JS_GetException(compiler);
-        give_up(JS_ToCString(compiler, error));
+        const char *message = JS_ToCString(compiler, error);
+        platform_write(2, message, strlen(message));
+        platform_write(2, "\n", 1);
+        give_up(JS_ToCString(compiler, JS_GetPropertyStr(compiler, error, "stack")));
     }
     uint8_t *written = JS_WriteObject(compiler, &size, code, JS_WRITE_OBJ_BYTECODE | JS_WRITE_OBJ_STRIP_SOURCE);
     if (!written)

@@ -11,6 +11,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Program } from "./bundle.js";
 import type { Kind } from "./index.js";
+import { placeOf } from "./lines.js";
 
 /** What the module exports, and what it is in the runtime (`runtime/src/guest.c`). */
 const EXPORTS: Record<Kind, Record<string, string>> = {
@@ -28,7 +29,8 @@ export async function snapshot(program: Program, kind: Kind): Promise<Buffer> {
     const out = join(folder, "guest.wasm");
     const renames = Object.entries(EXPORTS[kind]).flatMap(([name, own]) => ["-r", `${name}=${own}`]);
     const args = ["--allow-wasi", "-f", "build", ...renames, "-o", out, "--", runtimeFile("runtime.wasm")];
-    await run(await wizer(), args, Buffer.concat([header, prelude, source, lines]));
+    const errors = await run(await wizer(), args, Buffer.concat([header, prelude, source, lines]));
+    if (errors !== undefined) throw new Error(`the program cannot be compiled: ${reason(errors, program)}`);
     return await readFile(out);
   } finally {
     await rm(folder, { recursive: true });
@@ -55,17 +57,21 @@ async function wizer(): Promise<string> {
   return path;
 }
 
-/** What the runtime says on its standard error; wizer's own words come after it. */
-const reason = (errors: string): string => errors.split(/\n?Error: /)[0]!.trim() || errors.trim();
+/** What the runtime says on its standard error; wizer's own words come after it. Places are in the program's files. */
+function reason(errors: string, program: Program): string {
+  const said = errors.split(/\nError: /)[0]!;
+  return said.replace(/app\.js:(\d+):\d+/g, (here, line) => placeOf(program.lines, Number(line)) ?? here).replace(/\s+/g, " ").trim();
+}
 
-function run(command: string, args: string[], input: Buffer): Promise<void> {
+/** Gives what it says on its standard error if it fails. */
+function run(command: string, args: string[], input: Buffer): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ["pipe", "ignore", "pipe"] });
     let errors = "";
     child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
     child.stdin.on("error", () => {}); // it ended before it had read all: its status says why
     child.on("error", reject);
-    child.on("close", (status) => (status === 0 ? resolve() : reject(new Error(`the program cannot be compiled: ${reason(errors)}`))));
+    child.on("close", (status) => resolve(status === 0 ? undefined : errors));
     child.stdin.end(input);
   });
 }
