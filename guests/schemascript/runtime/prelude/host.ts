@@ -1,0 +1,19 @@
+/**
+ * SQL and requests. `__host_sqlite_call(json): json` is the name that SchemaScript's specification gives; `__sqlproxy` is what
+ * the package's `schemascript/runtime` uses, without the way over JSON.
+ */
+
+import { globals, native } from "./native.js";
+
+globals({
+  __host_sqlite_call: (request: string): string => native.call(String(request)),
+  __sqlproxy: Object.freeze({
+    query: native.query,
+    request: native.request,
+    answer: native.answer,
+    sentence: (error: unknown): string => native.sentence(error),
+    serve(dispatch: (request: string | Uint8Array) => Promise<void>): void {
+      native.dispatch = dispatch;
+    },
+  }),
+});

@@ -1,0 +1,58 @@
+/** Answering requests: `SELECT response FROM app WHERE request = '...'`. */
+
+import { sandbox } from "./host.js";
+
+/**
+ * What a handler may give: a text, bytes (a BLOB), null or undefined (NULL); anything else becomes JSON, bigints as their digits,
+ * bytes in it as base64.
+ */
+export type Response = unknown;
+
+export type Handler<Request = string> = (request: Request) => Response | Promise<Response>;
+
+export interface ServeOptions {
+  /** What the handler is given. `text`, the default, refuses requests that are not UTF-8. */
+  request?: "text" | "bytes";
+}
+
+const enum Kind {
+  Text = 0,
+  Blob = 1,
+  Error = 2,
+  Null = 3,
+}
+
+/** Makes `handler` answer the requests from now on. An error that it throws fails the query, with the error's message. */
+export function serve(handler: Handler<string>, options?: { request?: "text" }): void;
+export function serve(handler: Handler<Uint8Array>, options: { request: "bytes" }): void;
+export function serve(handler: Handler<never>, { request: wanted = "text" }: ServeOptions = {}): void {
+  const inside = sandbox();
+  if (!inside) throw new Error("there is nobody to serve here: this program runs inside a database (sqlproxy_serve)");
+  if (typeof handler !== "function") throw new TypeError("serve needs a function that answers requests");
+  inside.serve(async (request) => {
+    try {
+      const response = await (handler as Handler<unknown>)(wanted === "bytes" ? bytes(request) : text(request));
+      const [kind, body] = encoded(response);
+      inside.answer(kind, body);
+    } catch (error) {
+      inside.answer(Kind.Error, inside.sentence(error));
+    }
+  });
+}
+
+function text(request: string | Uint8Array): string {
+  if (typeof request === "string") return request;
+  throw new TypeError('the request is not UTF-8; a handler of bytes takes it: serve(handler, { request: "bytes" })');
+}
+
+const bytes = (request: string | Uint8Array): Uint8Array => (typeof request === "string" ? new TextEncoder().encode(request) : request);
+
+function encoded(response: unknown): [Kind, string | Uint8Array] {
+  if (response === undefined || response === null) return [Kind.Null, ""];
+  if (typeof response === "string") return [Kind.Text, response];
+  if (response instanceof Uint8Array) return [Kind.Blob, response];
+  if (response instanceof ArrayBuffer) return [Kind.Blob, new Uint8Array(response)];
+  const json = JSON.stringify(response, (_key, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value));
+  if (json === undefined) throw new TypeError(`the handler gave a ${typeof response}, which is no answer`);
+  return [Kind.Text, json];
+}
