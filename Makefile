@@ -38,7 +38,7 @@ SIM_SEEDS ?= 2000
 FUZZ_SECONDS ?= 60
 
 # The kits for guests, each with a Makefile of its own: all, test, lint.
-KITS := go rust schemascript
+KITS := c go rust schemascript
 KIT = $(MAKE) --no-print-directory -C guests/$(1) OUT=$(SQLBRIDGE_GUESTS) $(2)
 
 .PHONY: all help procedures guests demo test test-rust test-kits test-sql soak fuzz bench lint test-deps demo-deps venv node-modules wasm-target java-driver clean
