@@ -122,14 +122,16 @@ unsafe extern "C" fn connect<T: TableFunction>(
         let arguments = columns.len() - visible;
         // SAFETY: the connection is open; SQLite's own rule is that these two are called here.
         // Neither option below takes a further argument.
-        failed(unsafe { call!(declare_vtab(db.as_ptr(), schema.as_ptr())) })?;
+        let declared = unsafe { call!(declare_vtab(db.as_ptr(), schema.as_ptr())) };
+        failed(declared, function.name())?;
         for (applies, option) in [
             (function.direct_only(), c::SQLITE_VTAB_DIRECTONLY),
             (function.innocuous(), c::SQLITE_VTAB_INNOCUOUS),
         ] {
             if applies {
                 // SAFETY: as above.
-                failed(unsafe { call!(vtab_config(db.as_ptr(), option)) })?;
+                let configured = unsafe { call!(vtab_config(db.as_ptr(), option)) };
+                failed(configured, function.name())?;
             }
         }
         let base = c::sqlite3_vtab {
@@ -165,11 +167,14 @@ unsafe extern "C" fn connect<T: TableFunction>(
     }
 }
 
-/// SQLite's code as an error; SQLite has the text.
-fn failed(code: c_int) -> Result<(), FunctionError> {
+/// SQLite's code as an error.
+fn failed(code: c_int, table: &str) -> Result<(), FunctionError> {
     match Code(code) {
         Code::OK => Ok(()),
-        code => Err(FunctionError::new("SQLite refuses the table's declaration").with_code(code)),
+        code => {
+            let message = format!("SQLite refuses the declaration of the table {table}");
+            Err(FunctionError::new(message).with_code(code))
+        }
     }
 }
 

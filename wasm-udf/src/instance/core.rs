@@ -19,6 +19,7 @@ use crate::guest::Guest;
 use crate::process::Alive;
 use crate::raw::{Bits, Export};
 use crate::stats::Stopwatch;
+use crate::types::DataType;
 
 /// See the module's documentation.
 pub(crate) struct CoreInstance {

@@ -65,7 +65,7 @@ struct Serve(Kind);
 
 enum Kind {
     Function,
-    Table(Table),
+    Table(Box<Table>),
 }
 
 static FUNCTION_COLUMNS: [Column; 4] = [
@@ -110,7 +110,7 @@ impl TableFunction for Serve {
             let process = Process::current();
             table.program(&process, connection)?;
         }
-        Ok(Self(Kind::Table(table)))
+        Ok(Self(Kind::Table(Box::new(table))))
     }
 
     fn scan(
