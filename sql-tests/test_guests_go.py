@@ -63,15 +63,15 @@ REPORT = ["sales in 2026-11", "desk          1     120.00", "lamp          2    
 
 
 def test_report(db):
-    assert run(db, "report", "--month", "2026-11") == [*(("stdout", line) for line in REPORT), ("exit", "0")]
-    assert run(db, "report", "--month", "2026-13") == [
+    assert run(db, "go-report", "--month", "2026-11") == [*(("stdout", line) for line in REPORT), ("exit", "0")]
+    assert run(db, "go-report", "--month", "2026-13") == [
         ("stderr", "report: --month 2026-13 is not of the form YYYY-MM"), ("exit", "1")]
 
 
 def test_report_in_the_shell(db, tmp_path):
     db.execute("VACUUM INTO ?", (str(tmp_path / "shop.db"),))
     script = f""".load {EXTENSION}
-SELECT line FROM sqlproxy_serve(readfile('{module("report")}'), '{{"args": ["--month", "2026-11"], "timeout": "120s"}}') WHERE stream = 'stdout';"""
+SELECT line FROM sqlproxy_serve(readfile('{module("go-report")}'), '{{"args": ["--month", "2026-11"], "timeout": "120s"}}') WHERE stream = 'stdout';"""
     done = subprocess.run(["sqlite3", tmp_path / "shop.db"], input=script, capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines() == REPORT, done.stderr
 
@@ -79,14 +79,14 @@ SELECT line FROM sqlproxy_serve(readfile('{module("report")}'), '{{"args": ["--m
 def test_report_sees_the_callers_transaction(db):
     db.execute("BEGIN")
     db.execute("DELETE FROM orders WHERE item = 'lamp'")
-    assert ("stdout", "total               120.00") in run(db, "report", "--month", "2026-11")
+    assert ("stdout", "total               120.00") in run(db, "go-report", "--month", "2026-11")
     db.execute("ROLLBACK")
-    assert run(db, "report", "--month", "2026-11")[3] == ("stdout", REPORT[3])
+    assert run(db, "go-report", "--month", "2026-11")[3] == ("stdout", REPORT[3])
 
 
 def test_errors_are_said(db):
     db.execute("DROP TABLE orders")
-    assert run(db, "report") == [("stderr", "report: no such table: orders (SQLITE_ERROR)"), ("exit", "1")]
+    assert run(db, "go-report") == [("stderr", "report: no such table: orders (SQLITE_ERROR)"), ("exit", "1")]
 
 
 def test_the_suite_of_the_driver(db):
@@ -176,3 +176,10 @@ def test_a_second_connection_does_not_join_a_transaction(kept):
     """It waits for the end, and here waits in vain."""
     assert "connection 0 of this program has transaction" in refused(kept, "two connections")
     assert one(kept, "SELECT count(*) FROM t") == 0
+
+
+def test_no_transaction_inside_of_a_statement_that_changes(kept):
+    with pytest.raises(sqlite3.Error, match="has no transactions of its own while the statement that calls it"):
+        kept.execute("INSERT INTO app(request) VALUES ('begin')")
+    kept.execute("INSERT INTO app(request) VALUES ('count')")
+    assert ask(kept, "count") == "0"

@@ -1,6 +1,6 @@
 // report prints what was sold in a month, per item:
 //
-//	SELECT line FROM sqlproxy_serve(readfile('report.wasm'), '{"args": ["--month", "2026-11"]}');
+//	SELECT line FROM sqlproxy_serve(readfile('go-report.wasm'), '{"args": ["--month", "2026-11"]}');
 package main
 
 import (
