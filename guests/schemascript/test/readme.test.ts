@@ -25,4 +25,4 @@ test("its examples compile, and give what they say", async () => {
   const { posts } = (await import(join(folder, "query.js"))) as { posts: unknown };
   expect(posts).toEqual([{ title: "Notes", tags: ["engine"], author: "ada" }]);
   await import(join(folder, "nodes.js"));
-}, 60_000);
+});
