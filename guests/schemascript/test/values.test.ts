@@ -239,6 +239,7 @@ test("value.now() is the time of the insert, in the form of the column", () => {
   const Times = Table("times", (prop) => ({
     id: prop.integer().identifier(),
     integer: prop.integer().default(value.now()),
+    big: prop.integer({ mode: "bigint" }).default(value.now()),
     real: prop.real().default(value.now()),
     datetime: prop.datetime().default(value.now()),
     text: prop.text().default(value.now()),
@@ -254,6 +255,7 @@ test("value.now() is the time of the insert, in the form of the column", () => {
       expect(ms).toBeLessThanOrEqual(after + 1);
     }
     expect(Math.abs(row.integer - row.real)).toBeLessThanOrEqual(1);
+    expect(row.big).toBe(BigInt(row.integer));
     expect(row.text).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   }
 });
