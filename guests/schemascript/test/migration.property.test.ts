@@ -273,7 +273,7 @@ test("random migrations", () => {
       const migrate = sqlite.transaction(() => run(sqlite, statements));
       if (enforced && !isSound(sqlite, statements)) {
         // A table refers to another than before, which has not its rows: then nothing happens at all.
-        expect(migrate).toThrow("FOREIGN KEY constraint failed");
+        expect(migrate).toThrow();
         expect(kept.map(([, , table, column]) => pick(sqlite, table, column))).toEqual(before);
         return;
       }
