@@ -42,7 +42,10 @@ const parse = (args: string[]) => parseArgs({ args, options: OPTIONS, allowPosit
 /** What is told to the user as it is. */
 class UsageError extends Error {}
 
-const COMMANDS: Record<string, { options: readonly (keyof Options)[]; run: (file: string, options: Options) => Promise<void> }> = {
+const COMMANDS: Record<
+  string,
+  { options: readonly (keyof Options)[]; run: (file: string, options: Options) => Promise<void> }
+> = {
   sql: { options: [], run: printSql },
   migrate: { options: ["out", "name", "rename", "drop", "set", "dry-run"], run: migrate },
   build: { options: ["out"], run: build },
@@ -54,7 +57,10 @@ async function main(args: string[]): Promise<void> {
   if (values.help || name === undefined || name === "help") return void process.stdout.write(HELP);
   const command = COMMANDS[name];
   if (!command) throw new UsageError(`there is no command ${name}; schemascript --help lists them`);
-  if (file === undefined) throw new UsageError(`schemascript ${name} needs a file, as in: schemascript ${name} ${name === "build" ? "app.ts" : "schema.ts"}`);
+  if (file === undefined)
+    throw new UsageError(
+      `schemascript ${name} needs a file, as in: schemascript ${name} ${name === "build" ? "app.ts" : "schema.ts"}`,
+    );
   if (rest.length > 0) throw new UsageError(`schemascript ${name} takes one file; what is ${rest.join(" ")}?`);
   const unknown = Object.keys(values).find((option) => !command.options.includes(option as keyof Options));
   if (unknown) throw new UsageError(`schemascript ${name} has no option --${unknown}`);
@@ -86,14 +92,17 @@ async function migrate(file: string, options: Options): Promise<void> {
   if (statements.length === 0) return void process.stdout.write("the schema has not changed\n");
   if (options["dry-run"]) return void process.stdout.write(`${statements.join("\n")}\n`);
   const first = Object.keys(from.tables).length === 0;
-  process.stdout.write(`${addMigration(folder, options.name ?? (first ? "init" : "change"), statements, to, new Date())}\n`);
+  process.stdout.write(
+    `${addMigration(folder, options.name ?? (first ? "init" : "change"), statements, to, new Date())}\n`,
+  );
 }
 
 /** `--rename a=b`, as an object. */
 function pairs(option: string, given: string[] = []): Record<string, string> {
   const entries = given.map((pair) => {
     const at = pair.indexOf("=");
-    if (at < 1 || at === pair.length - 1) throw new UsageError(`--${option} ${pair}: it has to be --${option} <name>=<value>`);
+    if (at < 1 || at === pair.length - 1)
+      throw new UsageError(`--${option} ${pair}: it has to be --${option} <name>=<value>`);
     return [pair.slice(0, at), pair.slice(at + 1)];
   });
   return Object.fromEntries(entries);

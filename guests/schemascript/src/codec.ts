@@ -66,7 +66,13 @@ export const boolean: Codec = new PlainCodec(
 /** Milliseconds since 1970: what a Date holds. */
 export const datetime: Codec = new PlainCodec("integer", milliseconds, (stored) => new Date(Number(stored)));
 
-export const blob: Codec = new PlainCodec("blob", bytes, bytes, (value) => toHex(bytes(value)), (json) => fromHex(String(json)));
+export const blob: Codec = new PlainCodec(
+  "blob",
+  bytes,
+  bytes,
+  (value) => toHex(bytes(value)),
+  (json) => fromHex(String(json)),
+);
 
 /** What JSON can say, as a text. */
 export const json: Codec = new PlainCodec(
@@ -95,7 +101,8 @@ export function oneOf(options: ReadonlyMap<string, string | number>): Codec {
     },
     (stored) => {
       const name = back.get(numbers ? Number(stored) : String(stored));
-      if (name === undefined) throw new TypeError(`the database has ${describe(stored)}, which stands for none of ${names}`);
+      if (name === undefined)
+        throw new TypeError(`the database has ${describe(stored)}, which stands for none of ${names}`);
       return name;
     },
   );
@@ -174,7 +181,8 @@ function bytes(value: unknown): Uint8Array {
 
 const toHex = (data: Uint8Array): string => Array.from(data, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-const fromHex = (hex: string): Uint8Array => Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+const fromHex = (hex: string): Uint8Array =>
+  Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 
 function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);

@@ -7,7 +7,13 @@ import {
   entityKind,
   type SQL,
 } from "drizzle-orm";
-import { type AnySQLiteColumn, SQLiteBaseInteger, SQLiteBaseIntegerBuilder, SQLiteColumn, SQLiteColumnBuilder } from "drizzle-orm/sqlite-core";
+import {
+  type AnySQLiteColumn,
+  SQLiteBaseInteger,
+  SQLiteBaseIntegerBuilder,
+  SQLiteColumn,
+  SQLiteColumnBuilder,
+} from "drizzle-orm/sqlite-core";
 import type { Codec } from "./codec.js";
 import { type Definition, isRuntimeDefault, type Kind } from "./property.js";
 import { holdsTime, Now, nowAs } from "./value.js";
@@ -108,8 +114,10 @@ class IntegerBuilder extends SQLiteBaseIntegerBuilder<AnyBuilder, Config> {
 export function columnBuilder(name: string, property: Definition): SQLiteColumnBuilder {
   const { kind, codec, references } = property;
   if (!codec) throw new TypeError(`a property of type ${kind} has no codec`);
-  const builder = codec.sqlType === "integer" ? new IntegerBuilder(name, kind, codec) : new CodecBuilder(name, kind, codec);
-  if (kind === "enum") (builder as unknown as { config: { enumValues?: string[] } }).config.enumValues = property.options as string[];
+  const builder =
+    codec.sqlType === "integer" ? new IntegerBuilder(name, kind, codec) : new CodecBuilder(name, kind, codec);
+  if (kind === "enum")
+    (builder as unknown as { config: { enumValues?: string[] } }).config.enumValues = property.options as string[];
   if (!property.optional) builder.notNull();
   if (property.unique) builder.unique();
   if (property.identifier) primaryKey(builder, property.autoIncrement ?? false);

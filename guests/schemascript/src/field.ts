@@ -5,21 +5,28 @@ import * as codec from "./codec.js";
 import { type AnyProperty, type Definition, type Kind, Property, type State } from "./property.js";
 
 /** A required property of a type that is just named by its kind. */
-type Plain<K extends Kind, Name extends string, D extends ColumnDataType, C extends string, Data, Param, Enum extends string[] | undefined = undefined> =
-  Property<{
-    kind: K;
-    name: Name;
-    dataType: D;
-    columnType: C;
-    data: Data;
-    driverParam: Param;
-    enumValues: Enum;
-    notNull: true;
-    hasDefault: false;
-    hasRuntimeDefault: false;
-    isPrimaryKey: false;
-    isAutoincrement: false;
-  }>;
+type Plain<
+  K extends Kind,
+  Name extends string,
+  D extends ColumnDataType,
+  C extends string,
+  Data,
+  Param,
+  Enum extends string[] | undefined = undefined,
+> = Property<{
+  kind: K;
+  name: Name;
+  dataType: D;
+  columnType: C;
+  data: Data;
+  driverParam: Param;
+  enumValues: Enum;
+  notNull: true;
+  hasDefault: false;
+  hasRuntimeDefault: false;
+  isPrimaryKey: false;
+  isAutoincrement: false;
+}>;
 
 type Integer<Name extends string> = Plain<"integer", Name, "number", "SQLiteInteger", number, number>;
 type BigInteger<Name extends string> = Plain<"bigint", Name, "bigint", "SQLiteBigInt", bigint, bigint>;
@@ -38,7 +45,13 @@ type NameList<O extends EnumOptions> = O extends readonly [infer First extends s
   ? [First, ...Rest]
   : [Names<O>, ...Names<O>[]];
 type Enum<O extends EnumOptions, Name extends string> = Plain<
-  "enum", Name, "string", "SQLiteText", Names<O>, O extends readonly string[] ? string : number, NameList<O>
+  "enum",
+  Name,
+  "string",
+  "SQLiteText",
+  Names<O>,
+  O extends readonly string[] ? string : number,
+  NameList<O>
 >;
 
 export interface CustomOptions<T> {
@@ -128,9 +141,10 @@ function enumOptions(options: EnumOptions | undefined): ReadonlyMap<string, stri
   const entries: [string, string | number][] = Array.isArray(options)
     ? options.map((option) => [option, option])
     : Object.entries(options ?? {});
-  if (entries.length === 0) throw new TypeError("enum() needs options, as { options: [\"a\", \"b\"] }");
+  if (entries.length === 0) throw new TypeError('enum() needs options, as { options: ["a", "b"] }');
   const stored = new Set(entries.map(([, value]) => value));
-  if (stored.size !== entries.length) throw new TypeError(`the options of an enum are not all different: ${entries.map(([name]) => name).join(", ")}`);
+  if (stored.size !== entries.length)
+    throw new TypeError(`the options of an enum are not all different: ${entries.map(([name]) => name).join(", ")}`);
   const unfit = entries.find(([, value]) => typeof value !== "string" && !Number.isSafeInteger(value));
   if (unfit) throw new TypeError(`the option ${unfit[0]} of an enum is neither a text nor an integer`);
   return new Map(entries);

@@ -25,7 +25,9 @@ export function lastSnapshot(folder: string): Snapshot {
   const path = join(folder, "meta", `${number(last.idx)}_snapshot.json`);
   const snapshot = readJson(path) as Snapshot;
   if (snapshot.version !== "6" || snapshot.dialect !== "sqlite") {
-    throw new Error(`${path} has version ${snapshot.version} for ${snapshot.dialect}: version 6 for sqlite is needed (drizzle-kit up converts old ones)`);
+    throw new Error(
+      `${path} has version ${snapshot.version} for ${snapshot.dialect}: version 6 for sqlite is needed (drizzle-kit up converts old ones)`,
+    );
   }
   return { ...emptySnapshot(), ...snapshot };
 }
@@ -37,7 +39,8 @@ export function lastSnapshot(folder: string): Snapshot {
  */
 export function addMigration(folder: string, name: string, statements: string[], after: Snapshot, now: Date): string {
   const unfit = statements.find((statement) => statement.includes(BREAKPOINT));
-  if (unfit) throw new Error(`a statement has ${BREAKPOINT} in it, which separates statements in Drizzle's files: ${unfit}`);
+  if (unfit)
+    throw new Error(`a statement has ${BREAKPOINT} in it, which separates statements in Drizzle's files: ${unfit}`);
   const journal = readJournal(folder);
   const previous = journal.entries.at(-1);
   const idx = previous ? previous.idx + 1 : 0;
@@ -47,7 +50,11 @@ export function addMigration(folder: string, name: string, statements: string[],
   const path = join(folder, `${tag}.sql`);
   mkdirSync(join(folder, "meta"), { recursive: true });
   writeFileSync(path, `${statements.join(`\n${BREAKPOINT}\n`)}\n`, { flag: "wx" });
-  writeJson(join(folder, "meta", `${number(idx)}_snapshot.json`), { ...after, id: randomUUID(), prevId: lastSnapshot(folder).id });
+  writeJson(join(folder, "meta", `${number(idx)}_snapshot.json`), {
+    ...after,
+    id: randomUUID(),
+    prevId: lastSnapshot(folder).id,
+  });
   writeJson(join(folder, "meta", "_journal.json"), {
     ...journal,
     entries: [...journal.entries, { idx, version: "6", when, tag, breakpoints: true }],

@@ -17,7 +17,8 @@ export async function loadTables(file: string): Promise<unknown[]> {
   const code = await bundle(file);
   const exported = await importCode(file, code);
   const tables = Object.values(exported).filter(isTable);
-  if (tables.length === 0) throw new Error(`${file} exports no tables; a table is exported with: export const Users = Table("users", …)`);
+  if (tables.length === 0)
+    throw new Error(`${file} exports no tables; a table is exported with: export const Users = Table("users", …)`);
   return tables;
 }
 
@@ -29,6 +30,7 @@ async function bundle(file: string): Promise<string> {
       write: false,
       format: "esm",
       platform: "node",
+      packages: "external",
       target: "node20",
       sourcemap: "inline",
       logLevel: "silent",
@@ -36,22 +38,22 @@ async function bundle(file: string): Promise<string> {
     });
     return result.outputFiles[0]?.text ?? "";
   } catch (error) {
-    const [first] = (error as { errors?: { text: string; location: { file: string; line: number } | null }[] }).errors ?? [];
+    const [first] =
+      (error as { errors?: { text: string; location: { file: string; line: number } | null }[] }).errors ?? [];
     if (!first) throw error;
     const place = first.location ? `${first.location.file}:${first.location.line}` : file;
     throw new Error(`${place}: ${first.text}`);
   }
 }
 
-/** Packages are not bundled. Ours are replaced by the addresses of the very modules that this program has. */
+/** Our own packages, by the addresses of the very modules that this program has. */
 const ours: Plugin = {
-  name: "packages",
+  name: "ours",
   setup(build) {
-    build.onResolve({ filter: /^[^./]/ }, ({ path, kind }) => {
-      if (kind === "entry-point" || path.startsWith("node:")) return undefined;
-      if (!/^(?:schemascript|drizzle-orm)(?:\/|$)/.test(path)) return { path, external: true };
-      return { path: import.meta.resolve(path), external: true };
-    });
+    build.onResolve({ filter: /^(?:schemascript|drizzle-orm)(?:\/|$)/ }, ({ path }) => ({
+      path: import.meta.resolve(path),
+      external: true,
+    }));
   },
 };
 

@@ -11,7 +11,7 @@ import type { Codec } from "./codec.js";
 import { holdsTime, Now, type TimeKind } from "./value.js";
 
 export type Kind =
-  | "integer" | "bigint" | "real" | "text" | "blob" | "boolean" | "datetime" | "enum" | "json" | "array" | "custom";
+  "integer" | "bigint" | "real" | "text" | "blob" | "boolean" | "datetime" | "enum" | "json" | "array" | "custom";
 
 /** What the compiler knows of a property. `name` is `""` as long as the key gives it. */
 export interface State {
@@ -124,7 +124,9 @@ export class Property<S extends State> {
   }
 
   /** A list of such values, as JSON in a text. */
-  array(): Property<With<S, { kind: "array"; data: S["data"][]; driverParam: string; dataType: "json"; enumValues: undefined }>> {
+  array(): Property<
+    With<S, { kind: "array"; data: S["data"][]; driverParam: string; dataType: "json"; enumValues: undefined }>
+  > {
     const { kind, codec, identifier, unique, references } = this.definition;
     if (this.definition.default !== undefined) throw new TypeError("array() comes before default()");
     if (identifier || unique || references) {
@@ -143,4 +145,5 @@ export class Property<S extends State> {
 export type AnyProperty = Property<any>;
 
 /** Whether a default is for Drizzle to compute, not for the database. */
-export const isRuntimeDefault = (value: unknown): value is () => unknown => typeof value === "function" && !is(value, SQL);
+export const isRuntimeDefault = (value: unknown): value is () => unknown =>
+  typeof value === "function" && !is(value, SQL);

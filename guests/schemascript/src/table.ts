@@ -66,7 +66,10 @@ export function Table<const Name extends string, P extends Record<string, AnyPro
   const properties = Object.entries(build(fields)).map(([key, property]) => definitionOf(name, key, property));
   checkProperties(name, properties);
   const columns = Object.fromEntries(
-    properties.map(({ key, column, definition }) => [key, columnBuilder(column, definition) as SQLiteColumnBuilderBase]),
+    properties.map(({ key, column, definition }) => [
+      key,
+      columnBuilder(column, definition) as SQLiteColumnBuilderBase,
+    ]),
   );
   const checks = properties.flatMap(({ column, definition }) => checksOf(name, column, definition));
   return sqliteTable(name, columns, (table) => [
@@ -94,7 +97,8 @@ function definitionOf(table: string, key: string, property: unknown): Named {
 
 function checkTableName(name: string): void {
   if (typeof name !== "string" || name === "") throw new TypeError("a table needs a name");
-  if (/^sqlite_/i.test(name)) throw new TypeError(`SQLite keeps names with sqlite_ to itself: call the table ${name} something else`);
+  if (/^sqlite_/i.test(name))
+    throw new TypeError(`SQLite keeps names with sqlite_ to itself: call the table ${name} something else`);
 }
 
 /** What a Drizzle table has besides its columns. */
@@ -105,7 +109,9 @@ function checkProperties(table: string, properties: Named[]): void {
   const seen = new Map<string, string>();
   for (const { key, column } of properties) {
     if (TAKEN.has(key)) {
-      throw new TypeError(`${table}.${key}: Drizzle's tables have something of that name; take another key and give the column's name explicitly`);
+      throw new TypeError(
+        `${table}.${key}: Drizzle's tables have something of that name; take another key and give the column's name explicitly`,
+      );
     }
     if (column === "") throw new TypeError(`${table}.${key} has an empty name`);
     const other = seen.get(column.toLowerCase());
@@ -124,7 +130,9 @@ function checkProperties(table: string, properties: Named[]): void {
 function checksOf(table: string, column: string, { kind, stored }: Definition): SQLiteTableExtraConfigValue[] {
   const values = kind === "boolean" ? [0, 1] : kind === "enum" ? stored : undefined;
   if (!values) return [];
-  const list = values.map((value) => (typeof value === "number" ? String(value) : `'${value.replaceAll("'", "''")}'`)).join(", ");
+  const list = values
+    .map((value) => (typeof value === "number" ? String(value) : `'${value.replaceAll("'", "''")}'`))
+    .join(", ");
   return [check(`${table}_${column}_check`, sql`${sql.identifier(column)} in (${sql.raw(list)})`)];
 }
 

@@ -20,9 +20,14 @@ export const value = {
   now: (): Now => new Now(),
 };
 
+function seconds(): SQL {
+  return sql`(cast(strftime('%s', 'now') as integer))`;
+}
+
 /** What `value.now()` is in each kind of column. SQLite 3.37 has no `unixepoch()` yet. */
 export const nowAs = {
-  integer: (): SQL => sql`(cast(strftime('%s', 'now') as integer))`,
+  integer: seconds,
+  bigint: seconds,
   real: (): SQL => sql`((julianday('now') - 2440587.5) * 86400.0)`,
   datetime: (): SQL => sql`(cast(round((julianday('now') - 2440587.5) * 86400000.0) as integer))`,
   text: (): SQL => sql`(strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))`,

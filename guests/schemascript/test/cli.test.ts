@@ -13,10 +13,17 @@ beforeEach(() => {
   // Inside of the package, so that its name resolves as it does where it is installed.
   folder = mkdtempSync(join(package_, "dist", "cli-test-"));
 });
-afterAll(() => readdirSync(join(package_, "dist")).filter((name) => name.startsWith("cli-test-")).forEach((name) => rmSync(join(package_, "dist", name), { recursive: true })));
+afterAll(() =>
+  readdirSync(join(package_, "dist"))
+    .filter((name) => name.startsWith("cli-test-"))
+    .forEach((name) => rmSync(join(package_, "dist", name), { recursive: true })),
+);
 
 function schemascript(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(package_, "dist", "cli.js"), ...args], { cwd: folder, encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(package_, "dist", "cli.js"), ...args], {
+    cwd: folder,
+    encoding: "utf8",
+  });
   return { status, stdout, stderr };
 }
 
@@ -24,42 +31,66 @@ const write = (name: string, text: string) => writeFileSync(join(folder, name), 
 
 const USERS = `
 import { Table } from "schemascript";
-import { shared } from "./shared";
+import { shared } from "@/shared";
+import { cpus } from "node:os";
+import { constant } from "fast-check";
 export const Users = Table("users", (prop) => ({ id: prop.integer().identifier(), ...shared(prop) }));
-export const notATable: number = 1;
+export const notATable: number = cpus().length + (constant(1) ? 1 : 0);
 `;
 const SHARED = `import type { Fields } from "schemascript";
 export const shared = (prop: Fields) => ({ name: prop.text().unique() });
 `;
 
-test("sql prints statements that make the tables", () => {
+/** With a module of its own, by a path of its tsconfig, and packages. */
+function project() {
   write("schema.ts", USERS);
   write("shared.ts", SHARED);
+  write("tsconfig.json", '{ "compilerOptions": { "paths": { "@/*": ["./*"] } } }');
+}
+
+test("sql prints statements that make the tables", () => {
+  project();
   const { status, stdout, stderr } = schemascript("sql", "schema.ts");
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
   const sqlite = new Database(":memory:");
   sqlite.exec(stdout);
   sqlite.exec("INSERT INTO users(name) VALUES ('ada')");
   expect(() => sqlite.exec("INSERT INTO users(name) VALUES ('ada')")).toThrow("UNIQUE");
-  expect(readdirSync(folder).sort()).toEqual(["schema.ts", "shared.ts"]);
+  expect(readdirSync(folder).sort()).toEqual(["schema.ts", "shared.ts", "tsconfig.json"]);
 });
 
 test("migrate adds to the folder, and asks for what it must not decide", () => {
-  write("schema.ts", USERS);
-  write("shared.ts", SHARED);
+  project();
   expect(schemascript("migrate", "schema.ts")).toMatchObject({ status: 0, stdout: "drizzle/0000_init.sql\n" });
   expect(schemascript("migrate", "schema.ts")).toMatchObject({ status: 0, stdout: "the schema has not changed\n" });
 
   write("shared.ts", SHARED.replace("name:", "fullName:").replace(".unique()", ".unique(), age: prop.integer()"));
   const refused = schemascript("migrate", "schema.ts");
   expect(refused.status).toBe(1);
-  expect(refused.stderr).toContain("schemascript: users.age is new, required and has no default: say what the rows that exist have there, with --set users.age=<SQL>\n");
-  expect(refused.stderr).toContain("if it has another name in users now, --rename users.name=fullName or --rename users.name=age\n");
+  expect(refused.stderr).toContain(
+    "schemascript: users.age is new, required and has no default: say what the rows that exist have there, with --set users.age=<SQL>\n",
+  );
+  expect(refused.stderr).toContain(
+    "if it has another name in users now, --rename users.name=fullName or --rename users.name=age\n",
+  );
   expect(existsSync(join(folder, "drizzle/0001_change.sql"))).toBe(false);
 
-  const decided = ["migrate", "schema.ts", "--rename", "users.name=fullName", "--set", "users.age=length(fullName)", "--name", "ages"];
+  const decided = [
+    "migrate",
+    "schema.ts",
+    "--rename",
+    "users.name=fullName",
+    "--set",
+    "users.age=length(fullName)",
+    "--name",
+    "ages",
+  ];
   expect(schemascript(...decided, "--dry-run").stdout).toContain('RENAME COLUMN "name" TO "fullName";\n');
-  expect(schemascript(...decided)).toMatchObject({ status: 0, stdout: "drizzle/0001_ages.sql\n", stderr: expect.stringMatching(/^note: users is rebuilt/) });
+  expect(schemascript(...decided)).toMatchObject({
+    status: 0,
+    stdout: "drizzle/0001_ages.sql\n",
+    stderr: expect.stringMatching(/^note: users is rebuilt/),
+  });
   const sqlite = new Database(":memory:");
   const apply = (tag: string) => sqlite.exec(readFileSync(join(folder, "drizzle", `${tag}.sql`), "utf8"));
   apply("0000_init");
@@ -77,7 +108,11 @@ test.each([
   [["sql", "a.ts", "--out", "x"], 2, "schemascript: schemascript sql has no option --out\n"],
   [["migrate", "ok.ts", "--rename", "x"], 2, "schemascript: --rename x: it has to be --rename <name>=<value>\n"],
   [["sql", "missing.ts"], 1, "schemascript: there is no file missing.ts\n"],
-  [["sql", "empty.ts"], 1, 'schemascript: empty.ts exports no tables; a table is exported with: export const Users = Table("users", …)\n'],
+  [
+    ["sql", "empty.ts"],
+    1,
+    'schemascript: empty.ts exports no tables; a table is exported with: export const Users = Table("users", …)\n',
+  ],
   [["sql", "syntax.ts"], 1, 'schemascript: syntax.ts:1: Expected identifier but found "="\n'],
   [["sql", "throws.ts"], 1, "schemascript: throws.ts fails: the table t has no properties\n"],
   [["sql", "import.ts"], 1, 'schemascript: import.ts:1: Could not resolve "./nothing"\n'],

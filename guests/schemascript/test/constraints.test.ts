@@ -56,7 +56,11 @@ describe("references", () => {
   const children = (onDelete: (typeof actions)[number], onUpdate = onDelete) =>
     Table("children", (prop) => ({
       id: prop.integer().identifier(),
-      parent: prop.integer().optional().default(0).references(() => Users.id, { onDelete, onUpdate }),
+      parent: prop
+        .integer()
+        .optional()
+        .default(0)
+        .references(() => Users.id, { onDelete, onUpdate }),
     }));
 
   test.each([
@@ -65,7 +69,9 @@ describe("references", () => {
     ["set default", [{ parent: 0 }]],
   ] as const)("on delete %s", (action, left) => {
     const { sqlite } = open({ Users, Children: children(action) });
-    sqlite.exec("INSERT INTO users(id, name) VALUES (0, 'zero'), (1, 'ada'); INSERT INTO children(parent) VALUES (1); DELETE FROM users WHERE id = 1");
+    sqlite.exec(
+      "INSERT INTO users(id, name) VALUES (0, 'zero'), (1, 'ada'); INSERT INTO children(parent) VALUES (1); DELETE FROM users WHERE id = 1",
+    );
     expect(rows(sqlite, "SELECT parent FROM children")).toEqual(left);
   });
 
@@ -77,20 +83,35 @@ describe("references", () => {
 
   test("on update cascade", () => {
     const { sqlite } = open({ Users, Children: children("restrict", "cascade") });
-    sqlite.exec("INSERT INTO users(id, name) VALUES (1, 'ada'); INSERT INTO children(parent) VALUES (1); UPDATE users SET id = 5");
+    sqlite.exec(
+      "INSERT INTO users(id, name) VALUES (1, 'ada'); INSERT INTO children(parent) VALUES (1); UPDATE users SET id = 5",
+    );
     expect(rows(sqlite, "SELECT parent FROM children")).toEqual([{ parent: 5 }]);
   });
 
   test("to the table itself", () => {
     const Nodes = Table("nodes", (prop) => ({
       id: prop.integer().identifier(),
-      parent: prop.integer().optional().references((): AnySQLiteColumn => Nodes.id, { onDelete: "cascade" }),
+      parent: prop
+        .integer()
+        .optional()
+        .references((): AnySQLiteColumn => Nodes.id, { onDelete: "cascade" }),
     }));
     const { db } = open({ Nodes });
-    db.insert(Nodes).values([{ id: 1 }, { id: 2, parent: 1 }, { id: 3, parent: 2 }]).run();
+    db.insert(Nodes)
+      .values([{ id: 1 }, { id: 2, parent: 1 }, { id: 3, parent: 2 }])
+      .run();
     const parents = alias(Nodes, "parents");
-    const joined = db.select({ id: Nodes.id, parent: parents.id }).from(Nodes).leftJoin(parents, eq(Nodes.parent, parents.id)).orderBy(Nodes.id);
-    expect(joined.all()).toEqual([{ id: 1, parent: null }, { id: 2, parent: 1 }, { id: 3, parent: 2 }]);
+    const joined = db
+      .select({ id: Nodes.id, parent: parents.id })
+      .from(Nodes)
+      .leftJoin(parents, eq(Nodes.parent, parents.id))
+      .orderBy(Nodes.id);
+    expect(joined.all()).toEqual([
+      { id: 1, parent: null },
+      { id: 2, parent: 1 },
+      { id: 3, parent: 2 },
+    ]);
     db.delete(Nodes).where(eq(Nodes.id, 1)).run();
     expect(db.select().from(Nodes).all()).toEqual([]);
   });
@@ -98,7 +119,10 @@ describe("references", () => {
   test("of two tables to each other", () => {
     const Teams = Table("teams", (prop) => ({
       id: prop.integer().identifier(),
-      captain: prop.integer().optional().references((): AnySQLiteColumn => Players.id),
+      captain: prop
+        .integer()
+        .optional()
+        .references((): AnySQLiteColumn => Players.id),
     }));
     const Players = Table("players", (prop) => ({
       id: prop.integer().identifier(),
@@ -122,13 +146,17 @@ describe("relations, joins and whatever else Drizzle has", () => {
     draft: prop.boolean().default(false),
   }));
   const userRelations = relations(Users, ({ many }) => ({ posts: many(Posts) }));
-  const postRelations = relations(Posts, ({ one }) => ({ author: one(Users, { fields: [Posts.authorId], references: [Users.id] }) }));
+  const postRelations = relations(Posts, ({ one }) => ({
+    author: one(Users, { fields: [Posts.authorId], references: [Users.id] }),
+  }));
   const schema = { Users, Posts, userRelations, postRelations };
 
   const fill = () => {
     const opened = open(schema);
     const { db } = opened;
-    db.insert(Users).values([{ name: "ada", level: "high", role: "admin" }, { name: "bob" }]).run();
+    db.insert(Users)
+      .values([{ name: "ada", level: "high", role: "admin" }, { name: "bob" }])
+      .run();
     db.insert(Posts)
       .values([
         { authorId: 1, title: "first", at: new Date(1000), tags: ["a", "b"] },
@@ -140,10 +168,17 @@ describe("relations, joins and whatever else Drizzle has", () => {
 
   test("relational queries", () => {
     const { db } = fill();
-    const users = db.query.Users.findMany({ orderBy: asc(Users.id), with: { posts: { orderBy: asc(Posts.id) } } }).sync();
+    const users = db.query.Users.findMany({
+      orderBy: asc(Users.id),
+      with: { posts: { orderBy: asc(Posts.id) } },
+    }).sync();
     expect(users).toEqual([
       {
-        id: 1, name: "ada", role: "admin", level: "high", active: true,
+        id: 1,
+        name: "ada",
+        role: "admin",
+        level: "high",
+        active: true,
         posts: [
           { id: 1, authorId: 1, title: "first", at: new Date(1000), tags: ["a", "b"], draft: false },
           { id: 2, authorId: 1, title: "second", at: new Date(2000), tags: [], draft: true },
@@ -152,22 +187,40 @@ describe("relations, joins and whatever else Drizzle has", () => {
       { id: 2, name: "bob", role: "it's", level: null, active: true, posts: [] },
     ]);
     const post = db.query.Posts.findFirst({ columns: { title: true }, with: { author: true } }).sync();
-    expect(post).toEqual({ title: "first", author: { id: 1, name: "ada", role: "admin", level: "high", active: true } });
+    expect(post).toEqual({
+      title: "first",
+      author: { id: 1, name: "ada", role: "admin", level: "high", active: true },
+    });
   });
 
   test("joins, conditions and aggregates", () => {
     const { db } = fill();
-    expect(db.select().from(Users).leftJoin(Posts, eq(Posts.authorId, Users.id)).where(isNull(Posts.id)).all()).toMatchObject([
-      { users: { name: "bob" }, posts: null },
-    ]);
+    expect(
+      db.select().from(Users).leftJoin(Posts, eq(Posts.authorId, Users.id)).where(isNull(Posts.id)).all(),
+    ).toMatchObject([{ users: { name: "bob" }, posts: null }]);
     expect(db.select({ n: count() }).from(Users).where(eq(Users.level, "high")).all()).toEqual([{ n: 1 }]);
-    expect(db.select({ title: Posts.title }).from(Posts).where(eq(Posts.at, new Date(2000))).all()).toEqual([{ title: "second" }]);
-    expect(db.select({ upper: sql<string>`upper(${Users.name})` }).from(Users).where(eq(Users.active, true)).all()).toHaveLength(2);
+    expect(
+      db
+        .select({ title: Posts.title })
+        .from(Posts)
+        .where(eq(Posts.at, new Date(2000)))
+        .all(),
+    ).toEqual([{ title: "second" }]);
+    expect(
+      db
+        .select({ upper: sql<string>`upper(${Users.name})` })
+        .from(Users)
+        .where(eq(Users.active, true))
+        .all(),
+    ).toHaveLength(2);
   });
 
   test("updates, upserts and transactions", () => {
     const { db } = fill();
-    db.insert(Users).values({ name: "ada" }).onConflictDoUpdate({ target: Users.name, set: { active: false, level: "low" } }).run();
+    db.insert(Users)
+      .values({ name: "ada" })
+      .onConflictDoUpdate({ target: Users.name, set: { active: false, level: "low" } })
+      .run();
     expect(db.select().from(Users).where(eq(Users.name, "ada")).get()).toMatchObject({ active: false, level: "low" });
     expect(() =>
       db.transaction((tx) => {
@@ -191,9 +244,14 @@ describe("relations, joins and whatever else Drizzle has", () => {
       },
       { schema },
     );
-    const [post] = await db.insert(Posts).values({ authorId: 2, title: "third", at: new Date(3), tags: ["x"] }).returning();
+    const [post] = await db
+      .insert(Posts)
+      .values({ authorId: 2, title: "third", at: new Date(3), tags: ["x"] })
+      .returning();
     expect(post).toEqual({ id: 3, authorId: 2, title: "third", at: new Date(3), tags: ["x"], draft: false });
-    expect(await db.query.Posts.findFirst({ where: eq(Posts.id, 3), with: { author: true } })).toMatchObject({ author: { name: "bob" } });
+    expect(await db.query.Posts.findFirst({ where: eq(Posts.id, 3), with: { author: true } })).toMatchObject({
+      author: { name: "bob" },
+    });
     expect(seen.map((param) => typeof param)).not.toContain("object");
     expect(seen.map((param) => typeof param)).not.toContain("boolean");
   });
@@ -206,14 +264,18 @@ test("the third argument has what Drizzle's has", () => {
     (table) => [
       primaryKey({ columns: [table.team, table.user] }),
       index("members_points").on(table.points),
-      uniqueIndex("members_best").on(table.team).where(sql`${table.points} > 100`),
+      uniqueIndex("members_best")
+        .on(table.team)
+        .where(sql`${table.points} > 100`),
       check("members_points_check", sql`${table.points} >= 0`),
     ],
   );
   const { sqlite } = open({ Members });
   sqlite.exec("INSERT INTO members VALUES ('a', 'x', 1)");
   expect(() => sqlite.exec("INSERT INTO members VALUES ('a', 'x', 2)")).toThrow("UNIQUE constraint failed");
-  expect(() => sqlite.exec("INSERT INTO members VALUES ('a', 'y', -2)")).toThrow("CHECK constraint failed: members_points_check");
+  expect(() => sqlite.exec("INSERT INTO members VALUES ('a', 'y', -2)")).toThrow(
+    "CHECK constraint failed: members_points_check",
+  );
   sqlite.exec("INSERT INTO members VALUES ('a', 'y', 101)");
   expect(() => sqlite.exec("INSERT INTO members VALUES ('a', 'z', 102)")).toThrow("UNIQUE constraint failed");
 });
@@ -223,11 +285,38 @@ describe("tables that would not work are errors", () => {
 
   test.each([
     ["two of a name", [A, Table("A", (prop) => ({ id: prop.text() }))], "there are two different tables called A"],
-    ["a reference to a table that is missing", [Table("b", (prop) => ({ a: prop.integer().references(() => A.id) }))], "b.a refers to the table a, which is not among the tables"],
-    ["a reference to a column that is no key", [A, Table("b", (prop) => ({ a: prop.text().references(() => A.name) }))], "b.a refers to a.name, which has to be an identifier or unique"],
-    ["a reference to nothing", [A, Table("b", (prop) => ({ a: prop.text().references(() => (A as never as { x: AnySQLiteColumn }).x) }))], "a refers to a column that does not exist"],
-    ["an index name twice", [A, Table("b", (prop) => ({ k: prop.text() }), (t) => [index("a_key_unique").on(t.k)])], "the index a_key_unique of b has the name of an index of a"],
-    ["a default that does not fit", [Table("b", (prop) => ({ n: prop.integer().default(0.5) }))], "the default of b.n: 0.5 is not an integer"],
+    [
+      "a reference to a table that is missing",
+      [Table("b", (prop) => ({ a: prop.integer().references(() => A.id) }))],
+      "b.a refers to the table a, which is not among the tables",
+    ],
+    [
+      "a reference to a column that is no key",
+      [A, Table("b", (prop) => ({ a: prop.text().references(() => A.name) }))],
+      "b.a refers to a.name, which has to be an identifier or unique",
+    ],
+    [
+      "a reference to nothing",
+      [A, Table("b", (prop) => ({ a: prop.text().references(() => (A as never as { x: AnySQLiteColumn }).x) }))],
+      "a refers to a column that does not exist",
+    ],
+    [
+      "an index name twice",
+      [
+        A,
+        Table(
+          "b",
+          (prop) => ({ k: prop.text() }),
+          (t) => [index("a_key_unique").on(t.k)],
+        ),
+      ],
+      "the index a_key_unique of b has the name of an index of a",
+    ],
+    [
+      "a default that does not fit",
+      [Table("b", (prop) => ({ n: prop.integer().default(0.5) }))],
+      "the default of b.n: 0.5 is not an integer",
+    ],
   ])("%s", (_, tables, message) => {
     expect(() => createStatements(tables)).toThrow(message);
   });
@@ -238,7 +327,7 @@ describe("tables that would not work are errors", () => {
 });
 
 test("names and texts are quoted", () => {
-  const odd = 'we"ird; -- `[name]\'s';
+  const odd = "we\"ird; -- `[name]'s";
   const Odd = Table(odd, (prop) => ({
     key: prop.text(odd).unique().default(odd),
     role: prop.enum('a "b"', { options: [odd, "x"] }).default(odd),

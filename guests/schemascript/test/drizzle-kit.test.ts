@@ -27,9 +27,15 @@ const Users = Table("users", (prop) => ({
   score: prop.real().optional().default(1.5),
   at: prop.datetime().default(value.now()),
 }));
-const Posts = Table("posts", (prop) => ({ id: prop.text().identifier(), by: prop.integer().references(() => Users.id, { onDelete: "cascade" }) }), (t) => [
-  index("by_desc").on(desc(t.by), t.id).where(sql`${t.by} > 1`),
-]);
+const Posts = Table(
+  "posts",
+  (prop) => ({ id: prop.text().identifier(), by: prop.integer().references(() => Users.id, { onDelete: "cascade" }) }),
+  (t) => [
+    index("by_desc")
+      .on(desc(t.by), t.id)
+      .where(sql`${t.by} > 1`),
+  ],
+);
 const Plain = sqliteTable(
   "plain",
   { a: integer().notNull(), b: text(), c: text().generatedAlwaysAs(sql`upper("b")`) },
@@ -49,7 +55,10 @@ test("Drizzle's migrator applies the folder, in order and once", () => {
   const folder = mkdtempSync(join(tmpdir(), "migrations-"));
   try {
     const now = new Date(1_700_000_000_000);
-    const before = Table("users", (prop) => ({ id: prop.integer().identifier({ autoIncrement: true }), name: prop.text("full_name") }));
+    const before = Table("users", (prop) => ({
+      id: prop.integer().identifier({ autoIncrement: true }),
+      name: prop.text("full_name"),
+    }));
     const first = snapshot([before]);
     addMigration(folder, "the first!", migration(emptySnapshot(), first).statements, first, now);
     expect(lastSnapshot(folder)).toMatchObject({ tables: first.tables });
@@ -62,13 +71,23 @@ test("Drizzle's migrator applies the folder, in order and once", () => {
 
     const second = snapshot([Users, Posts]);
     // The clock may go backwards: the second is still the newer one.
-    const path = addMigration(folder, "second", migration(lastSnapshot(folder), second).statements, second, new Date(0));
+    const path = addMigration(
+      folder,
+      "second",
+      migration(lastSnapshot(folder), second).statements,
+      second,
+      new Date(0),
+    );
     expect(path).toBe(join(folder, "0001_second.sql"));
     for (const _ of [1, 2]) migrate(db, { migrationsFolder: folder });
-    expect(rows(sqlite, "SELECT id, full_name, role, active FROM users")).toEqual([{ id: 1, full_name: "ada", role: "user", active: 1 }]);
+    expect(rows(sqlite, "SELECT id, full_name, role, active FROM users")).toEqual([
+      { id: 1, full_name: "ada", role: "user", active: 1 },
+    ]);
     expect(rows(sqlite, "SELECT count(*) AS n FROM __drizzle_migrations")).toEqual([{ n: 2 }]);
     expect(lastSnapshot(folder).prevId).not.toBe(lastSnapshot(folder).id);
-    expect(() => addMigration(folder, "x", ["SELECT '--> statement-breakpoint'"], second, now)).toThrow("separates statements in Drizzle's files");
+    expect(() => addMigration(folder, "x", ["SELECT '--> statement-breakpoint'"], second, now)).toThrow(
+      "separates statements in Drizzle's files",
+    );
   } finally {
     rmSync(folder, { recursive: true });
   }

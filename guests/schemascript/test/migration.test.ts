@@ -5,7 +5,15 @@ import { sql } from "drizzle-orm";
 import { check, index, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import { describe, expect, test } from "vitest";
 import { type AnySQLiteColumn, Table, value } from "../src/index.js";
-import { createStatements, type Decisions, emptySnapshot, MigrationError, migration, snapshot, type Tables } from "../src/sql/index.js";
+import {
+  createStatements,
+  type Decisions,
+  emptySnapshot,
+  MigrationError,
+  migration,
+  snapshot,
+  type Tables,
+} from "../src/sql/index.js";
 import { rows, run } from "./database.js";
 import { schemaOf } from "./schema-of.js";
 
@@ -53,7 +61,10 @@ describe("what ALTER TABLE can do, it does", () => {
       name: prop.text(),
       email: prop.text().optional().unique(),
       role: prop.enum({ options: ["admin", "user"] }).default("user"),
-      boss: prop.integer().optional().references((): AnySQLiteColumn => Now.id),
+      boss: prop
+        .integer()
+        .optional()
+        .references((): AnySQLiteColumn => Now.id),
     }));
     const { sqlite, statements } = migrate([Users], [Now], TWO);
     expect(statements).toEqual([
@@ -69,26 +80,57 @@ describe("what ALTER TABLE can do, it does", () => {
   });
 
   test("columns that go, with their indexes", () => {
-    const Old = Table("users", (prop) => ({ id: prop.integer().identifier(), name: prop.text(), email: prop.text().unique() }));
-    const { sqlite, statements } = migrate([Old], [Users], "INSERT INTO users(name, email) VALUES ('ada', 'a@x')", { drop: ["users.email"] });
+    const Old = Table("users", (prop) => ({
+      id: prop.integer().identifier(),
+      name: prop.text(),
+      email: prop.text().unique(),
+    }));
+    const { sqlite, statements } = migrate([Old], [Users], "INSERT INTO users(name, email) VALUES ('ada', 'a@x')", {
+      drop: ["users.email"],
+    });
     expect(statements).toEqual(['DROP INDEX "users_email_unique";', 'ALTER TABLE "users" DROP COLUMN "email";']);
     expect(rows(sqlite, "SELECT * FROM users")).toEqual([{ id: 1, name: "ada" }]);
   });
 
   test("names of tables and columns, wherever they are used", () => {
     const Old = [
-      Table("users", (prop) => ({ id: prop.integer().identifier(), role: prop.enum({ options: ["a", "b"] }), mail: prop.text().unique() }), (t) => [
-        index("mails").on(t.mail).where(sql`${t.role} = 'a'`),
-      ]),
+      Table(
+        "users",
+        (prop) => ({
+          id: prop.integer().identifier(),
+          role: prop.enum({ options: ["a", "b"] }),
+          mail: prop.text().unique(),
+        }),
+        (t) => [
+          index("mails")
+            .on(t.mail)
+            .where(sql`${t.role} = 'a'`),
+        ],
+      ),
       sqliteTable("posts", { id: integer().primaryKey(), by: integer().references(() => Users.id) }),
     ];
-    const People = Table("people", (prop) => ({ id: prop.integer().identifier(), kind: prop.enum({ options: ["a", "b"] }), email: prop.text().unique() }), (t) => [
-      index("mails").on(t.email).where(sql`${t.kind} = 'a'`),
-    ]);
+    const People = Table(
+      "people",
+      (prop) => ({
+        id: prop.integer().identifier(),
+        kind: prop.enum({ options: ["a", "b"] }),
+        email: prop.text().unique(),
+      }),
+      (t) => [
+        index("mails")
+          .on(t.email)
+          .where(sql`${t.kind} = 'a'`),
+      ],
+    );
     const Posts = sqliteTable("posts", { id: integer().primaryKey(), author: integer().references(() => People.id) });
-    const { sqlite, statements } = migrate(Old, [People, Posts], "INSERT INTO users VALUES (1, 'a', 'x'); INSERT INTO posts VALUES (7, 1)", {
-      rename: { users: "people", "users.role": "kind", "users.mail": "email", "posts.by": "author" },
-    });
+    const { sqlite, statements } = migrate(
+      Old,
+      [People, Posts],
+      "INSERT INTO users VALUES (1, 'a', 'x'); INSERT INTO posts VALUES (7, 1)",
+      {
+        rename: { users: "people", "users.role": "kind", "users.mail": "email", "posts.by": "author" },
+      },
+    );
     expect(statements.filter((statement) => !/INDEX/.test(statement))).toEqual([
       'ALTER TABLE "users" RENAME COLUMN "role" TO "kind";',
       'ALTER TABLE "users" RENAME COLUMN "mail" TO "email";',
@@ -100,13 +142,16 @@ describe("what ALTER TABLE can do, it does", () => {
 
   test("names that differ in case only", () => {
     const Old = Table("Users", (prop) => ({ id: prop.integer().identifier(), Name: prop.text() }));
-    const { sqlite } = migrate([Old], [Users], "INSERT INTO users VALUES (1, 'ada')", { rename: { Users: "users", "Users.Name": "name" } });
+    const { sqlite } = migrate([Old], [Users], "INSERT INTO users VALUES (1, 'ada')", {
+      rename: { Users: "users", "Users.Name": "name" },
+    });
     expect(rows(sqlite, "SELECT * FROM users")).toEqual([{ id: 1, name: "ada" }]);
   });
 });
 
 describe("tables are rebuilt where it cannot", () => {
-  const rebuilt = (statements: string[]) => statements.filter((s) => s.startsWith("DROP TABLE")).map((s) => s.slice(12, -2));
+  const rebuilt = (statements: string[]) =>
+    statements.filter((s) => s.startsWith("DROP TABLE")).map((s) => s.slice(12, -2));
 
   test("required, optional, defaults, checks: the rows stay", () => {
     const Old = Table("users", (prop) => ({
@@ -122,7 +167,11 @@ describe("tables are rebuilt where it cannot", () => {
       at: prop.integer().optional(),
       made: prop.integer().default(value.now()),
     }));
-    const { sqlite, statements, notes } = migrate([Old], [Now], "INSERT INTO users(name, at) VALUES ('ada', 1), ('bob', 2)");
+    const { sqlite, statements, notes } = migrate(
+      [Old],
+      [Now],
+      "INSERT INTO users(name, at) VALUES ('ada', 1), ('bob', 2)",
+    );
     expect(rebuilt(statements)).toEqual(["users"]);
     expect(rows(sqlite, "SELECT id, name, role, at FROM users")).toEqual([
       { id: 1, name: "ada", role: "a", at: 1 },
@@ -137,14 +186,26 @@ describe("tables are rebuilt where it cannot", () => {
 
   test("a NULL in what is required now fails and changes nothing; a value for it can be given", () => {
     const Old = Table("users", (prop) => ({ id: prop.integer().identifier(), name: prop.text().optional() }));
-    expect(() => migrate([Old], [Users], "INSERT INTO users VALUES (1, NULL)")).toThrow("NOT NULL constraint failed: __new_users.name");
-    const { sqlite } = migrate([Old], [Users], "INSERT INTO users VALUES (1, NULL), (2, 'bob')", { set: { "users.name": `coalesce("name", 'user ' || "id")` } });
-    expect(rows(sqlite, "SELECT * FROM users")).toEqual([{ id: 1, name: "user 1" }, { id: 2, name: "bob" }]);
+    expect(() => migrate([Old], [Users], "INSERT INTO users VALUES (1, NULL)")).toThrow(
+      "NOT NULL constraint failed: __new_users.name",
+    );
+    const { sqlite } = migrate([Old], [Users], "INSERT INTO users VALUES (1, NULL), (2, 'bob')", {
+      set: { "users.name": `coalesce("name", 'user ' || "id")` },
+    });
+    expect(rows(sqlite, "SELECT * FROM users")).toEqual([
+      { id: 1, name: "user 1" },
+      { id: 2, name: "bob" },
+    ]);
   });
 
   test("values for new columns, and for columns of another type", () => {
     const Old = Table("users", (prop) => ({ id: prop.integer().identifier(), name: prop.text(), age: prop.text() }));
-    const Now = Table("users", (prop) => ({ id: prop.integer().identifier(), name: prop.text(), age: prop.integer(), initial: prop.text() }));
+    const Now = Table("users", (prop) => ({
+      id: prop.integer().identifier(),
+      name: prop.text(),
+      age: prop.integer(),
+      initial: prop.text(),
+    }));
     const { sqlite } = migrate([Old], [Now], "INSERT INTO users VALUES (1, 'ada', '36')", {
       set: { "users.age": 'cast("age" as integer)', "users.initial": 'substr("name", 1, 1)' },
     });
@@ -152,8 +213,14 @@ describe("tables are rebuilt where it cannot", () => {
   });
 
   test("autoIncrement goes on from where it was, also if the last rows are gone", () => {
-    const Old = Table("users", (prop) => ({ id: prop.integer().identifier({ autoIncrement: true }), name: prop.text() }));
-    const Now = Table("users", (prop) => ({ id: prop.integer().identifier({ autoIncrement: true }), name: prop.text().optional() }));
+    const Old = Table("users", (prop) => ({
+      id: prop.integer().identifier({ autoIncrement: true }),
+      name: prop.text(),
+    }));
+    const Now = Table("users", (prop) => ({
+      id: prop.integer().identifier({ autoIncrement: true }),
+      name: prop.text().optional(),
+    }));
     for (const where of ["id = 2", "1"]) {
       const { sqlite } = migrate([Old], [Now], `${TWO}; DELETE FROM users WHERE ${where}`);
       sqlite.exec("INSERT INTO users DEFAULT VALUES");
@@ -163,91 +230,199 @@ describe("tables are rebuilt where it cannot", () => {
 
   test("generated columns are left to SQLite", () => {
     const make = (name: () => ReturnType<typeof text>) =>
-      sqliteTable("t", { id: integer().primaryKey(), name: name(), upper: text().generatedAlwaysAs(sql`upper("name")`, { mode: "stored" }) });
-    const { sqlite } = migrate([make(text)], [make(() => text().notNull() as never)], "INSERT INTO t(name) VALUES ('ada')");
+      sqliteTable("t", {
+        id: integer().primaryKey(),
+        name: name(),
+        upper: text().generatedAlwaysAs(sql`upper("name")`, { mode: "stored" }),
+      });
+    const { sqlite } = migrate(
+      [make(text)],
+      [make(() => text().notNull() as never)],
+      "INSERT INTO t(name) VALUES ('ada')",
+    );
     expect(rows(sqlite, "SELECT * FROM t")).toEqual([{ id: 1, name: "ada", upper: "ADA" }]);
   });
 
   describe.each([true, false])("with foreign keys enforced: %s", (enforced) => {
     const tables = (name: "optional" | "required", action: "cascade" | "set null" | "restrict" | "no action") => {
-      const Users = Table("users", (prop) => ({ id: prop.integer().identifier(), name: name === "optional" ? prop.text().optional() : prop.text() }));
-      const Posts = Table("posts", (prop) => ({ id: prop.integer().identifier(), by: prop.integer().optional().references(() => Users.id, { onDelete: action }) }));
-      const Likes = Table("likes", (prop) => ({ post: prop.integer().optional().references(() => Posts.id, { onDelete: action }) }));
+      const Users = Table("users", (prop) => ({
+        id: prop.integer().identifier(),
+        name: name === "optional" ? prop.text().optional() : prop.text(),
+      }));
+      const Posts = Table("posts", (prop) => ({
+        id: prop.integer().identifier(),
+        by: prop
+          .integer()
+          .optional()
+          .references(() => Users.id, { onDelete: action }),
+      }));
+      const Likes = Table("likes", (prop) => ({
+        post: prop
+          .integer()
+          .optional()
+          .references(() => Posts.id, { onDelete: action }),
+      }));
       const Other = Table("other", (prop) => ({ id: prop.integer().identifier() }));
       return [Likes, Posts, Users, Other];
     };
 
-    test.each(["cascade", "set null", "restrict", "no action"] as const)("what refers to a rebuilt table with on delete %s keeps its rows", (action) => {
-      const fill = `${TWO}; INSERT INTO posts VALUES (10, 1), (20, 2), (30, NULL); INSERT INTO likes VALUES (10), (10), (NULL); INSERT INTO other VALUES (1)`;
-      const { sqlite, statements } = migrate(tables("required", action), tables("optional", action), fill, {}, enforced);
-      expect(rebuilt(statements)).toEqual(["likes", "posts", "users"]);
-      expect(rows(sqlite, "SELECT * FROM posts")).toEqual([{ id: 10, by: 1 }, { id: 20, by: 2 }, { id: 30, by: null }]);
-      expect(rows(sqlite, "SELECT count(*) AS n FROM likes")).toEqual([{ n: 3 }]);
-      sqlite.pragma("foreign_keys = ON");
-      expect(() => sqlite.exec("INSERT INTO posts VALUES (40, 9)")).toThrow("FOREIGN KEY constraint failed");
-    });
+    test.each(["cascade", "set null", "restrict", "no action"] as const)(
+      "what refers to a rebuilt table with on delete %s keeps its rows",
+      (action) => {
+        const fill = `${TWO}; INSERT INTO posts VALUES (10, 1), (20, 2), (30, NULL); INSERT INTO likes VALUES (10), (10), (NULL); INSERT INTO other VALUES (1)`;
+        const { sqlite, statements } = migrate(
+          tables("required", action),
+          tables("optional", action),
+          fill,
+          {},
+          enforced,
+        );
+        expect(rebuilt(statements)).toEqual(["likes", "posts", "users"]);
+        expect(rows(sqlite, "SELECT * FROM posts")).toEqual([
+          { id: 10, by: 1 },
+          { id: 20, by: 2 },
+          { id: 30, by: null },
+        ]);
+        expect(rows(sqlite, "SELECT count(*) AS n FROM likes")).toEqual([{ n: 3 }]);
+        sqlite.pragma("foreign_keys = ON");
+        expect(() => sqlite.exec("INSERT INTO posts VALUES (40, 9)")).toThrow("FOREIGN KEY constraint failed");
+      },
+    );
 
-    test.each(["cascade", "set null", "no action", "restrict"] as const)("a table that refers to itself with on delete %s", (action) => {
-      const nodes = (optional: boolean) => {
-        const Nodes = Table("nodes", (prop) => ({
-          id: prop.integer().identifier(),
-          label: optional ? prop.text().optional() : prop.text(),
-          up: prop.integer().optional().references((): AnySQLiteColumn => Nodes.id, { onDelete: action }),
-        }));
-        return [Nodes];
-      };
-      const { sqlite } = migrate(nodes(false), nodes(true), "INSERT INTO nodes VALUES (3, 'c', NULL), (1, 'a', 3), (2, 'b', 1)", {}, enforced);
-      expect(rows(sqlite, "SELECT id, up FROM nodes ORDER BY id")).toEqual([{ id: 1, up: 3 }, { id: 2, up: 1 }, { id: 3, up: null }]);
-    });
+    test.each(["cascade", "set null", "no action", "restrict"] as const)(
+      "a table that refers to itself with on delete %s",
+      (action) => {
+        const nodes = (optional: boolean) => {
+          const Nodes = Table("nodes", (prop) => ({
+            id: prop.integer().identifier(),
+            label: optional ? prop.text().optional() : prop.text(),
+            up: prop
+              .integer()
+              .optional()
+              .references((): AnySQLiteColumn => Nodes.id, { onDelete: action }),
+          }));
+          return [Nodes];
+        };
+        const { sqlite } = migrate(
+          nodes(false),
+          nodes(true),
+          "INSERT INTO nodes VALUES (3, 'c', NULL), (1, 'a', 3), (2, 'b', 1)",
+          {},
+          enforced,
+        );
+        expect(rows(sqlite, "SELECT id, up FROM nodes ORDER BY id")).toEqual([
+          { id: 1, up: 3 },
+          { id: 2, up: 1 },
+          { id: 3, up: null },
+        ]);
+      },
+    );
 
-    test.each(["cascade", "set null", "no action", "restrict"] as const)("tables that refer to each other with on delete %s", (action) => {
-      const tables = (optional: boolean) => {
-        const Teams = Table("teams", (prop) => ({ id: prop.integer().identifier(), captain: prop.integer().optional().references((): AnySQLiteColumn => Players.id, { onDelete: action }) }));
-        const Players = Table("players", (prop) => ({
-          id: prop.integer().identifier(),
-          name: optional ? prop.text().optional() : prop.text(),
-          team: prop.integer().optional().references(() => Teams.id, { onDelete: action }),
-        }));
-        return [Teams, Players];
-      };
-      const fill = "INSERT INTO teams VALUES (1, NULL), (2, NULL); INSERT INTO players VALUES (1, 'ada', 1), (2, 'bob', 2); UPDATE teams SET captain = id";
-      const { sqlite } = migrate(tables(false), tables(true), fill, {}, enforced);
-      expect(rows(sqlite, "SELECT * FROM teams")).toEqual([{ id: 1, captain: 1 }, { id: 2, captain: 2 }]);
-      expect(rows(sqlite, "SELECT id, team FROM players")).toEqual([{ id: 1, team: 1 }, { id: 2, team: 2 }]);
-    });
+    test.each(["cascade", "set null", "no action", "restrict"] as const)(
+      "tables that refer to each other with on delete %s",
+      (action) => {
+        const tables = (optional: boolean) => {
+          const Teams = Table("teams", (prop) => ({
+            id: prop.integer().identifier(),
+            captain: prop
+              .integer()
+              .optional()
+              .references((): AnySQLiteColumn => Players.id, { onDelete: action }),
+          }));
+          const Players = Table("players", (prop) => ({
+            id: prop.integer().identifier(),
+            name: optional ? prop.text().optional() : prop.text(),
+            team: prop
+              .integer()
+              .optional()
+              .references(() => Teams.id, { onDelete: action }),
+          }));
+          return [Teams, Players];
+        };
+        const fill =
+          "INSERT INTO teams VALUES (1, NULL), (2, NULL); INSERT INTO players VALUES (1, 'ada', 1), (2, 'bob', 2); UPDATE teams SET captain = id";
+        const { sqlite } = migrate(tables(false), tables(true), fill, {}, enforced);
+        expect(rows(sqlite, "SELECT * FROM teams")).toEqual([
+          { id: 1, captain: 1 },
+          { id: 2, captain: 2 },
+        ]);
+        expect(rows(sqlite, "SELECT id, team FROM players")).toEqual([
+          { id: 1, team: 1 },
+          { id: 2, team: 2 },
+        ]);
+      },
+    );
 
     test("a reference to a unique column", () => {
       const tables = (optional: boolean) => {
-        const Users = Table("users", (prop) => ({ name: prop.text().unique(), note: optional ? prop.text().optional() : prop.text() }));
-        return [Users, Table("posts", (prop) => ({ by: prop.text().references(() => Users.name, { onDelete: "cascade" }) }))];
+        const Users = Table("users", (prop) => ({
+          name: prop.text().unique(),
+          note: optional ? prop.text().optional() : prop.text(),
+        }));
+        return [
+          Users,
+          Table("posts", (prop) => ({ by: prop.text().references(() => Users.name, { onDelete: "cascade" }) })),
+        ];
       };
-      const { sqlite } = migrate(tables(false), tables(true), "INSERT INTO users VALUES ('ada', ''); INSERT INTO posts VALUES ('ada')", {}, enforced);
+      const { sqlite } = migrate(
+        tables(false),
+        tables(true),
+        "INSERT INTO users VALUES ('ada', ''); INSERT INTO posts VALUES ('ada')",
+        {},
+        enforced,
+      );
       expect(rows(sqlite, "SELECT * FROM posts")).toEqual([{ by: "ada" }]);
     });
 
     test("tables that go: also if one that stays referred to it, or two to each other", () => {
-      const A = Table("a", (prop) => ({ id: prop.integer().identifier(), b: prop.integer().optional().references((): AnySQLiteColumn => B.id) }));
+      const A = Table("a", (prop) => ({
+        id: prop.integer().identifier(),
+        b: prop
+          .integer()
+          .optional()
+          .references((): AnySQLiteColumn => B.id),
+      }));
       const B = Table("b", (prop) => ({ id: prop.integer().identifier(), a: prop.integer().references(() => A.id) }));
-      const Old = Table("users", (prop) => ({ id: prop.integer().identifier(), name: prop.text(), a: prop.integer().references(() => A.id, { onDelete: "cascade" }) }));
-      const fill = "INSERT INTO a VALUES (1, NULL); INSERT INTO b VALUES (1, 1); UPDATE a SET b = 1; INSERT INTO users VALUES (1, 'ada', 1)";
+      const Old = Table("users", (prop) => ({
+        id: prop.integer().identifier(),
+        name: prop.text(),
+        a: prop.integer().references(() => A.id, { onDelete: "cascade" }),
+      }));
+      const fill =
+        "INSERT INTO a VALUES (1, NULL); INSERT INTO b VALUES (1, 1); UPDATE a SET b = 1; INSERT INTO users VALUES (1, 'ada', 1)";
       const { sqlite } = migrate([A, B, Old], [Users], fill, { drop: ["a", "b", "users.a"] }, enforced);
       expect(rows(sqlite, "SELECT * FROM users")).toEqual([{ id: 1, name: "ada" }]);
     });
 
     test("a table that goes, and refers to one that is rebuilt", () => {
-      const Log = Table("log", (prop) => ({ user: prop.integer().references(() => Users.id, { onDelete: "restrict" }) }));
+      const Log = Table("log", (prop) => ({
+        user: prop.integer().references(() => Users.id, { onDelete: "restrict" }),
+      }));
       const Now = Table("users", (prop) => ({ id: prop.integer().identifier(), name: prop.text().optional() }));
-      const { sqlite } = migrate([Users, Log], [Now], `${TWO}; INSERT INTO log VALUES (1)`, { drop: ["log"] }, enforced);
+      const { sqlite } = migrate(
+        [Users, Log],
+        [Now],
+        `${TWO}; INSERT INTO log VALUES (1)`,
+        { drop: ["log"] },
+        enforced,
+      );
       expect(rows(sqlite, "SELECT count(*) AS n FROM users")).toEqual([{ n: 2 }]);
     });
   });
 
   test("rows that break a new rule make it fail, with everything as it was", () => {
-    const Old = Table("users", (prop) => ({ id: prop.integer().identifier(), role: prop.enum({ options: ["a", "b"] }) }));
+    const Old = Table("users", (prop) => ({
+      id: prop.integer().identifier(),
+      role: prop.enum({ options: ["a", "b"] }),
+    }));
     const Now = Table("users", (prop) => ({ id: prop.integer().identifier(), role: prop.enum({ options: ["a"] }) }));
-    expect(() => migrate([Old], [Now], "INSERT INTO users VALUES (1, 'b')")).toThrow("CHECK constraint failed: users_role_check");
+    expect(() => migrate([Old], [Now], "INSERT INTO users VALUES (1, 'b')")).toThrow(
+      "CHECK constraint failed: users_role_check",
+    );
     const Twice = Table("users", (prop) => ({ id: prop.integer().identifier(), name: prop.text().unique() }));
-    expect(() => migrate([Users], [Twice], "INSERT INTO users(name) VALUES ('a'), ('a')")).toThrow("UNIQUE constraint failed: users.name");
+    expect(() => migrate([Users], [Twice], "INSERT INTO users(name) VALUES ('a'), ('a')")).toThrow(
+      "UNIQUE constraint failed: users.name",
+    );
   });
 });
 
@@ -271,7 +446,11 @@ describe("what would lose something is asked for", () => {
     expect(problems([Users], [Wide])).toEqual([
       "users.age is new, required and has no default: say what the rows that exist have there, with --set users.age=<SQL>",
     ]);
-    const Called = Table("users", (prop) => ({ id: prop.integer().identifier(), name: prop.text(), age: prop.integer().default(() => 1) }));
+    const Called = Table("users", (prop) => ({
+      id: prop.integer().identifier(),
+      name: prop.text(),
+      age: prop.integer().default(() => 1),
+    }));
     expect(problems([Users], [Called])).toHaveLength(1);
   });
 
@@ -297,8 +476,12 @@ describe("what would lose something is asked for", () => {
       "users.never: there is nothing of this name to drop or to set",
     ]);
     const Both = Table("users", (prop) => ({ id: prop.integer().identifier(), other: prop.text() }));
-    expect(problems([Users], [Both], { rename: { "users.name": "id" } })[0]).toBe("users.name cannot become id: there is such a column already");
-    expect(problems([Users], [Both], { rename: { "users.name": "none" } })[0]).toBe("users.name cannot become none: the schema has no users.none");
+    expect(problems([Users], [Both], { rename: { "users.name": "id" } })[0]).toBe(
+      "users.name cannot become id: there is such a column already",
+    );
+    expect(problems([Users], [Both], { rename: { "users.name": "none" } })[0]).toBe(
+      "users.name cannot become none: the schema has no users.none",
+    );
     expect(problems([Users], [Both], { rename: { "users.name": "other" } })).toEqual([]);
   });
 });
@@ -307,8 +490,18 @@ test("a check that names no new column, and one that does", () => {
   const make = (checks: boolean, extra: boolean) =>
     Table(
       "t",
-      (prop) => ({ id: prop.integer().identifier(), a: prop.integer(), ...(extra ? { b: prop.integer().default(1) } : {}) }),
-      (t) => (checks ? [check("a_check", sql`${t.a} > 0`), ...(extra ? [check("b_check", sql`${(t as unknown as { b: AnySQLiteColumn }).b} > 0`)] : [])] : []),
+      (prop) => ({
+        id: prop.integer().identifier(),
+        a: prop.integer(),
+        ...(extra ? { b: prop.integer().default(1) } : {}),
+      }),
+      (t) =>
+        checks
+          ? [
+              check("a_check", sql`${t.a} > 0`),
+              ...(extra ? [check("b_check", sql`${(t as unknown as { b: AnySQLiteColumn }).b} > 0`)] : []),
+            ]
+          : [],
     );
   expect(migrate([make(false, false)], [make(true, false)], "INSERT INTO t VALUES (1, 1)").statements).toHaveLength(4);
   expect(migrate([make(true, false)], [make(true, true)], "INSERT INTO t VALUES (1, 1)").statements).toEqual([

@@ -63,32 +63,64 @@ test("a property can be shared and refined", () => {
 });
 
 test("properties are required, and called as their keys are", () => {
-  expect(createStatements([Table("t", (prop) => ({ someName: prop.text(), other: prop.text("other_name") }))])).toEqual([
-    'CREATE TABLE "t" (\n\t"someName" text NOT NULL,\n\t"other_name" text NOT NULL\n);',
-  ]);
+  expect(createStatements([Table("t", (prop) => ({ someName: prop.text(), other: prop.text("other_name") }))])).toEqual(
+    ['CREATE TABLE "t" (\n\t"someName" text NOT NULL,\n\t"other_name" text NOT NULL\n);'],
+  );
 });
 
 const wrong: [string, () => unknown, string][] = [
   ["an optional identifier", () => prop.integer().identifier().optional(), "an identifier cannot be optional"],
   ["an identifier that is optional", () => prop.integer().optional().identifier(), "an identifier cannot be optional"],
-  ["autoIncrement of a text", () => (prop.text() as Any).identifier({ autoIncrement: true }), "autoIncrement is for integer properties, not for text"],
+  [
+    "autoIncrement of a text",
+    () => (prop.text() as Any).identifier({ autoIncrement: true }),
+    "autoIncrement is for integer properties, not for text",
+  ],
   ["a boolean identifier", () => prop.boolean().identifier(), "a property of type boolean cannot be an identifier"],
   ["an array of identifiers", () => prop.text().identifier().array(), "cannot be an identifier"],
   ["array after default", () => prop.text().default("x").array(), "array() comes before default()"],
   ["no default", () => (prop.text() as Any).default(undefined), "default() needs a value"],
-  ["a time in a blob", () => (prop.blob() as Any).default(value.now()), "value.now() is a default of integer, real, datetime and text properties, not of blob"],
+  [
+    "a time in a blob",
+    () => (prop.blob() as Any).default(value.now()),
+    "value.now() is a default of integer, real, datetime and text properties, not of blob",
+  ],
   ["an enum without options", () => prop.enum({ options: [] as never }), "enum() needs options"],
-  ["an enum with an option twice", () => prop.enum({ options: ["a", "a"] }), "the options of an enum are not all different: a, a"],
-  ["an enum of fractions", () => prop.enum({ options: { half: 0.5 } }), "the option half of an enum is neither a text nor an integer"],
+  [
+    "an enum with an option twice",
+    () => prop.enum({ options: ["a", "a"] }),
+    "the options of an enum are not all different: a, a",
+  ],
+  [
+    "an enum of fractions",
+    () => prop.enum({ options: { half: 0.5 } }),
+    "the option half of an enum is neither a text nor an integer",
+  ],
   ["a custom type without a type", () => prop.custom(" "), "custom() needs the column's type in SQL"],
   ["a table without a name", () => Table("", (prop) => ({ id: prop.integer() })), "a table needs a name"],
-  ["a table of SQLite's", () => Table("sqlite_x", (prop) => ({ id: prop.integer() })), "SQLite keeps names with sqlite_ to itself"],
+  [
+    "a table of SQLite's",
+    () => Table("sqlite_x", (prop) => ({ id: prop.integer() })),
+    "SQLite keeps names with sqlite_ to itself",
+  ],
   ["an empty table", () => Table("t", () => ({})), "the table t has no properties"],
   ["something else", () => Table("t", () => ({ id: 1 as never })), "t.id is no property; make one with prop"],
-  ["a column twice", () => Table("t", (prop) => ({ a: prop.text("x"), b: prop.text("X") })), "t.a and t.b are both the column X"],
+  [
+    "a column twice",
+    () => Table("t", (prop) => ({ a: prop.text("x"), b: prop.text("X") })),
+    "t.a and t.b are both the column X",
+  ],
   ["an empty name", () => Table("t", (prop) => ({ a: prop.text("") })), "t.a has an empty name"],
-  ["a name of Drizzle's", () => Table("t", (prop) => ({ getSQL: prop.text() })), "t.getSQL: Drizzle's tables have something of that name"],
-  ["two identifiers", () => Table("t", (prop) => ({ a: prop.text().identifier(), b: prop.text().identifier() })), "the table t has more than one identifier (a, b)"],
+  [
+    "a name of Drizzle's",
+    () => Table("t", (prop) => ({ getSQL: prop.text() })),
+    "t.getSQL: Drizzle's tables have something of that name",
+  ],
+  [
+    "two identifiers",
+    () => Table("t", (prop) => ({ a: prop.text().identifier(), b: prop.text().identifier() })),
+    "the table t has more than one identifier (a, b)",
+  ],
 ];
 
 test.each(wrong)("%s is an error that says so", (_, make, message) => {

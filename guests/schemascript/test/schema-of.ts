@@ -7,14 +7,22 @@ type Row = Record<string, unknown>;
 /** By table: columns, foreign keys, indexes and checks, in no order. (ALTER TABLE adds columns at the end.) */
 export function schemaOf(sqlite: Database.Database): Record<string, unknown> {
   const query = (sql: string, ...args: unknown[]) => sqlite.prepare(sql).all(...args) as Row[];
-  const tables = query("SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'");
+  const tables = query(
+    "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
+  );
   return Object.fromEntries(
     tables.map(({ name, sql }) => [
       name,
       {
-        columns: sorted(query("SELECT name, lower(type) AS type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?)", name)),
-        foreignKeys: sorted(query('SELECT "table", "from", "to", on_update, on_delete, seq FROM pragma_foreign_key_list(?)', name)),
-        indexes: sorted(query("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL", name)),
+        columns: sorted(
+          query('SELECT name, lower(type) AS type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?)', name),
+        ),
+        foreignKeys: sorted(
+          query('SELECT "table", "from", "to", on_update, on_delete, seq FROM pragma_foreign_key_list(?)', name),
+        ),
+        indexes: sorted(
+          query("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL", name),
+        ),
         checks: checksOf(String(sql)).sort(),
         autoincrement: /AUTOINCREMENT/.test(String(sql)),
       },

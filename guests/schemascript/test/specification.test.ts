@@ -22,7 +22,9 @@ test("the examples of the specification are tables", () => {
   db.insert(Profile).values({}).run();
   expect(db.select().from(Profile).all()).toEqual([{ role: "guest" }]);
 
-  db.insert(Custom).values({ data: "mine" as MyType }).run();
+  db.insert(Custom)
+    .values({ data: "mine" as MyType })
+    .run();
   expect(db.select().from(Custom).all()).toEqual([{ data: "mine" }]);
   expect(createStatements([Custom])[0]).toContain(`"data" my_custom_type NOT NULL`);
 });
@@ -30,7 +32,9 @@ test("the examples of the specification are tables", () => {
 test("a schema builder with a type of its own makes a schema and a table", () => {
   // Both are the same table, which a file may well export.
   const { sqlite, db } = open({ usersSchema, usersTable });
-  db.insert(usersTable).values({ name: "ada", avatar: new Uint8Array([1, 2]) } as never).run();
+  db.insert(usersTable)
+    .values({ name: "ada", avatar: new Uint8Array([1, 2]) })
+    .run();
   expect(db.select().from(usersSchema).all()).toEqual([{ id: 1, name: "ada", avatar: new Uint8Array([1, 2]) }]);
   expect(() => sqlite.exec("INSERT INTO users(name) VALUES (NULL)")).toThrow("NOT NULL constraint failed: users.name");
 });

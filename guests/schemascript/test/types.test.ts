@@ -24,8 +24,14 @@ const All = Table("everything", (prop) => ({
   level: prop.enum("lvl", { options: { low: 1, high: 10 } }),
   tags: prop.text().array().optional(),
   settings: prop.json<Settings>().default(() => ({ theme: "dark" })),
-  point: prop.custom<[number, number]>("text", { encode: (point) => point.join(), decode: (text: string) => [0, text.length] }),
-  owner: prop.integer().optional().references((): AnySQLiteColumn => All.id),
+  point: prop.custom<[number, number]>("text", {
+    encode: (point) => point.join(),
+    decode: (text: string) => [0, text.length],
+  }),
+  owner: prop
+    .integer()
+    .optional()
+    .references((): AnySQLiteColumn => All.id),
 }));
 
 type Select = typeof All.$inferSelect;

@@ -42,30 +42,36 @@ const bytes = fc.uint8Array();
 const texts = fc.string({ unit: "grapheme" });
 const finite = fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => number + 0);
 
-const anything: fc.Arbitrary<typeof Everything.$inferInsert> = fc.record({
-  integer: integers,
-  big: bigints,
-  // SQLite has no negative zero.
-  real: fc.double({ noNaN: true }).map((number) => number + 0),
-  text: texts,
-  blob: bytes,
-  boolean: fc.boolean(),
-  datetime: dates,
-  role: fc.constantFrom("admin", "user", "it's"),
-  level: fc.constantFrom("low", "high"),
-  // The value null itself is SQL's NULL.
-  json: fc.jsonValue().map((json) => JSON.parse(JSON.stringify(json))).filter((json) => json !== null),
-  point: fc.record({ x: integers, y: integers }, { noNullPrototype: true }),
-  integers: fc.array(integers),
-  bigs: fc.array(bigints),
-  reals: fc.array(finite),
-  texts: fc.array(texts),
-  blobs: fc.array(bytes),
-  booleans: fc.array(fc.boolean()),
-  datetimes: fc.array(dates),
-  roles: fc.array(fc.constantFrom("admin", "user")),
-  nested: fc.array(fc.array(texts)),
-}, { noNullPrototype: true });
+const anything: fc.Arbitrary<typeof Everything.$inferInsert> = fc.record(
+  {
+    integer: integers,
+    big: bigints,
+    // SQLite has no negative zero.
+    real: fc.double({ noNaN: true }).map((number) => number + 0),
+    text: texts,
+    blob: bytes,
+    boolean: fc.boolean(),
+    datetime: dates,
+    role: fc.constantFrom("admin", "user", "it's"),
+    level: fc.constantFrom("low", "high"),
+    // The value null itself is SQL's NULL.
+    json: fc
+      .jsonValue()
+      .map((json) => JSON.parse(JSON.stringify(json)))
+      .filter((json) => json !== null),
+    point: fc.record({ x: integers, y: integers }, { noNullPrototype: true }),
+    integers: fc.array(integers),
+    bigs: fc.array(bigints),
+    reals: fc.array(finite),
+    texts: fc.array(texts),
+    blobs: fc.array(bytes),
+    booleans: fc.array(fc.boolean()),
+    datetimes: fc.array(dates),
+    roles: fc.array(fc.constantFrom("admin", "user")),
+    nested: fc.array(fc.array(texts)),
+  },
+  { noNullPrototype: true },
+);
 
 test("values of all types come back as they were", () => {
   const { sqlite, db } = open({ Everything });
@@ -87,16 +93,50 @@ test("what the database holds", () => {
   const { sqlite, db } = open({ Everything });
   db.insert(Everything)
     .values({
-      integer: 1, big: 2n, real: 1, text: "t", blob: new Uint8Array([255]), boolean: true, datetime: new Date(1500), role: "it's",
-      level: "high", json: { a: [1] }, point: { x: 1, y: 2 }, integers: [1], bigs: [2n ** 60n], reals: [0.5], texts: ["a"],
-      blobs: [new Uint8Array([1, 255])], booleans: [true], datetimes: [new Date(7)], roles: ["user"], nested: [["x"], []],
+      integer: 1,
+      big: 2n,
+      real: 1,
+      text: "t",
+      blob: new Uint8Array([255]),
+      boolean: true,
+      datetime: new Date(1500),
+      role: "it's",
+      level: "high",
+      json: { a: [1] },
+      point: { x: 1, y: 2 },
+      integers: [1],
+      bigs: [2n ** 60n],
+      reals: [0.5],
+      texts: ["a"],
+      blobs: [new Uint8Array([1, 255])],
+      booleans: [true],
+      datetimes: [new Date(7)],
+      roles: ["user"],
+      nested: [["x"], []],
     })
     .run();
   expect(rows(sqlite, "SELECT * FROM everything")).toEqual([
     {
-      integer: 1, big: 2, real: 1, text: "t", blob: Buffer.from([255]), boolean: 1, datetime: 1500, role: "it's", level: 10,
-      json: '{"a":[1]}', point: "1;2", integers: "[1]", bigs: '["1152921504606846976"]', reals: "[0.5]", texts: '["a"]',
-      blobs: '["01ff"]', booleans: "[true]", datetimes: "[7]", roles: '["user"]', nested: '[["x"],[]]',
+      integer: 1,
+      big: 2,
+      real: 1,
+      text: "t",
+      blob: Buffer.from([255]),
+      boolean: 1,
+      datetime: 1500,
+      role: "it's",
+      level: 10,
+      json: '{"a":[1]}',
+      point: "1;2",
+      integers: "[1]",
+      bigs: '["1152921504606846976"]',
+      reals: "[0.5]",
+      texts: '["a"]',
+      blobs: '["01ff"]',
+      booleans: "[true]",
+      datetimes: "[7]",
+      roles: '["user"]',
+      nested: '[["x"],[]]',
     },
   ]);
   expect(rows(sqlite, "SELECT typeof(real) AS type FROM everything")).toEqual([{ type: "real" }]);
@@ -107,8 +147,15 @@ test("blobs are Uint8Arrays of their own, whatever view of bytes is given", () =
   const { db } = open({ T });
   const bytes = new Uint8Array([1, 2, 3, 4, 5]);
   const given = [Buffer.from(bytes), bytes.subarray(1, 3), new DataView(bytes.buffer, 2, 2), bytes.buffer];
-  for (const data of given) db.insert(T).values({ data: data as Uint8Array }).run();
-  const read = db.select().from(T).all().map(({ data }) => data);
+  for (const data of given)
+    db.insert(T)
+      .values({ data: data as Uint8Array })
+      .run();
+  const read = db
+    .select()
+    .from(T)
+    .all()
+    .map(({ data }) => data);
   expect(read).toEqual([bytes, new Uint8Array([2, 3]), new Uint8Array([3, 4]), bytes]);
   expect(read.map((data) => data.constructor)).toEqual(read.map(() => Uint8Array));
 });
@@ -146,7 +193,11 @@ const unfit: [keyof typeof T.$inferInsert, unknown, string][] = [
   ["role", "root", 'role: "root" is none of admin, user'],
   ["level", "high", 'level: "high" is none of low'],
   ["json", () => 1, "json: there is no JSON for"],
-  ["point", { x: 1 }, "point: SQLite cannot hold an object (Object) as point: give custom() the functions encode and decode, or use json()"],
+  [
+    "point",
+    { x: 1 },
+    "point: SQLite cannot hold an object (Object) as point: give custom() the functions encode and decode, or use json()",
+  ],
   ["texts", "text", 'texts: an array is needed, not "text"'],
   ["points", [1n], "points: there is no JSON for 1, which encode() gives for a value of an array"],
   ["reals", [Number.POSITIVE_INFINITY], "reals: there is no JSON for Infinity"],
@@ -154,7 +205,12 @@ const unfit: [keyof typeof T.$inferInsert, unknown, string][] = [
 
 test.each(unfit)("%s: a value that would not come back is an error", (column, value, message) => {
   const { db } = open({ T });
-  expect(() => db.insert(T).values({ [column]: value }).run()).toThrow(message);
+  expect(() =>
+    db
+      .insert(T)
+      .values({ [column]: value })
+      .run(),
+  ).toThrow(message);
   expect(db.select().from(T).all()).toEqual([]);
 });
 
@@ -166,9 +222,13 @@ test("a value of the database that does not fit is an error, not another value",
     sqlite.defaultSafeIntegers(safe);
     return () => drizzle(sqlite).select({ value: T[column] }).from(T).get()?.value;
   };
-  expect(read("integer", "9007199254740993", true)).toThrow('integer: 9007199254740993 is not an integer that a number holds exactly; integer({ mode: "bigint" }) holds all of SQLite\'s');
+  expect(read("integer", "9007199254740993", true)).toThrow(
+    'integer: 9007199254740993 is not an integer that a number holds exactly; integer({ mode: "bigint" }) holds all of SQLite\'s',
+  );
   expect(read("integer", "1.5")).toThrow("integer: 1.5 is not an integer");
-  expect(read("big", "9007199254740993")).toThrow("big: 9007199254740992 is not an exact integer; let the driver read integers as bigint");
+  expect(read("big", "9007199254740993")).toThrow(
+    "big: 9007199254740992 is not an exact integer; let the driver read integers as bigint",
+  );
   expect(read("big", "9007199254740993", true)()).toBe(9007199254740993n);
   expect(read("role", "'root'")).toThrow('role: the database has "root", which stands for none of admin, user');
   expect(read("blob", "'text'")).toThrow('blob: "text" is not a Uint8Array');
@@ -179,6 +239,7 @@ test("value.now() is the time of the insert, in the form of the column", () => {
   const Times = Table("times", (prop) => ({
     id: prop.integer().identifier(),
     integer: prop.integer().default(value.now()),
+    big: prop.integer({ mode: "bigint" }).default(value.now()),
     real: prop.real().default(value.now()),
     datetime: prop.datetime().default(value.now()),
     text: prop.text().default(value.now()),
@@ -194,6 +255,7 @@ test("value.now() is the time of the insert, in the form of the column", () => {
       expect(ms).toBeLessThanOrEqual(after + 1);
     }
     expect(Math.abs(row.integer - row.real)).toBeLessThanOrEqual(1);
+    expect(row.big).toBe(BigInt(row.integer));
     expect(row.text).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   }
 });
@@ -213,7 +275,10 @@ test("the same default holds for Drizzle and for SQL", () => {
     level: prop.enum({ options: { low: 1, high: 10 } }).default("high"),
     json: prop.json<object>().default({ a: "'" }),
     texts: prop.text().array().default(["x", "y"]),
-    called: prop.integer().optional().default(() => ++calls),
+    called: prop
+      .integer()
+      .optional()
+      .default(() => ++calls),
   }));
   const sqlite = new Database(":memory:");
   run(sqlite, createStatements([D]));
@@ -223,8 +288,17 @@ test("the same default holds for Drizzle and for SQL", () => {
   db.insert(D).values({}).run();
   const [bySql, byDrizzle] = db.select().from(D).all();
   expect(bySql).toMatchObject({
-    integer: 5, big: 2n ** 62n, real: -0.25, text: "it's", blob: new Uint8Array([0, 255]), boolean: true, datetime: new Date(1234),
-    role: "user", level: "high", json: { a: "'" }, texts: ["x", "y"],
+    integer: 5,
+    big: 2n ** 62n,
+    real: -0.25,
+    text: "it's",
+    blob: new Uint8Array([0, 255]),
+    boolean: true,
+    datetime: new Date(1234),
+    role: "user",
+    level: "high",
+    json: { a: "'" },
+    texts: ["x", "y"],
   });
   expect(byDrizzle).toEqual({ ...bySql, id: 2, called: 1 });
   expect(bySql?.called).toBeNull();

@@ -152,6 +152,14 @@ fn parameters(connection: Connection) -> Result<()> {
         large.to_string(),
         "18446744073709551615 is beyond the 64 bits, with a sign, of SQLite's integers"
     );
+    for value in [Value::Real(f64::NAN), Value::Null] {
+        let bound = connection.query_row("SELECT ? IS NULL", [&value], |row| row.get::<bool>(0));
+        assert_eq!(
+            bound.is_ok(),
+            value == Value::Null,
+            "NULL is what was meant, or an error"
+        );
+    }
     Ok(())
 }
 

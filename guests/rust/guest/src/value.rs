@@ -119,8 +119,6 @@ macro_rules! to_sql {
 
 to_sql! {
     bool: |value, encoder| encoder.integer(i64::from(*value));
-    f32: |value, encoder| encoder.real(f64::from(*value));
-    f64: |value, encoder| encoder.real(*value);
     str: |value, encoder| encoder.text(value);
     String: |value, encoder| encoder.text(value);
     [u8]: |value, encoder| encoder.blob(value);
@@ -128,17 +126,36 @@ to_sql! {
     Value: |value, encoder| match value {
         Self::Null => encoder.null(),
         Self::Integer(integer) => encoder.integer(*integer),
-        Self::Real(real) => encoder.real(*real),
+        Self::Real(real) => real.encode(encoder)?,
         Self::Text(text) => encoder.text(text),
         Self::Blob(blob) => encoder.blob(blob),
     };
     ValueRef<'_>: |value, encoder| match *value {
         Self::Null => encoder.null(),
         Self::Integer(integer) => encoder.integer(integer),
-        Self::Real(real) => encoder.real(real),
+        Self::Real(real) => real.encode(encoder)?,
         Self::Text(text) => encoder.text(text),
         Self::Blob(blob) => encoder.blob(blob),
     };
+}
+
+/// NaN is an error, for SQLite would make it NULL.
+impl ToSql for f64 {
+    fn encode(&self, encoder: &mut Encoder) -> Result<(), Error> {
+        if self.is_nan() {
+            return Err(Error::Unfit(
+                "SQLite cannot hold NaN; None is NULL".to_owned(),
+            ));
+        }
+        encoder.real(*self);
+        Ok(())
+    }
+}
+
+impl ToSql for f32 {
+    fn encode(&self, encoder: &mut Encoder) -> Result<(), Error> {
+        f64::from(*self).encode(encoder)
+    }
 }
 
 impl<const N: usize> ToSql for [u8; N] {

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use proptest::prelude::*;
 use rmpv::Value as Json;
 use sqlbridge_guest::{Behavior, Connection, Error, Transport, Value, params};
 
@@ -320,4 +321,53 @@ fn elsewhere_there_is_no_database() {
         error.to_string(),
         "there is no database around this program: sqlproxy_serve runs it in one"
     );
+}
+
+/// Answers with the same bytes, whatever is asked, 50 times at most.
+#[derive(Debug)]
+struct Stuck(Vec<u8>, RefCell<u32>);
+
+impl Transport for Stuck {
+    fn call(&self, _request: &[u8]) -> Vec<u8> {
+        *self.1.borrow_mut() += 1;
+        if *self.1.borrow() > 50 {
+            Vec::new()
+        } else {
+            self.0.clone()
+        }
+    }
+}
+
+proptest! {
+    /// Answers with some bytes changed: results or errors.
+    #[test]
+    fn damaged_answers(damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4), cut in any::<prop::sample::Index>()) {
+        let answer = json!({
+            "columns": ["id", "name"], "decltypes": ["INTEGER", null], "rows": [[1, "ann"], [2, null], [(vec![1_u8, 2]), 0.5]], "cursor_id": 5,
+            "done": true, "last_insert_id": 1, "rows_affected": 2, "stmt_id": 3, "parameters": [null, ":a"], "read_only": false, "tx_id": 1,
+            "results": [{"rows": [[1]]}, {"error": {"code": "SQLITE_ERROR", "extended": 1, "message": "no"}}], "sqlite": "3"
+        });
+        let mut bytes = bytes(&answer);
+        for (at, byte) in &damage {
+            let at = at.index(bytes.len());
+            bytes[at] = *byte;
+        }
+        let cut = if cut.index(4) == 0 { cut.index(bytes.len() + 1) } else { bytes.len() };
+        bytes.truncate(cut);
+        let mut connection = Connection::with_transport(Stuck(bytes, RefCell::new(0)));
+        let _ = connection.execute("A", ());
+        let _ = connection.sqlite_version();
+        let _ = connection.query_as::<(Option<i64>, String)>("A", ());
+        if let Ok(rows) = connection.query_map("A", (), |row| Ok((row.get::<Value>(0), row.get::<Option<String>>("name"), format!("{row:?}")))) {
+            let _ = rows.count();
+        }
+        if let Ok(statement) = connection.prepare("A") {
+            let _ = statement.query_row((), |row| row.get::<i64>(0));
+        }
+        let mut batch = connection.batch();
+        batch.query("A", ()).unwrap();
+        let _ = batch.run();
+        let transaction = connection.transaction();
+        drop(transaction);
+    }
 }

@@ -27,7 +27,13 @@ export interface TableChange {
 }
 
 /** Compares a table with itself in the new schema. Decisions that are missing go to `context.problems`. */
-export function compareTables(old: TableSnapshot, now: TableSnapshot, to: Snapshot, from: Snapshot, context: Context): TableChange {
+export function compareTables(
+  old: TableSnapshot,
+  now: TableSnapshot,
+  to: Snapshot,
+  from: Snapshot,
+  context: Context,
+): TableChange {
   const isNew = ({ name }: ColumnSnapshot) => !old.columns[name];
   const added = Object.values(now.columns).filter(isNew);
   const dropped = Object.values(old.columns).filter(({ name }) => !now.columns[name]);
@@ -45,7 +51,10 @@ export function compareTables(old: TableSnapshot, now: TableSnapshot, to: Snapsh
     foreignKey: keys.find((key) => key.columnsFrom.length === 1 && key.columnsFrom[0] === column.name),
     checks: checks.filter(({ value }) => lastMentioned(value, added) === column.name),
   }));
-  const withColumns = addedColumns.flatMap((column) => [...column.checks, ...(column.foreignKey ? [column.foreignKey] : [])]);
+  const withColumns = addedColumns.flatMap((column) => [
+    ...column.checks,
+    ...(column.foreignKey ? [column.foreignKey] : []),
+  ]);
   const rebuild =
     Object.keys(values).length > 0 ||
     [...keys, ...checks].some((constraint) => !(withColumns as unknown[]).includes(constraint)) ||
@@ -54,9 +63,12 @@ export function compareTables(old: TableSnapshot, now: TableSnapshot, to: Snapsh
     primaryKey(old) !== primaryKey(now) ||
     addedColumns.some((column) => !canAdd(column)) ||
     (dropped.length > 0 && Object.values(old.columns).some((column) => column.generated)) ||
-    Object.values(now.columns).some((column) => old.columns[column.name] && definition(old.columns[column.name]) !== definition(column));
+    Object.values(now.columns).some(
+      (column) => old.columns[column.name] && definition(old.columns[column.name]) !== definition(column),
+    );
 
-  const index = (internal: Snapshot["internal"]) => (one: IndexSnapshot) => JSON.stringify([one.name, one.columns, one.isUnique, one.where, internal.indexes[one.name]]);
+  const index = (internal: Snapshot["internal"]) => (one: IndexSnapshot) =>
+    JSON.stringify([one.name, one.columns, one.isUnique, one.where, internal.indexes[one.name]]);
   const [oldIndexes, newIndexes] = [Object.values(old.indexes), Object.values(now.indexes)];
   return {
     table: now.name,
@@ -64,7 +76,9 @@ export function compareTables(old: TableSnapshot, now: TableSnapshot, to: Snapsh
     values,
     addedColumns,
     droppedColumns: dropped.map(({ name }) => name),
-    droppedIndexes: oldIndexes.filter((one) => !newIndexes.map(index(to.internal)).includes(index(from.internal)(one))).map(({ name }) => name),
+    droppedIndexes: oldIndexes
+      .filter((one) => !newIndexes.map(index(to.internal)).includes(index(from.internal)(one)))
+      .map(({ name }) => name),
     addedIndexes: newIndexes.filter((one) => !oldIndexes.map(index(from.internal)).includes(index(to.internal)(one))),
   };
 }
@@ -75,13 +89,24 @@ export function alterTable({ table, addedColumns, droppedColumns }: TableChange)
   return [
     ...droppedColumns.map((name) => `${alter} DROP COLUMN ${quote(name)};`),
     ...addedColumns.map(({ column, foreignKey, checks }) =>
-      [`${alter} ADD COLUMN ${columnDefinition(column)}`, ...(foreignKey ? [references(foreignKey)] : []), ...checks.map(checkConstraint)].join(" ").concat(";"),
+      [
+        `${alter} ADD COLUMN ${columnDefinition(column)}`,
+        ...(foreignKey ? [references(foreignKey)] : []),
+        ...checks.map(checkConstraint),
+      ]
+        .join(" ")
+        .concat(";"),
     ),
   ];
 }
 
 /** What the rows that exist have in `column`, where that is not what they had, or its default as ADD COLUMN knows it. */
-function valueOf(table: string, old: ColumnSnapshot | undefined, column: ColumnSnapshot, context: Context): string | undefined {
+function valueOf(
+  table: string,
+  old: ColumnSnapshot | undefined,
+  column: ColumnSnapshot,
+  context: Context,
+): string | undefined {
   const name = `${table}.${column.name}`;
   if (column.generated) return undefined;
   const set = context.set(name);
@@ -89,7 +114,9 @@ function valueOf(table: string, old: ColumnSnapshot | undefined, column: ColumnS
   if (!old) {
     if (column.default !== undefined) return isConstant(column) ? undefined : String(column.default);
     if (column.notNull && !(column.primaryKey && affinity(column.type) === "INTEGER")) {
-      context.problems.push(`${name} is new, required and has no default: say what the rows that exist have there, with --set ${name}=<SQL>`);
+      context.problems.push(
+        `${name} is new, required and has no default: say what the rows that exist have there, with --set ${name}=<SQL>`,
+      );
     }
     return undefined;
   }
@@ -99,7 +126,9 @@ function valueOf(table: string, old: ColumnSnapshot | undefined, column: ColumnS
     );
   }
   if (column.notNull && !old.notNull) {
-    context.notes.push(`${name} is required now: a NULL in it makes the migration fail; --set '${name}=coalesce(${quote(column.name)}, <SQL>)' replaces them`);
+    context.notes.push(
+      `${name} is required now: a NULL in it makes the migration fail; --set '${name}=coalesce(${quote(column.name)}, <SQL>)' replaces them`,
+    );
   }
   return undefined;
 }
@@ -108,7 +137,9 @@ function checkDropped(name: string, added: ColumnSnapshot[], table: string, cont
   if (context.drop(name)) return;
   const targets = added.length > 0 ? added.map((column) => column.name) : ["<its new name>"];
   const like = targets.map((target) => `--rename ${name}=${target}`).join(" or ");
-  context.problems.push(`the column ${name} is not in the schema any more: --drop ${name} deletes it and what is in it; if it has another name in ${table} now, ${like}`);
+  context.problems.push(
+    `the column ${name} is not in the schema any more: --drop ${name} deletes it and what is in it; if it has another name in ${table} now, ${like}`,
+  );
 }
 
 /** What ALTER TABLE ADD COLUMN can do, also with foreign keys enforced. */
@@ -119,7 +150,8 @@ function canAdd({ column, foreignKey }: AddedColumn): boolean {
 }
 
 /** Whether a default is one that ADD COLUMN accepts: the same for all rows. */
-const isConstant = ({ default: value }: ColumnSnapshot): boolean => typeof value !== "string" || !/^\(|^current_/i.test(value);
+const isConstant = ({ default: value }: ColumnSnapshot): boolean =>
+  typeof value !== "string" || !/^\(|^current_/i.test(value);
 
 const lastMentioned = (expression: string, columns: ColumnSnapshot[]): string | undefined =>
   columns.findLast(({ name }) => mentions(expression, name))?.name;
@@ -127,11 +159,14 @@ const lastMentioned = (expression: string, columns: ColumnSnapshot[]): string | 
 const foreignKey = ({ name: _, ...key }: ForeignKeySnapshot): string => JSON.stringify(key, Object.keys(key).sort());
 
 function primaryKey(table: TableSnapshot): string {
-  const columns = Object.values(table.columns).filter((column) => column.primaryKey).map(({ name }) => name);
+  const columns = Object.values(table.columns)
+    .filter((column) => column.primaryKey)
+    .map(({ name }) => name);
   return JSON.stringify([columns, ...Object.values(table.compositePrimaryKeys).map((key) => key.columns)]);
 }
 
-const definition = (column: ColumnSnapshot | undefined): string => (column ? columnDefinition({ ...column, type: column.type.toLowerCase() }) : "");
+const definition = (column: ColumnSnapshot | undefined): string =>
+  column ? columnDefinition({ ...column, type: column.type.toLowerCase() }) : "";
 
 /** Those of `some` that `others` have nothing like, each counted as often as it is there. */
 function onlyIn<T>(some: T[], others: T[], key: (thing: T) => string): T[] {

@@ -7,20 +7,23 @@ export default function literal(value: unknown): string {
   if (typeof value === "bigint") return String(value);
   if (typeof value === "boolean") return value ? "1" : "0";
   if (typeof value === "number") return Number.isFinite(value) ? String(value) : value > 0 ? "9e999" : "-9e999";
-  if (value instanceof Uint8Array) return `x'${Array.from(value, (byte) => byte.toString(16).padStart(2, "0")).join("")}'`;
+  if (value instanceof Uint8Array)
+    return `x'${Array.from(value, (byte) => byte.toString(16).padStart(2, "0")).join("")}'`;
   throw new TypeError(`${value} is nothing that SQLite holds`);
 }
 
 /** SQL has no way to write a zero byte in a text. */
 function quoteText(text: string): string {
-  if (text.includes("\0")) throw new TypeError(`the text ${JSON.stringify(text)} has a zero byte, which SQL cannot write`);
+  if (text.includes("\0"))
+    throw new TypeError(`the text ${JSON.stringify(text)} has a zero byte, which SQL cannot write`);
   return `'${text.replaceAll("'", "''")}'`;
 }
 
 /** A name, quoted. */
 export const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
-const CONSTANT = /^(?:null|true|false|current_(?:time|date|timestamp)|[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|0x[0-9a-f]+|x?'(?:[^']|'')*')$/i;
+const CONSTANT =
+  /^(?:null|true|false|current_(?:time|date|timestamp)|[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|0x[0-9a-f]+|x?'(?:[^']|'')*')$/i;
 
 /** An expression in the form that DEFAULT takes: in parentheses, unless it is a constant. */
 export function defaultExpression(expression: string): string {

@@ -55,18 +55,29 @@ export function migration(from: Snapshot, to: Snapshot, decisions: Decisions = {
     notes: [],
   };
 
-  const added = parentsFirst(Object.values(to.tables)).names.map((name) => to.tables[name] as TableSnapshot).filter(({ name }) => !old[name]);
+  const added = parentsFirst(Object.values(to.tables))
+    .names.map((name) => to.tables[name] as TableSnapshot)
+    .filter(({ name }) => !old[name]);
   const dropped = Object.values(old).filter(({ name }) => !to.tables[name]);
   const kept = Object.values(to.tables).filter(({ name }) => old[name]);
   checkDropped(dropped, added, context);
-  const changes = new Map(kept.map((table) => [table.name, compareTables(old[table.name] as TableSnapshot, table, to, from, context)]));
+  const changes = new Map(
+    kept.map((table) => [table.name, compareTables(old[table.name] as TableSnapshot, table, to, from, context)]),
+  );
   const unused = [...(decisions.drop ?? []), ...Object.keys(decisions.set ?? {})].filter((name) => !used.has(name));
   problems.push(...unused.map((name) => `${name}: there is nothing of this name to drop or to set`));
   if (problems.length > 0) throw new MigrationError(problems);
 
-  const rebuilt = referring(old, [...changes].filter(([, change]) => change.rebuild).map(([name]) => name)).filter((name) => to.tables[name]);
-  context.notes.push(...rebuilt.map((name) => `${name} is rebuilt: triggers on it that were made by hand have to be made again`));
-  const altered = kept.filter(({ name }) => !rebuilt.includes(name)).map(({ name }) => changes.get(name) as TableChange);
+  const rebuilt = referring(
+    old,
+    [...changes].filter(([, change]) => change.rebuild).map(([name]) => name),
+  ).filter((name) => to.tables[name]);
+  context.notes.push(
+    ...rebuilt.map((name) => `${name} is rebuilt: triggers on it that were made by hand have to be made again`),
+  );
+  const altered = kept
+    .filter(({ name }) => !rebuilt.includes(name))
+    .map(({ name }) => changes.get(name) as TableChange);
   const rebuilds = rebuilt.map((name) => ({
     from: old[name] as TableSnapshot,
     to: to.tables[name] as TableSnapshot,
@@ -98,7 +109,12 @@ export interface Context {
 function checkDropped(dropped: TableSnapshot[], added: TableSnapshot[], context: Context): void {
   for (const { name } of dropped) {
     if (context.drop(name)) continue;
-    const like = added.length > 0 ? added.map((table) => `--rename ${name}=${table.name}`).join(" or ") : `--rename ${name}=<the new name>`;
-    context.problems.push(`the table ${name} is not in the schema any more: --drop ${name} deletes it and its rows; if it has another name now, ${like}`);
+    const like =
+      added.length > 0
+        ? added.map((table) => `--rename ${name}=${table.name}`).join(" or ")
+        : `--rename ${name}=<the new name>`;
+    context.problems.push(
+      `the table ${name} is not in the schema any more: --drop ${name} deletes it and its rows; if it has another name now, ${like}`,
+    );
   }
 }

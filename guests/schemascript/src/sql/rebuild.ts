@@ -22,7 +22,7 @@ export interface Rebuild {
 /** `names`, and all that refer to one of them, and to those. */
 export function referring(tables: Record<string, TableSnapshot>, names: string[]): string[] {
   const found = new Set(names);
-  for (let size = -1; size !== found.size; ) {
+  for (let size = -1; size !== found.size;) {
     size = found.size;
     for (const table of Object.values(tables)) {
       if (Object.values(table.foreignKeys).some((key) => found.has(key.tableTo))) found.add(table.name);
@@ -80,7 +80,10 @@ function dropTables(tables: TableSnapshot[]): string[] {
     .filter((key) => canBeNull(key) && (cycle || (key.tableTo === key.tableFrom && key.onDelete === "restrict")));
   const order = parentsFirst(tables, (key) => !released.includes(key)).names.reverse();
   return [
-    ...released.map((key) => `UPDATE ${quote(key.tableFrom)} SET ${key.columnsFrom.map((name) => `${quote(name)} = NULL`).join(", ")};`),
+    ...released.map(
+      (key) =>
+        `UPDATE ${quote(key.tableFrom)} SET ${key.columnsFrom.map((name) => `${quote(name)} = NULL`).join(", ")};`,
+    ),
     ...order.map((name) => `DROP TABLE ${quote(name)};`),
   ];
 }
@@ -89,14 +92,17 @@ function dropTables(tables: TableSnapshot[]): string[] {
 const DEFER = "PRAGMA defer_foreign_keys = ON;";
 
 function copy({ from, to, values }: Rebuild, into: string): string[] {
-  const columns = Object.values(to.columns).filter(({ name, generated }) => !generated && (from.columns[name] || values[name] !== undefined));
+  const columns = Object.values(to.columns).filter(
+    ({ name, generated }) => !generated && (from.columns[name] || values[name] !== undefined),
+  );
   const names = columns.map(({ name }) => quote(name)).join(", ");
   const selected = columns.map(({ name }) => values[name] ?? quote(name)).join(", ");
   const insert = `INSERT INTO ${quote(into)} (${names}) SELECT ${selected} FROM ${quote(from.name)};`;
   return isAutoincrement(from) && isAutoincrement(to) ? [insert, ...keepSequence(from.name, into)] : [insert];
 }
 
-const isAutoincrement = (table: TableSnapshot): boolean => Object.values(table.columns).some((column) => column.autoincrement);
+const isAutoincrement = (table: TableSnapshot): boolean =>
+  Object.values(table.columns).some((column) => column.autoincrement);
 
 /** Identifiers that were used once are not used again, also if their rows are gone. */
 function keepSequence(from: string, to: string): string[] {

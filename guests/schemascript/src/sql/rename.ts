@@ -19,23 +19,29 @@ export function renames(
     if (!table) continue;
     const column = name.slice(table.length + 1);
     const newTable = wanted[table] ?? table;
-    const problem =
-      !from.tables[table]?.columns[column] ? `there is no column ${name} to rename`
-      : to.tables[newTable]?.columns[column] ? `${name} cannot become ${target}: the schema still has ${newTable}.${column}`
-      : !to.tables[newTable]?.columns[target] ? `${name} cannot become ${target}: the schema has no ${newTable}.${target}`
-      : from.tables[table]?.columns[target] ? `${name} cannot become ${target}: there is such a column already`
-      : undefined;
+    const problem = !from.tables[table]?.columns[column]
+      ? `there is no column ${name} to rename`
+      : to.tables[newTable]?.columns[column]
+        ? `${name} cannot become ${target}: the schema still has ${newTable}.${column}`
+        : !to.tables[newTable]?.columns[target]
+          ? `${name} cannot become ${target}: the schema has no ${newTable}.${target}`
+          : from.tables[table]?.columns[target]
+            ? `${name} cannot become ${target}: there is such a column already`
+            : undefined;
     if (problem) problems.push(problem);
     else statements.push(...renameColumn(snapshot, table, column, target));
   }
   for (const [name, target] of entries) {
     if (tableOf(from, name)) continue;
-    const problem =
-      !from.tables[name] ? `there is no table or column ${name} to rename`
-      : to.tables[name] ? `${name} cannot become ${target}: the schema still has a table ${name}`
-      : !to.tables[target] ? `${name} cannot become ${target}: the schema has no table ${target}`
-      : from.tables[target] ? `${name} cannot become ${target}: there is such a table already`
-      : undefined;
+    const problem = !from.tables[name]
+      ? `there is no table or column ${name} to rename`
+      : to.tables[name]
+        ? `${name} cannot become ${target}: the schema still has a table ${name}`
+        : !to.tables[target]
+          ? `${name} cannot become ${target}: the schema has no table ${target}`
+          : from.tables[target]
+            ? `${name} cannot become ${target}: there is such a table already`
+            : undefined;
     if (problem) problems.push(problem);
     else statements.push(...renameTable(snapshot, name, target));
   }

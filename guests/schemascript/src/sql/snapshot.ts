@@ -4,7 +4,13 @@
  */
 
 import { getTableName, is, SQL, sql, type Table } from "drizzle-orm";
-import { type AnySQLiteColumn, getTableConfig, SQLiteBaseInteger, SQLiteSyncDialect, SQLiteTable } from "drizzle-orm/sqlite-core";
+import {
+  type AnySQLiteColumn,
+  getTableConfig,
+  SQLiteBaseInteger,
+  SQLiteSyncDialect,
+  SQLiteTable,
+} from "drizzle-orm/sqlite-core";
 import { default as literal, defaultExpression } from "./literal.js";
 
 export interface ColumnSnapshot {
@@ -108,7 +114,9 @@ type Internal = Snapshot["internal"]["indexes"];
 function describeTable(table: SQLiteTable, internal: Internal): TableSnapshot {
   const config = getTableConfig(table);
   const indexes = [
-    ...config.columns.filter((column) => column.isUnique).map((column) => ({ name: column.uniqueName ?? "", columns: [column.name], isUnique: true })),
+    ...config.columns
+      .filter((column) => column.isUnique)
+      .map((column) => ({ name: column.uniqueName ?? "", columns: [column.name], isUnique: true })),
     ...config.indexes.map(({ config }) => describeIndex(config, internal)),
     ...config.uniqueConstraints.map((unique) => ({
       name: unique.getName() ?? "",
@@ -142,7 +150,10 @@ function describeColumn(table: string, column: AnySQLiteColumn): ColumnSnapshot 
   const { generated } = column;
   if (generated) {
     const as = typeof generated.as === "function" ? generated.as() : generated.as;
-    described.generated = { as: `(${is(as, SQL) ? render(as) : as})`, type: (generated as { mode?: "stored" }).mode ?? "virtual" };
+    described.generated = {
+      as: `(${is(as, SQL) ? render(as) : as})`,
+      type: (generated as { mode?: "stored" }).mode ?? "virtual",
+    };
   }
   return described;
 }
@@ -194,7 +205,8 @@ function describeForeignKey(table: string, key: ForeignKey): ForeignKeySnapshot 
 function byName<T extends { name: string }>(things: T[]): Record<string, T> {
   const result: Record<string, T> = {};
   for (const thing of things) {
-    if (Object.hasOwn(result, thing.name)) throw new TypeError(`there are two different ${thing.name}: give one of them another name`);
+    if (Object.hasOwn(result, thing.name))
+      throw new TypeError(`there are two different ${thing.name}: give one of them another name`);
     result[thing.name] = thing;
   }
   return result;
@@ -216,9 +228,14 @@ function checkForeignKeys({ tables }: Snapshot): void {
   for (const key of Object.values(tables).flatMap((table) => Object.values(table.foreignKeys))) {
     const from = `${key.tableFrom}.${key.columnsFrom.join(", ")}`;
     const target = tables[key.tableTo];
-    if (!target) throw new TypeError(`${from} refers to the table ${key.tableTo}, which is not among the tables: give (or export) it, too`);
+    if (!target)
+      throw new TypeError(
+        `${from} refers to the table ${key.tableTo}, which is not among the tables: give (or export) it, too`,
+      );
     if (!isKey(target, key.columnsTo)) {
-      throw new TypeError(`${from} refers to ${key.tableTo}.${key.columnsTo.join(", ")}, which has to be an identifier or unique for that`);
+      throw new TypeError(
+        `${from} refers to ${key.tableTo}.${key.columnsTo.join(", ")}, which has to be an identifier or unique for that`,
+      );
     }
   }
 }
@@ -226,7 +243,9 @@ function checkForeignKeys({ tables }: Snapshot): void {
 /** Whether SQLite takes `columns` for a parent key. */
 function isKey(table: TableSnapshot, columns: string[]): boolean {
   const same = (other: string[]) => other.length === columns.length && other.every((name) => columns.includes(name));
-  const primary = Object.values(table.columns).filter((column) => column.primaryKey).map(({ name }) => name);
+  const primary = Object.values(table.columns)
+    .filter((column) => column.primaryKey)
+    .map(({ name }) => name);
   return (
     same(primary) ||
     Object.values(table.compositePrimaryKeys).some((key) => same(key.columns)) ||

@@ -2,7 +2,15 @@
 
 import { quote } from "./literal.js";
 import { parentsFirst } from "./order.js";
-import { type ColumnSnapshot, type ForeignKeySnapshot, type IndexSnapshot, type Snapshot, snapshot, type Tables, type TableSnapshot } from "./snapshot.js";
+import {
+  type ColumnSnapshot,
+  type ForeignKeySnapshot,
+  type IndexSnapshot,
+  type Snapshot,
+  snapshot,
+  type Tables,
+  type TableSnapshot,
+} from "./snapshot.js";
 
 /** The statements that make `tables`, SchemaScript's or Drizzle's, in an empty database. See {@link snapshot} for its errors. */
 export const createStatements = (tables: Tables): string[] => createSchema(snapshot(tables));
@@ -25,7 +33,9 @@ export function createTable(table: TableSnapshot, as = table.name, named = (name
   const parts = [
     ...Object.values(table.columns).map(columnDefinition),
     ...Object.values(table.compositePrimaryKeys).map((key) => `PRIMARY KEY (${list(key.columns)})`),
-    ...Object.values(table.foreignKeys).map((key) => `FOREIGN KEY (${list(key.columnsFrom)}) ${references(key, named)}`),
+    ...Object.values(table.foreignKeys).map(
+      (key) => `FOREIGN KEY (${list(key.columnsFrom)}) ${references(key, named)}`,
+    ),
     ...Object.values(table.checkConstraints).map(checkConstraint),
   ];
   return `CREATE TABLE ${quote(as)} (\n\t${parts.join(",\n\t")}\n);`;
@@ -49,7 +59,8 @@ export function references(key: ForeignKeySnapshot, named = (name: string) => na
   return `REFERENCES ${quote(named(key.tableTo))} (${list(key.columnsTo)})${actions.join("")}`;
 }
 
-export const checkConstraint = ({ name, value }: { name: string; value: string }): string => `CONSTRAINT ${quote(name)} CHECK (${value})`;
+export const checkConstraint = ({ name, value }: { name: string; value: string }): string =>
+  `CONSTRAINT ${quote(name)} CHECK (${value})`;
 
 export function createIndex(table: string, index: IndexSnapshot, internal: Snapshot["internal"]): string {
   const expressions = internal.indexes[index.name]?.columns ?? {};
