@@ -11,6 +11,7 @@ globals({
     query: native.query,
     request: native.request,
     answer: native.answer,
+    is: native.is,
     sentence: (error: unknown): string => native.sentence(error),
     serve(dispatch: (request: string | Uint8Array) => Promise<void>): void {
       native.dispatch = dispatch;

@@ -17,6 +17,8 @@ export interface Native {
   request(request: object): unknown;
   query(sql: string, params: unknown[], method: string): unknown;
   answer(kind: 0 | 1 | 2 | 3, body: string | Uint8Array): void;
+  // drizzle.c
+  is(value: unknown, type: unknown): boolean;
   // Given by the build: see errors.ts.
   lines: string;
   // Given by the prelude.

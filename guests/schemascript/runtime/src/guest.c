@@ -158,10 +158,7 @@ static JSValue compile(JSContext *ctx, const char *text, size_t length, const ch
     JSValue code = JS_Eval(compiler, text, length, name, type | JS_EVAL_FLAG_COMPILE_ONLY);
     if (JS_IsException(code)) {
         JSValue error = JS_GetException(compiler);
-        const char *message = JS_ToCString(compiler, error);
-        platform_write(2, message, strlen(message));
-        platform_write(2, "\n", 1);
-        give_up(JS_ToCString(compiler, JS_GetPropertyStr(compiler, error, "stack")));
+        give_up(JS_ToCString(compiler, error));
     }
     uint8_t *written = JS_WriteObject(compiler, &size, code, JS_WRITE_OBJ_BYTECODE | JS_WRITE_OBJ_STRIP_SOURCE);
     if (!written)
@@ -180,6 +177,7 @@ static void run_prelude(JSContext *ctx, const char *text, size_t length)
     native = JS_NewObject(ctx);
     platform_define(ctx, native);
     host_define(ctx, native);
+    drizzle_define(ctx, native);
     JS_SetPropertyStr(ctx, global, "__native", JS_DupValue(ctx, native));
     JSValue done = JS_EvalFunction(ctx, compile(ctx, text, length, "prelude.js", JS_EVAL_TYPE_GLOBAL));
     if (JS_IsException(done))

@@ -39,6 +39,10 @@ JSValue host_request(JSContext *ctx, uint32_t length);
 enum answer { ANSWER_TEXT = 0, ANSWER_BLOB = 1, ANSWER_ERROR = 2, ANSWER_NULL = 3 };
 void host_answer(enum answer kind, const char *bytes, size_t length);
 
+/* drizzle.c: Drizzle's test of classes. */
+
+void drizzle_define(JSContext *ctx, JSValueConst native);
+
 /* platform.c: output, input, clock, randomness, arguments, environment, UTF-8. */
 
 void platform_define(JSContext *ctx, JSValueConst native);
