@@ -283,6 +283,27 @@ def test_promises(values):
     assert do(values, "requests") == 5
 
 
+def test_a_late_answer_answers_no_other_request(values):
+    assert "early" in fails(values, "late")
+    assert do(values, "timers") == ["micro", "tick", "a", "b", "c"]
+
+
+def test_thousands_of_requests_leave_nothing_behind(db):
+    """In little more memory than the program begins with, and in one instance."""
+    keep(db, "test-values", memory="6MB")
+    for name, value, times in [("answer", "text", 4000), ("answer", "bytes", 2000), ("error", None, 1000), ("query", {"sql": "SELECT 1, 'x', x'00'", "method": "all"}, 2000),
+                               ("parameters", None, 100), ("same", None, 500), ("text", None, 200)]:
+        for _ in range(times):
+            ask(db, {"do": name, "with": value})
+    for name in ["throw", "reject", "refused"]:
+        for _ in range(1000):
+            try:
+                ask(db, {"do": name})
+            except sqlite3.Error as error:
+                assert "memory" not in str(error)
+    assert do(db, "requests") == 4000 + 2000 + 1000 + 2000 + 100 + 500 + 200 + 3000 + 1
+
+
 # Limits ------------------------------------------------------------------------
 
 

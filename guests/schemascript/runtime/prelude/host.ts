@@ -10,10 +10,8 @@ globals({
   __sqlproxy: Object.freeze({
     query: native.query,
     request: native.request,
-    answer: native.answer,
     is: native.is,
-    sentence: (error: unknown): string => native.sentence(error),
-    serve(dispatch: (request: string | Uint8Array) => Promise<void>): void {
+    serve(dispatch: (request: string | Uint8Array) => Promise<string | Uint8Array | null>): void {
       native.dispatch = dispatch;
     },
   }),

@@ -67,7 +67,7 @@ static void answer_error(JSContext *ctx, JSValue error)
 {
     size_t length;
     const char *text = text_of(ctx, "sentence", error, &length);
-    host_answer(ANSWER_ERROR, text, length);
+    host_answer_error(text, length);
 }
 
 static JSValue plain_error(JSContext *ctx, const char *message)
@@ -330,7 +330,7 @@ static bool evaluated(JSContext *ctx)
     return state == EVALUATED;
 }
 
-/* native.dispatch(request): a promise that is settled when the request has been answered. */
+/* native.dispatch(request): a promise of the answer. Given here and not by the program, or one that was late would answer another request. */
 static JSValue dispatch(JSContext *ctx, uint32_t length)
 {
     JSValue function = JS_GetPropertyStr(ctx, native, "dispatch");
@@ -341,6 +341,18 @@ static JSValue dispatch(JSContext *ctx, uint32_t length)
     JS_FreeValue(ctx, request);
     JS_FreeValue(ctx, function);
     return promise;
+}
+
+static void answer_result(JSContext *ctx, JSValueConst promise)
+{
+    JSValue result = JS_PromiseResult(ctx, promise);
+    if (JS_PromiseState(ctx, promise) == JS_PROMISE_REJECTED) {
+        answer_error(ctx, result);
+        return;
+    }
+    if (host_answer(ctx, result))
+        answer_error(ctx, JS_GetException(ctx));
+    JS_FreeValue(ctx, result);
 }
 
 EXPORT(handle) void handle(uint32_t length)
@@ -357,8 +369,7 @@ EXPORT(handle) void handle(uint32_t length)
     }
     switch (loop_run(ctx, promise, &error)) {
     case LOOP_DONE:
-        if (JS_PromiseState(ctx, promise) == JS_PROMISE_REJECTED)
-            answer_error(ctx, JS_PromiseResult(ctx, promise));
+        answer_result(ctx, promise);
         break;
     case LOOP_STUCK:
         answer_error(ctx, plain_error(ctx, "the handler waits for a promise that nothing will settle"));

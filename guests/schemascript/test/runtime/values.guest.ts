@@ -89,6 +89,11 @@ const actions: Record<string, (value: never) => unknown> = {
     const caught = late.catch((error: Error) => error.message);
     return caught;
   },
+  late: async () => {
+    setTimeout(() => void Promise.reject(new Error("early")), 1);
+    await new Promise((done) => setTimeout(done, 20));
+    return "late";
+  },
   never: () => new Promise(() => {}),
   timers: async () => {
     const seen: string[] = [];
