@@ -241,7 +241,7 @@ def test_errors_have_sqlites_code(values):
 
 @pytest.mark.parametrize("kind, expected", [
     ("text", "plain"), ("bytes", b"\x01\x00\x02"), ("null", None), ("nothing", None), ("number", "4"), ("list", '[1,"x"]'),
-    ("boolean", "false"), ("bigint", "5"), ("surrogate", "\ufffd"), ("bytesInside", '{"b":"AQI="}'),
+    ("boolean", "false"), ("bigint", "5"), ("surrogate", "\ufffd"), ("bytesInside", '{"b":"AQI=","c":"AQI="}'),
 ])
 def test_answers(values, kind, expected):
     assert ask(values, {"do": "answer", "with": kind}) == expected

@@ -32,12 +32,18 @@ function text(request: string | Uint8Array): string {
 
 const bytes = (request: string | Uint8Array): Uint8Array => (typeof request === "string" ? new TextEncoder().encode(request) : request);
 
+/** `value` comes after toJSON, which Buffers have. */
+function withBytes(this: Record<string, unknown>, key: string, value: unknown): unknown {
+  const before = this[key];
+  return before instanceof Uint8Array ? Buffer.from(before).toString("base64") : value;
+}
+
 /** What the runtime takes for an answer. */
 function encoded(response: unknown): string | Uint8Array | null {
   if (response === undefined || response === null) return null;
   if (typeof response === "string" || response instanceof Uint8Array) return response;
   if (response instanceof ArrayBuffer) return new Uint8Array(response);
-  const json = JSON.stringify(response, (_key, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value));
+  const json = JSON.stringify(response, withBytes);
   if (json === undefined) throw new TypeError(`the handler gave a ${typeof response}, which is no answer`);
   return json;
 }

@@ -26,6 +26,10 @@ describe("the host interface as JSON", () => {
     expect(JSON.parse(text).params).toEqual([{ $int: "1152921504606846976" }, { $float: "Infinity" }, { $float: "NaN" }, { $bytes: "AP8=" }, "1970-01-01T00:00:00.000Z", true]);
   });
 
+  it("takes named arguments", () => {
+    expect(JSON.parse(encode({ args: { a: Buffer.from([0, 255]), b: 1n } }))).toEqual({ args: { a: { $bytes: "AP8=" }, b: { $int: "1" } } });
+  });
+
   it.each([[[1], "an array"], [{}, "an object"], [undefined, "undefined"], [() => 1, "function"]])("refuses %s as a parameter", (value, kind) => {
     expect(() => encode({ params: [0, value] })).toThrow(`parameter 2 is ${kind}`);
   });
