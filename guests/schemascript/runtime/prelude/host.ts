@@ -10,9 +10,8 @@ globals({
   __sqlproxy: Object.freeze({
     query: native.query,
     request: native.request,
-    answer: native.answer,
-    sentence: (error: unknown): string => native.sentence(error),
-    serve(dispatch: (request: string | Uint8Array) => Promise<void>): void {
+    is: native.is,
+    serve(dispatch: (request: string | Uint8Array) => Promise<string | Uint8Array | null>): void {
       native.dispatch = dispatch;
     },
   }),

@@ -16,7 +16,8 @@ export interface Native {
   call(json: string): string;
   request(request: object): unknown;
   query(sql: string, params: unknown[], method: string): unknown;
-  answer(kind: 0 | 1 | 2 | 3, body: string | Uint8Array): void;
+  // drizzle.c
+  is(value: unknown, type: unknown): boolean;
   // Given by the build: see errors.ts.
   lines: string;
   // Given by the prelude.
@@ -25,8 +26,8 @@ export interface Native {
   sentence(error: unknown): string;
   /** What a command exits with. */
   status: number;
-  /** Answers one request. Given by `serve`. */
-  dispatch?: (request: string | Uint8Array) => Promise<void>;
+  /** Answers one request: a text, bytes, or NULL. Given by `serve`. */
+  dispatch?: (request: string | Uint8Array) => Promise<string | Uint8Array | null>;
 }
 
 export const native = (globalThis as unknown as { __native: Native }).__native;

@@ -67,7 +67,7 @@ static void answer_error(JSContext *ctx, JSValue error)
 {
     size_t length;
     const char *text = text_of(ctx, "sentence", error, &length);
-    host_answer(ANSWER_ERROR, text, length);
+    host_answer_error(text, length);
 }
 
 static JSValue plain_error(JSContext *ctx, const char *message)
@@ -158,10 +158,7 @@ static JSValue compile(JSContext *ctx, const char *text, size_t length, const ch
     JSValue code = JS_Eval(compiler, text, length, name, type | JS_EVAL_FLAG_COMPILE_ONLY);
     if (JS_IsException(code)) {
         JSValue error = JS_GetException(compiler);
-        const char *message = JS_ToCString(compiler, error);
-        platform_write(2, message, strlen(message));
-        platform_write(2, "\n", 1);
-        give_up(JS_ToCString(compiler, JS_GetPropertyStr(compiler, error, "stack")));
+        give_up(JS_ToCString(compiler, error));
     }
     uint8_t *written = JS_WriteObject(compiler, &size, code, JS_WRITE_OBJ_BYTECODE | JS_WRITE_OBJ_STRIP_SOURCE);
     if (!written)
@@ -180,6 +177,7 @@ static void run_prelude(JSContext *ctx, const char *text, size_t length)
     native = JS_NewObject(ctx);
     platform_define(ctx, native);
     host_define(ctx, native);
+    drizzle_define(ctx, native);
     JS_SetPropertyStr(ctx, global, "__native", JS_DupValue(ctx, native));
     JSValue done = JS_EvalFunction(ctx, compile(ctx, text, length, "prelude.js", JS_EVAL_TYPE_GLOBAL));
     if (JS_IsException(done))
@@ -332,7 +330,7 @@ static bool evaluated(JSContext *ctx)
     return state == EVALUATED;
 }
 
-/* native.dispatch(request): a promise that is settled when the request has been answered. */
+/* native.dispatch(request): a promise of the answer. Given here and not by the program, or one that was late would answer another request. */
 static JSValue dispatch(JSContext *ctx, uint32_t length)
 {
     JSValue function = JS_GetPropertyStr(ctx, native, "dispatch");
@@ -343,6 +341,18 @@ static JSValue dispatch(JSContext *ctx, uint32_t length)
     JS_FreeValue(ctx, request);
     JS_FreeValue(ctx, function);
     return promise;
+}
+
+static void answer_result(JSContext *ctx, JSValueConst promise)
+{
+    JSValue result = JS_PromiseResult(ctx, promise);
+    if (JS_PromiseState(ctx, promise) == JS_PROMISE_REJECTED) {
+        answer_error(ctx, result);
+        return;
+    }
+    if (host_answer(ctx, result))
+        answer_error(ctx, JS_GetException(ctx));
+    JS_FreeValue(ctx, result);
 }
 
 EXPORT(handle) void handle(uint32_t length)
@@ -359,8 +369,7 @@ EXPORT(handle) void handle(uint32_t length)
     }
     switch (loop_run(ctx, promise, &error)) {
     case LOOP_DONE:
-        if (JS_PromiseState(ctx, promise) == JS_PROMISE_REJECTED)
-            answer_error(ctx, JS_PromiseResult(ctx, promise));
+        answer_result(ctx, promise);
         break;
     case LOOP_STUCK:
         answer_error(ctx, plain_error(ctx, "the handler waits for a promise that nothing will settle"));

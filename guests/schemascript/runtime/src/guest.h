@@ -35,9 +35,13 @@ enum loop_end loop_run(JSContext *ctx, JSValueConst promise, JSValue *error);
 void host_define(JSContext *ctx, JSValueConst native);
 /* The request that waits, as text, or as Uint8Array if it is not UTF-8. */
 JSValue host_request(JSContext *ctx, uint32_t length);
+/* A text, a Uint8Array, or NULL for anything else. -1: an exception. */
+int host_answer(JSContext *ctx, JSValueConst body);
+void host_answer_error(const char *text, size_t length);
 
-enum answer { ANSWER_TEXT = 0, ANSWER_BLOB = 1, ANSWER_ERROR = 2, ANSWER_NULL = 3 };
-void host_answer(enum answer kind, const char *bytes, size_t length);
+/* drizzle.c: Drizzle's test of classes. */
+
+void drizzle_define(JSContext *ctx, JSValueConst native);
 
 /* platform.c: output, input, clock, randomness, arguments, environment, UTF-8. */
 

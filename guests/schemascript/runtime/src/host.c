@@ -12,6 +12,8 @@ IMPORT(host_copy_result) int32_t host_copy_result(void *to, uint32_t most);
 IMPORT(host_copy_request) int32_t host_copy_request(void *to, uint32_t most);
 IMPORT(host_respond) void host_respond(int32_t kind, const void *bytes, uint32_t length);
 
+enum { ANSWER_TEXT = 0, ANSWER_BLOB = 1, ANSWER_ERROR = 2, ANSWER_NULL = 3 };
+
 /* Kept from call to call up to this size. */
 #define KEPT (1 << 20)
 
@@ -83,32 +85,6 @@ static JSValue native_query(JSContext *ctx, JSValueConst this_value, int count, 
     return call_packed(ctx);
 }
 
-/* native.answer(kind, text or Uint8Array). */
-static JSValue native_answer(JSContext *ctx, JSValueConst this_value, int count, JSValueConst *arguments)
-{
-    int32_t kind;
-    size_t length;
-    if (JS_ToInt32(ctx, &kind, arguments[0]))
-        return JS_EXCEPTION;
-    if (kind == ANSWER_BLOB) {
-        const uint8_t *bytes = JS_GetUint8Array(ctx, &length, arguments[1]);
-        if (!bytes && length)
-            return JS_EXCEPTION;
-        host_answer(kind, (const char *)bytes, length);
-        return JS_UNDEFINED;
-    }
-    JSAtom name = JS_NewAtom(ctx, "toWellFormed");
-    JSValue well_formed = JS_Invoke(ctx, arguments[1], name, 0, NULL);
-    JS_FreeAtom(ctx, name);
-    const char *text = JS_IsException(well_formed) ? NULL : JS_ToCStringLen(ctx, &length, well_formed);
-    JS_FreeValue(ctx, well_formed);
-    if (!text)
-        return JS_EXCEPTION;
-    host_answer(kind, text, length);
-    JS_FreeCString(ctx, text);
-    return JS_UNDEFINED;
-}
-
 JSValue host_request(JSContext *ctx, uint32_t length)
 {
     empty(&request);
@@ -121,9 +97,44 @@ JSValue host_request(JSContext *ctx, uint32_t length)
     return JS_NewUint8ArrayCopy(ctx, request.bytes, length);
 }
 
-void host_answer(enum answer kind, const char *bytes, size_t length)
+void host_answer_error(const char *text, size_t length)
 {
-    host_respond(kind, bytes, length);
+    host_respond(ANSWER_ERROR, text, length);
+}
+
+static int answer_bytes(JSContext *ctx, JSValueConst body)
+{
+    size_t length;
+    const uint8_t *bytes = JS_GetUint8Array(ctx, &length, body);
+    if (!bytes && length)
+        return -1;
+    host_respond(ANSWER_BLOB, bytes, length);
+    return 0;
+}
+
+static int answer_text(JSContext *ctx, JSValueConst body)
+{
+    size_t length;
+    JSAtom name = JS_NewAtom(ctx, "toWellFormed");
+    JSValue well_formed = JS_Invoke(ctx, body, name, 0, NULL);
+    JS_FreeAtom(ctx, name);
+    const char *text = JS_IsException(well_formed) ? NULL : JS_ToCStringLen(ctx, &length, well_formed);
+    JS_FreeValue(ctx, well_formed);
+    if (!text)
+        return -1;
+    host_respond(ANSWER_TEXT, text, length);
+    JS_FreeCString(ctx, text);
+    return 0;
+}
+
+int host_answer(JSContext *ctx, JSValueConst body)
+{
+    if (JS_IsString(body))
+        return answer_text(ctx, body);
+    if (JS_IsObject(body))
+        return answer_bytes(ctx, body);
+    host_respond(ANSWER_NULL, NULL, 0);
+    return 0;
 }
 
 void host_define(JSContext *ctx, JSValueConst native)
@@ -131,5 +142,4 @@ void host_define(JSContext *ctx, JSValueConst native)
     define_native(ctx, native, "call", native_call, 1);
     define_native(ctx, native, "request", native_request, 1);
     define_native(ctx, native, "query", native_query, 3);
-    define_native(ctx, native, "answer", native_answer, 2);
 }

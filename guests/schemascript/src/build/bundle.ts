@@ -37,7 +37,7 @@ export async function bundle(entry: string): Promise<Program> {
     sourcemap: "external",
     outfile: "app.js",
     logLevel: "silent",
-    plugins: [sandbox, migrations],
+    plugins: [sandbox, drizzle, migrations],
   }).catch((failure: BuildFailure) => {
     throw new Error(failure.errors ? failure.errors.map(described).join("\n") : String(failure));
   });
@@ -65,6 +65,18 @@ const sandbox: Plugin = {
       return { errors: [{ text: `${whose} imports ${path}, which is not there in a guest: it has no files, no network and no processes` }] };
     });
     onLoad({ filter: /^buffer$/, namespace: "sandbox" }, () => ({ contents: "export const Buffer = globalThis.Buffer; export default { Buffer };" }));
+  },
+};
+
+/** Drizzle's `is` in C (`runtime/src/drizzle.c`), in a Drizzle that has it as it is known. */
+const drizzle: Plugin = {
+  name: "drizzle",
+  setup({ onLoad }) {
+    onLoad({ filter: /[/\\]drizzle-orm[/\\]entity\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, "utf8");
+      const replaced = text.replace("function is(value, type) {", "const is = globalThis.__sqlproxy.is;\nfunction isSlowly(value, type) {");
+      return { contents: replaced };
+    });
   },
 };
 

@@ -17,13 +17,6 @@ export function lineTable(sourceMap: string): string {
   return JSON.stringify({ files: payload.sources.map(shortName), lines });
 }
 
-/** Where a line of the bundle comes from, as file:line. */
-export function placeOf(table: string, line: number): string | undefined {
-  const { files, lines } = JSON.parse(table) as { files: string[]; lines: number[] };
-  const file = files[lines[2 * (line - 1)] ?? -1];
-  return file === undefined ? undefined : `${file}:${lines[2 * (line - 1) + 1]}`;
-}
-
 /** Packages by their names, the program's files as they lie to each other. */
 function shortName(path: string): string {
   return path.replace(/^.*node_modules\//, "node_modules/").replace(/^(?:\.\.\/)+/, "");

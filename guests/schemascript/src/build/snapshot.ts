@@ -11,7 +11,6 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Program } from "./bundle.js";
 import type { Kind } from "./index.js";
-import { placeOf } from "./lines.js";
 
 /** What the module exports, and what it is in the runtime (`runtime/src/guest.c`). */
 const EXPORTS: Record<Kind, Record<string, string>> = {
@@ -30,7 +29,7 @@ export async function snapshot(program: Program, kind: Kind): Promise<Buffer> {
     const renames = Object.entries(EXPORTS[kind]).flatMap(([name, own]) => ["-r", `${name}=${own}`]);
     const args = ["--allow-wasi", "-f", "build", ...renames, "-o", out, "--", runtimeFile("runtime.wasm")];
     const errors = await run(await wizer(), args, Buffer.concat([header, prelude, source, lines]));
-    if (errors !== undefined) throw new Error(`the program cannot be compiled: ${reason(errors, program)}`);
+    if (errors !== undefined) throw new Error(`the program cannot be compiled: ${reason(errors)}`);
     return await readFile(out);
   } finally {
     await rm(folder, { recursive: true });
@@ -57,11 +56,8 @@ async function wizer(): Promise<string> {
   return path;
 }
 
-/** What the runtime says on its standard error; wizer's own words come after it. Places are in the program's files. */
-function reason(errors: string, program: Program): string {
-  const said = errors.split(/\nError: /)[0]!;
-  return said.replace(/app\.js:(\d+):\d+/g, (here, line) => placeOf(program.lines, Number(line)) ?? here).replace(/\s+/g, " ").trim();
-}
+/** What the runtime says on its standard error; wizer's own words come after it. */
+const reason = (errors: string): string => errors.split(/\nError: /)[0]!.trim();
 
 /** Gives what it says on its standard error if it fails. */
 function run(command: string, args: string[], input: Buffer): Promise<string | undefined> {

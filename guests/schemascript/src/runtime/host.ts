@@ -50,9 +50,7 @@ export class SqliteError extends Error {
 export interface Sandbox {
   query(sql: string, params: readonly unknown[], method: Method): unknown;
   request(request: object): unknown;
-  answer(kind: 0 | 1 | 2 | 3, body: string | Uint8Array): void;
-  sentence(error: unknown): string;
-  serve(dispatch: (request: string | Uint8Array) => Promise<void>): void;
+  serve(dispatch: (request: string | Uint8Array) => Promise<string | Uint8Array | null>): void;
 }
 
 interface Globals {

@@ -22,9 +22,9 @@ function parameter(value: unknown, index: number): unknown {
 }
 
 export function encode(request: object): string {
-  return JSON.stringify(request, function (this: unknown, key: string, value: unknown) {
+  return JSON.stringify(request, function (this: Record<string, unknown>, key: string, value: unknown) {
     if ((key === "params" || key === "args") && Array.isArray(value)) return value.map(parameter);
-    return tagged(value);
+    return ArrayBuffer.isView(this[key]) ? tagged(this[key]) : tagged(value); // a Buffer has been through its toJSON
   });
 }
 

@@ -15,13 +15,6 @@ export interface ServeOptions {
   request?: "text" | "bytes";
 }
 
-const enum Kind {
-  Text = 0,
-  Blob = 1,
-  Error = 2,
-  Null = 3,
-}
-
 /** Makes `handler` answer the requests from now on. An error that it throws fails the query, with the error's message. */
 export function serve(handler: Handler<string>, options?: { request?: "text" }): void;
 export function serve(handler: Handler<Uint8Array>, options: { request: "bytes" }): void;
@@ -29,15 +22,7 @@ export function serve(handler: Handler<never>, { request: wanted = "text" }: Ser
   const inside = sandbox();
   if (!inside) throw new Error("there is nobody to serve here: this program runs inside a database (sqlproxy_serve)");
   if (typeof handler !== "function") throw new TypeError("serve needs a function that answers requests");
-  inside.serve(async (request) => {
-    try {
-      const response = await (handler as Handler<unknown>)(wanted === "bytes" ? bytes(request) : text(request));
-      const [kind, body] = encoded(response);
-      inside.answer(kind, body);
-    } catch (error) {
-      inside.answer(Kind.Error, inside.sentence(error));
-    }
-  });
+  inside.serve(async (request) => encoded(await (handler as Handler<unknown>)(wanted === "bytes" ? bytes(request) : text(request))));
 }
 
 function text(request: string | Uint8Array): string {
@@ -47,12 +32,18 @@ function text(request: string | Uint8Array): string {
 
 const bytes = (request: string | Uint8Array): Uint8Array => (typeof request === "string" ? new TextEncoder().encode(request) : request);
 
-function encoded(response: unknown): [Kind, string | Uint8Array] {
-  if (response === undefined || response === null) return [Kind.Null, ""];
-  if (typeof response === "string") return [Kind.Text, response];
-  if (response instanceof Uint8Array) return [Kind.Blob, response];
-  if (response instanceof ArrayBuffer) return [Kind.Blob, new Uint8Array(response)];
-  const json = JSON.stringify(response, (_key, value: unknown) => (value instanceof Uint8Array ? Buffer.from(value).toString("base64") : value));
+/** `value` comes after toJSON, which Buffers have. */
+function withBytes(this: Record<string, unknown>, key: string, value: unknown): unknown {
+  const before = this[key];
+  return before instanceof Uint8Array ? Buffer.from(before).toString("base64") : value;
+}
+
+/** What the runtime takes for an answer. */
+function encoded(response: unknown): string | Uint8Array | null {
+  if (response === undefined || response === null) return null;
+  if (typeof response === "string" || response instanceof Uint8Array) return response;
+  if (response instanceof ArrayBuffer) return new Uint8Array(response);
+  const json = JSON.stringify(response, withBytes);
   if (json === undefined) throw new TypeError(`the handler gave a ${typeof response}, which is no answer`);
-  return [Kind.Text, json];
+  return json;
 }

@@ -73,7 +73,7 @@ const actions: Record<string, (value: never) => unknown> = {
     await migrate(db, migrations);
     return [await db.values(sql`SELECT name FROM pragma_table_info('people')`), await db.values(sql`SELECT hash, created_at FROM __drizzle_migrations`)];
   },
-  answer: (kind: string) => ({ text: "plain", bytes: new Uint8Array([1, 0, 2]), null: null, nothing: undefined, number: 4, list: [1, "x"], boolean: false, bigint: 5n, surrogate: "\ud800", function: () => 1, bytesInside: { b: new Uint8Array([1, 2]) } })[kind],
+  answer: (kind: string) => ({ text: "plain", bytes: new Uint8Array([1, 0, 2]), null: null, nothing: undefined, number: 4, list: [1, "x"], boolean: false, bigint: 5n, surrogate: "\ud800", function: () => 1, bytesInside: { b: new Uint8Array([1, 2]), c: Buffer.from([1, 2]) } })[kind],
   throw: (kind: string) => {
     if (kind === "text") throw "a text";
     if (kind === "cause") throw new Error("outer", { cause: new RangeError("inner") });
@@ -88,6 +88,11 @@ const actions: Record<string, (value: never) => unknown> = {
     const late = Promise.reject(new Error("late"));
     const caught = late.catch((error: Error) => error.message);
     return caught;
+  },
+  late: async () => {
+    setTimeout(() => void Promise.reject(new Error("early")), 1);
+    await new Promise((done) => setTimeout(done, 20));
+    return "late";
   },
   never: () => new Promise(() => {}),
   timers: async () => {
