@@ -225,6 +225,14 @@ def test_the_interface_through_a_real_program(db):
     assert codes == ["SQLITE_CONSTRAINT_UNIQUE"] + ["SQLITE_MISUSE"] * 7
 
 
+def test_messagepack(db):
+    """As the kits send it: values bound many times, rows in batches."""
+    assert run(db, "exec 10 INSERT INTO t(name) VALUES (? || (SELECT count(*) FROM t))")[-1] == ("exit", "0")
+    assert names(db) == [f"a name{n}" for n in range(10)]
+    assert run(db, "rows 3 SELECT id, name FROM t")[0] == ("stdout", "4")
+    assert run(db, "rows 100 SELECT id, name FROM t")[0] == ("stdout", "1")
+
+
 def test_two_connections_of_one_program(db):
     """The second one never joins the first one's transaction."""
     rows = answers(run(

@@ -131,7 +131,7 @@ fn inserts(db: &Connection) -> Outcome<()> {
     const SQL: &str = "INSERT INTO target(name) VALUES (?)";
     let told = format!(
         "quiet {{\"command\":\"begin_tx\"}}\n\
-         bench {INSERTS} {{\"command\":\"exec\",\"sql\":\"{SQL}\",\"args\":[\"a name\"]}}\n\
+         exec {INSERTS} {SQL}\n\
          quiet {{\"command\":\"rollback\",\"tx_id\":1}}\nnothing"
     );
     let ratio = median_ratio(

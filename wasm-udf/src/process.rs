@@ -67,6 +67,8 @@ struct Watched {
     interrupter: Arc<Interrupter>,
     /// Whether SQL runs: a guest that computes is stopped in another way.
     in_sql: AtomicBool,
+    /// Whether it was interrupted.
+    fired: AtomicBool,
 }
 
 static CURRENT: ArcSwapOption<Process> = ArcSwapOption::const_empty();
@@ -168,6 +170,7 @@ impl Process {
             deadline,
             interrupter: Arc::clone(interrupter),
             in_sql: AtomicBool::new(false),
+            fired: AtomicBool::new(false),
         });
         let mut ticker = lock(&self.ticker);
         let number = ticker.next;
@@ -196,6 +199,7 @@ impl Process {
             for watched in ticker.watched.values() {
                 // Again and again: SQLite forgets an interrupt when the statement it meant ends.
                 if now >= watched.deadline && watched.in_sql.load(Ordering::Acquire) {
+                    watched.fired.store(true, Ordering::Release);
                     watched.interrupter.interrupt();
                 }
             }
@@ -234,6 +238,11 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// Whether SQL was interrupted because it took too long.
+    pub(crate) fn has_fired(&self) -> bool {
+        self.watched.fired.load(Ordering::Acquire)
+    }
+
     /// Runs `body`, which may be interrupted.
     pub(crate) fn during<R>(&self, body: impl FnOnce() -> R) -> R {
         struct End<'a>(&'a AtomicBool, bool);

@@ -12,7 +12,8 @@
  *     fail TEXT    answers an error                   blob TEXT   answers a blob
  *     null         answers NULL                       nothing     gives no answer
  *     kind N       answers with a kind                beyond      answers from outside of its memory
- *     bench N JSON sends a request N times            rows N SQL  reads a query's rows, N at a time, as MessagePack */
+ *     bench N JSON sends a request N times            rows N SQL  reads a query's rows, N at a time, as MessagePack
+ *     exec N SQL   runs it N times with a text for its parameter, as MessagePack */
 #include "sqlproxy.h"
 
 #define ROOM (1 << 20)
@@ -152,6 +153,20 @@ static long drain(long fetch, const char *sql)
     return batches;
 }
 
+static void execute(long times, const char *sql)
+{
+    packed[0] = (char)0x83;
+    int length = pack(pack(pack(pack(1, "command"), "exec"), "sql"), sql);
+    length = pack(length, "args");
+    packed[length++] = (char)0x91;
+    length = pack(length, "a name");
+    while (times-- > 0) {
+        int got = host_db_query(packed, length);
+        if (got > (int)sizeof answer || host_copy_result(answer, sizeof answer) != got)
+            __builtin_trap();
+    }
+}
+
 static volatile int depth;
 static int deeper(int n)
 {
@@ -189,6 +204,10 @@ static void play(const char *told)
         long batches = drain(fetch, rest);
         length_of_answer = 0;
         line(1, decimal(batches, room));
+    } else if (is(told, "exec", &rest)) {
+        long times = number(&rest);
+        execute(times, rest);
+        length_of_answer = 0;
     } else if (is(told, "env", &rest)) {
         size_t count, size;
         wasi_environ_sizes_get(&count, &size);

@@ -82,14 +82,17 @@ fn keep(guest: &mut Guest, answer: Vec<u8>) -> i32 {
 }
 
 /// Runs SQL for the guest. What is still running when the call's time is over is interrupted, and
-/// the call ends. An interrupt by the user is an answer first; it ends the call at the next tick.
+/// the call ends. Otherwise a request does not look at the time: a guest may make many, and the next
+/// tick is near. That is also when the call ends after an interrupt by the user.
 pub(super) fn on_connection<R>(
     guest: &mut Guest,
     body: impl FnOnce(&mut Proxy, &Lent) -> R,
 ) -> wasmtime::Result<R> {
-    guest.must_have_time()?;
     if !has_stack_for_sql() {
         return guest.stop(Stopped::NativeStack);
+    }
+    if guest.sql.as_ref().is_some_and(|sql| sql.watch.is_none()) {
+        guest.must_have_time()?;
     }
     let deadline = guest.deadline();
     let process = &guest.process;
@@ -103,12 +106,15 @@ pub(super) fn on_connection<R>(
         return Err(wasmtime::Error::msg("SQL was not granted"));
     };
     let watch = watch.get_or_insert_with(|| process.watch(deadline, interrupter));
-    Ok(watch.during(|| body(proxy, lent)))
+    let result = watch.during(|| body(proxy, lent));
+    if watch.has_fired() {
+        guest.must_have_time()?;
+    }
+    Ok(result)
 }
 
 /// Lets the statement that runs the program run its SQL.
 async fn hand_over(caller: &mut In<'_>, request: Vec<u8>) -> wasmtime::Result<i32> {
-    caller.data_mut().must_have_time()?;
     let Output::Lines(turns) = &caller.data().world.output else {
         return Err(wasmtime::Error::msg("SQL was not granted"));
     };

@@ -161,6 +161,9 @@ impl Command {
                     let answer = watch.during(|| proxy.handle(lent, &request));
                     self.turns.hold(proxy.is_changing());
                     self.turns.reply(answer);
+                    if watch.has_fired() {
+                        self.turns.stop(Stopped::CallTime);
+                    }
                 } else {
                     self.turns.stop(Stopped::NativeStack);
                 }

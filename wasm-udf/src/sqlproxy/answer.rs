@@ -4,6 +4,8 @@
 //! lists have a head of fixed size, which is filled in at their end. A part can be taken back:
 //! see [`Writer::mark`].
 
+use std::io::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sqlite_abi::ValueRef;
@@ -108,11 +110,12 @@ impl Writer {
         }
         match self.encoding {
             Encoding::Json => {
-                if self.out.last() != Some(&b'{') {
-                    self.out.push(b',');
-                }
-                self.json_text(name);
-                self.out.push(b':');
+                // Keys are ours: nothing in them needs an escape.
+                let comma = self.out.last() != Some(&b'{');
+                self.out
+                    .extend_from_slice(if comma { b",\"" } else { b"\"" });
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.extend_from_slice(b"\":");
             }
             Encoding::MessagePack => self.pack_text(name.as_bytes()),
         }
@@ -141,7 +144,7 @@ impl Writer {
             Encoding::Json if value.unsigned_abs() > EXACT_IN_JSON => {
                 self.tagged("$int", value.to_string().as_bytes());
             }
-            Encoding::Json => self.display(value),
+            Encoding::Json => self.digits(value),
             Encoding::MessagePack => self.pack_integer(value),
         }
     }
@@ -152,7 +155,8 @@ impl Writer {
             Encoding::Json if value.is_finite() => {
                 // Rust writes the shortest digits that read back the same; a number with a point
                 // or an exponent is a REAL.
-                self.display(format_args!("{value:?}"));
+                // Writing to a vector cannot fail.
+                let _ = write!(self.out, "{value:?}");
             }
             Encoding::Json => {
                 let name: &[u8] = if value.is_nan() {
@@ -259,9 +263,23 @@ impl Writer {
         }
     }
 
-    fn display(&mut self, value: impl std::fmt::Display) {
-        // Writing to a vector cannot fail.
-        let _ = std::io::Write::write_fmt(&mut self.out, format_args!("{value}"));
+    /// An integer of at most 16 digits.
+    fn digits(&mut self, value: i64) {
+        if value < 0 {
+            self.out.push(b'-');
+        }
+        let mut digits = [b'0'; 20];
+        let mut begin = digits.len();
+        let mut rest = value.unsigned_abs();
+        loop {
+            begin -= 1;
+            digits[begin] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.out.extend_from_slice(&digits[begin..]);
     }
 
     fn tagged(&mut self, tag: &str, text: &[u8]) {
@@ -274,6 +292,17 @@ impl Writer {
 
     fn json_text(&mut self, text: &str) {
         self.out.push(b'"');
+        let escaped = |byte: &u8| matches!(byte, 0..=0x1f | b'"' | b'\\' | 0x7f);
+        // Most texts have nothing to escape, and looking at all of them at once is fast.
+        if !text
+            .as_bytes()
+            .iter()
+            .fold(false, |any, byte| any | escaped(byte))
+        {
+            self.out.extend_from_slice(text.as_bytes());
+            self.out.push(b'"');
+            return;
+        }
         let mut plain = 0;
         for (index, byte) in text.bytes().enumerate() {
             let escape: &[u8] = match byte {

@@ -33,6 +33,8 @@ pub(crate) struct Head {
 
 #[derive(Debug)]
 pub(crate) struct Pool {
+    /// The one that was used last: it is likely to be the next one too.
+    last: Option<Compiled>,
     idle: HashMap<Arc<str>, Vec<(u64, Compiled)>>,
     count: usize,
     most: usize,
@@ -44,6 +46,7 @@ pub(crate) struct Pool {
 impl Pool {
     pub(crate) fn new(most: usize) -> Self {
         Self {
+            last: None,
             idle: HashMap::new(),
             count: 0,
             most,
@@ -53,6 +56,9 @@ impl Pool {
     }
 
     pub(crate) fn take(&mut self, sql: &str) -> Option<Compiled> {
+        if let Some(last) = self.last.take_if(|last| *last.sql == *sql) {
+            return Some(last);
+        }
         let (_, compiled) = self.idle.get_mut(sql)?.pop()?;
         self.count -= 1;
         Some(compiled)
@@ -69,6 +75,9 @@ impl Pool {
             return;
         };
         self.recompiled |= recompiled != compiled.recompiled;
+        let Some(compiled) = self.last.replace(compiled) else {
+            return;
+        };
 
         if self.count >= self.most {
             self.evict();
