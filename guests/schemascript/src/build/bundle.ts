@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { builtinModules } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
-import { type BuildFailure, build, type Metafile, type PartialMessage, type Plugin } from "esbuild";
+import { type BuildFailure, build, type PartialMessage, type Plugin } from "esbuild";
 import { lineTable } from "./lines.js";
 
 export interface Program {
@@ -16,8 +16,8 @@ export interface Program {
   serves: boolean;
 }
 
-/** The file of this package that is part of a bundle if the program calls `serve`. */
-const SERVE = /schemascript\/(?:src|dist)\/runtime\/serve\.[jt]s$/;
+/** A sentence of `src/runtime/serve.ts`, which is in the bundle if the program calls `serve`, wherever the package lies. */
+const SERVES = "there is nobody to serve here";
 
 export async function bundle(entry: string): Promise<Program> {
   if (!existsSync(entry)) throw new Error(`there is no file ${entry}`);
@@ -25,7 +25,6 @@ export async function bundle(entry: string): Promise<Program> {
     entryPoints: [entry],
     bundle: true,
     write: false,
-    metafile: true,
     format: "esm",
     target: "es2023",
     platform: "neutral",
@@ -42,16 +41,12 @@ export async function bundle(entry: string): Promise<Program> {
     throw new Error(failure.errors ? failure.errors.map(described).join("\n") : String(failure));
   });
   const text = (suffix: string) => result.outputFiles.find((file) => file.path.endsWith(suffix))!.text;
-  return { source: text("app.js"), lines: lineTable(text("app.js.map")), serves: serves(result.metafile) };
+  const source = text("app.js");
+  return { source, lines: lineTable(text("app.js.map")), serves: source.includes(SERVES) };
 }
 
 function described({ text, location }: PartialMessage): string {
   return location ? `${location.file}:${location.line}:${location.column}: ${text}` : String(text);
-}
-
-function serves(metafile: Metafile): boolean {
-  const [output] = Object.values(metafile.outputs).filter((file) => file.entryPoint !== undefined);
-  return Object.entries(output?.inputs ?? {}).some(([path, { bytesInOutput }]) => SERVE.test(resolve(path)) && bytesInOutput > 0);
 }
 
 /** What Node has and a guest has not. */
