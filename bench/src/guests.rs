@@ -155,8 +155,8 @@ fn inserts(db: &Connection) -> Outcome<()> {
     report(
         "100,000 inserts in a transaction: x native",
         ratio,
-        "<= 1.5",
-        ratio <= 1.5,
+        "<= 3",
+        ratio <= 3.0,
     );
     Ok(())
 }
