@@ -4,8 +4,10 @@ use proptest::prelude::*;
 
 use super::error::Error;
 use super::values::Values;
-use super::{Method, Settings, build, show, sources, table};
+use super::{Settings, build, show, sources, table};
 use crate::databases::Place;
+use crate::protocol::auth::Method;
+use crate::server::settings::TransactionMode;
 
 /// The `config.yaml` of the specification.
 const SPECIFIED: &str = "
@@ -99,7 +101,7 @@ fn the_specified_file_is_understood() {
     assert_eq!(settings.clients.host, "0.0.0.0");
     assert_eq!(settings.clients.method, Method::Scram);
     assert!(settings.logs.json);
-    assert_eq!(settings.clients.transaction_mode, "DEFERRED");
+    assert_eq!(settings.clients.transaction_mode, TransactionMode::Deferred);
     match &settings.place {
         Place::Files { paths, .. } => assert_eq!(paths["myapp"], Path::new("/tmp/myapp.sqlite")),
         Place::Store(_) => panic!("a store"),
