@@ -275,9 +275,6 @@ mod tests {
         let row = [ValueRef::Text(b"ab"), ValueRef::Null];
         let columns = row.map(|value| (Type::TEXT, Format::Text, value));
         data_row(&mut out, columns.into_iter(), &style).unwrap();
-        assert_eq!(
-            &out[..],
-            b"D\0\0\0\x10\0\x02\0\0\0\x02ab\xff\xff\xff\xff"
-        );
+        assert_eq!(&out[..], b"D\0\0\0\x10\0\x02\0\0\0\x02ab\xff\xff\xff\xff");
     }
 }

@@ -186,18 +186,27 @@ impl<'a> Fields<'a> {
     }
 
     fn u16(&mut self) -> Result<u16> {
-        Ok(self.take(2)?.iter().fold(0, |n, byte| (n << 8) | u16::from(*byte)))
+        Ok(self
+            .take(2)?
+            .iter()
+            .fold(0, |n, byte| (n << 8) | u16::from(*byte)))
     }
 
     pub(super) fn u32(&mut self) -> Result<u32> {
-        Ok(self.take(4)?.iter().fold(0, |n, byte| (n << 8) | u32::from(*byte)))
+        Ok(self
+            .take(4)?
+            .iter()
+            .fold(0, |n, byte| (n << 8) | u32::from(*byte)))
     }
 
     pub(super) fn string(&mut self) -> Result<&'a str> {
-        let end = self.0.iter().position(|byte| *byte == 0).ok_or_else(malformed)?;
-        let text = std::str::from_utf8(self.take(end)?).map_err(|_| {
-            PgError::new("22021", "invalid byte sequence for encoding \"UTF8\"")
-        })?;
+        let end = self
+            .0
+            .iter()
+            .position(|byte| *byte == 0)
+            .ok_or_else(malformed)?;
+        let text = std::str::from_utf8(self.take(end)?)
+            .map_err(|_| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
         self.take(1)?;
         Ok(text)
     }
@@ -216,7 +225,10 @@ impl<'a> Fields<'a> {
         match self.u16()? {
             0 => Ok(Format::Text),
             1 => Ok(Format::Binary),
-            code => Err(PgError::new("22023", format!("unsupported format code: {code}"))),
+            code => Err(PgError::new(
+                "22023",
+                format!("unsupported format code: {code}"),
+            )),
         }
     }
 
@@ -255,7 +267,10 @@ mod tests {
 
     #[test]
     fn a_bind_is_taken_apart() {
-        let frame = frame(b'B', b"p\0s\0\0\x01\0\x01\0\x02\0\0\0\x03abc\xff\xff\xff\xff\0\0");
+        let frame = frame(
+            b'B',
+            b"p\0s\0\0\x01\0\x01\0\x02\0\0\0\x03abc\xff\xff\xff\xff\0\0",
+        );
         let Ok(Message::Bind(bind)) = Message::parse(&frame) else {
             panic!("no Bind");
         };
@@ -286,8 +301,14 @@ mod tests {
     #[test]
     fn formats_are_counted() {
         assert_eq!(formats(&[], 2, "result").unwrap(), [Format::Text; 2]);
-        assert_eq!(formats(&[Format::Binary], 2, "result").unwrap(), [Format::Binary; 2]);
-        assert_eq!(formats(&[Format::Binary; 2], 3, "result").unwrap_err().code, "08P01");
+        assert_eq!(
+            formats(&[Format::Binary], 2, "result").unwrap(),
+            [Format::Binary; 2]
+        );
+        assert_eq!(
+            formats(&[Format::Binary; 2], 3, "result").unwrap_err().code,
+            "08P01"
+        );
     }
 
     proptest! {

@@ -199,9 +199,15 @@ fn options_settings(options: &str) -> Result<Vec<(String, String)>> {
             .as_deref()
             .and_then(|setting| setting.split_once('='))
             .ok_or_else(|| {
-                PgError::new("42601", format!("invalid command-line argument for server process: {word}"))
+                PgError::new(
+                    "42601",
+                    format!("invalid command-line argument for server process: {word}"),
+                )
             })?;
-        settings.push((name.replace('-', "_").to_ascii_lowercase(), value.to_owned()));
+        settings.push((
+            name.replace('-', "_").to_ascii_lowercase(),
+            value.to_owned(),
+        ));
     }
     Ok(settings)
 }
@@ -219,16 +225,27 @@ mod tests {
         cancel.extend([0, 0, 0, 7, 0, 0, 0, 9]);
         assert_eq!(Packet::parse(&cancel).unwrap(), Packet::Cancel(7, 9));
         let startup = Packet::parse(b"\0\x03\0\0user\0me\0\0").unwrap();
-        assert_eq!(startup, Packet::Startup(0, vec![("user".into(), "me".into())]));
+        assert_eq!(
+            startup,
+            Packet::Startup(0, vec![("user".into(), "me".into())])
+        );
         assert_eq!(Packet::parse(b"\0\x02\0\0\0").unwrap_err().code, "0A000");
         assert_eq!(Packet::parse(b"\0\x03\0\0user").unwrap_err().code, "08P01");
     }
 
     #[test]
     fn options_are_split() {
-        let settings = options_settings(r"-c search_path=a\ b --statement-timeout=5 -cx=1").unwrap();
-        let expected = [("search_path", "a b"), ("statement_timeout", "5"), ("x", "1")];
-        assert_eq!(settings, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let settings =
+            options_settings(r"-c search_path=a\ b --statement-timeout=5 -cx=1").unwrap();
+        let expected = [
+            ("search_path", "a b"),
+            ("statement_timeout", "5"),
+            ("x", "1"),
+        ];
+        assert_eq!(
+            settings,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
         assert!(options_settings("-z").is_err());
     }
 

@@ -45,9 +45,10 @@ impl Socket {
     #[must_use]
     pub fn peer(&self) -> String {
         match self {
-            Self::Tcp(stream) => stream
-                .peer_addr()
-                .map_or_else(|_| "gone".to_owned(), |address: SocketAddr| address.to_string()),
+            Self::Tcp(stream) => stream.peer_addr().map_or_else(
+                |_| "gone".to_owned(),
+                |address: SocketAddr| address.to_string(),
+            ),
             Self::Unix(_) => "local".to_owned(),
         }
     }
@@ -168,7 +169,11 @@ pub fn tls(certificate: &Path, key: &Path) -> io::Result<Arc<ServerConfig>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
+        .and_then(|builder| {
+            builder
+                .with_no_client_auth()
+                .with_single_cert(chain, private)
+        })
         .map(Arc::new)
         .map_err(|error| unusable(key, &error))
 }

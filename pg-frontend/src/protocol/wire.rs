@@ -149,7 +149,9 @@ impl Wire {
 
     /// Takes back what was written since a mark. False: some of it is sent already.
     pub fn take_back(&mut self, mark: u64) -> bool {
-        let keep = mark.checked_sub(self.sent).and_then(|keep| usize::try_from(keep).ok());
+        let keep = mark
+            .checked_sub(self.sent)
+            .and_then(|keep| usize::try_from(keep).ok());
         if let Some(keep) = keep {
             self.out.truncate(keep);
         }

@@ -80,10 +80,9 @@ impl Client<'_> {
         };
         let Err(lost) = lost else { return };
         let error = match (lost, self.handle.interrupted()) {
-            (_, Interrupt::AuthenticationTimeout) => PgError::new(
-                "57014",
-                "canceling authentication due to timeout",
-            ),
+            (_, Interrupt::AuthenticationTimeout) => {
+                PgError::new("57014", "canceling authentication due to timeout")
+            }
             (_, Interrupt::Shutdown) => session::shutting_down(),
             (Lost::Protocol(error), _) => error,
             (Lost::Closed, _) => return,
@@ -115,18 +114,28 @@ impl Client<'_> {
         let attempts = &self.server.attempts;
         let authentication = &self.server.settings.authentication;
         let guessing = authentication.method != Method::Trust
-            && self.address.is_some_and(|address| attempts.exhausted(address));
+            && self
+                .address
+                .is_some_and(|address| attempts.exhausted(address));
         let outcome = if guessing {
             Err(Lost::Protocol(
-                PgError::new("28000", "too many failed attempts to authenticate from this address")
-                    .hint("Try again in a minute."),
+                PgError::new(
+                    "28000",
+                    "too many failed attempts to authenticate from this address",
+                )
+                .hint("Try again in a minute."),
             ))
         } else {
             auth::authenticate(wire, user, authentication)
         };
         if let Err(Lost::Protocol(error)) = &outcome {
             metrics::counter!("pg_authentication_failures_total").increment(1);
-            tracing::warn!(peer = self.peer, user, code = error.code, "authentication failed");
+            tracing::warn!(
+                peer = self.peer,
+                user,
+                code = error.code,
+                "authentication failed"
+            );
             if !guessing && let Some(address) = self.address {
                 attempts.failed(address);
             }

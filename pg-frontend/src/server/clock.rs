@@ -4,14 +4,20 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Time that only goes forward.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the server's own clock, apart from the simulations of storage")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server's own clock, apart from the simulations of storage"
+)]
 pub fn monotonic() -> Instant {
     Instant::now()
 }
 
 /// Microseconds since 1970, UTC.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the server's own clock, apart from the simulations of storage")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server's own clock, apart from the simulations of storage"
+)]
 pub fn wall_microseconds() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -21,7 +27,10 @@ pub fn wall_microseconds() -> i64 {
 }
 
 /// Waits.
-#[expect(clippy::disallowed_methods, reason = "the server's own clock, apart from the simulations of storage")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server's own clock, apart from the simulations of storage"
+)]
 pub fn sleep(time: Duration) {
     std::thread::sleep(time);
 }

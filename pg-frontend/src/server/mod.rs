@@ -87,12 +87,17 @@ pub fn bind(settings: Settings, databases: Databases, shutdown: Shutdown) -> io:
     };
     let mut tcp = Vec::new();
     for address in &settings.listen {
-        let listener = TcpListener::bind(address)
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
+        let listener = TcpListener::bind(address).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+        })?;
         listener.set_nonblocking(true)?;
         tcp.push(listener);
     }
-    let port = tcp.first().map(TcpListener::local_addr).transpose()?.map_or(5432, |address| address.port());
+    let port = tcp
+        .first()
+        .map(TcpListener::local_addr)
+        .transpose()?
+        .map_or(5432, |address| address.port());
     let unix = match &settings.socket_directory {
         Some(directory) => Some(bind_unix(directory.join(format!(".s.PGSQL.{port}")))?),
         None => None,
@@ -117,7 +122,10 @@ pub fn bind(settings: Settings, databases: Databases, shutdown: Shutdown) -> io:
 
 fn bind_unix(path: PathBuf) -> io::Result<(UnixListener, PathBuf)> {
     let refused = |error: io::Error| {
-        io::Error::new(error.kind(), format!("cannot listen on {}: {error}", path.display()))
+        io::Error::new(
+            error.kind(),
+            format!("cannot listen on {}: {error}", path.display()),
+        )
     };
     // A socket that nobody answers on was left by a server that was killed.
     if path.exists() && std::os::unix::net::UnixStream::connect(&path).is_err() {
@@ -159,7 +167,9 @@ impl Bound {
     pub fn serve(self) -> io::Result<()> {
         let watcher = {
             let server = Arc::clone(&self.server);
-            thread::Builder::new().name("watcher".to_owned()).spawn(move || server.watch())?
+            thread::Builder::new()
+                .name("watcher".to_owned())
+                .spawn(move || server.watch())?
         };
         let outcome = self.accept();
         let Self { tcp, unix, server } = self;
@@ -179,7 +189,10 @@ impl Bound {
     fn accept(&self) -> io::Result<()> {
         use rustix::event::{PollFd, PollFlags, poll};
         loop {
-            let mut fds = vec![PollFd::from_borrowed_fd(self.server.shutdown.fd(), PollFlags::IN)];
+            let mut fds = vec![PollFd::from_borrowed_fd(
+                self.server.shutdown.fd(),
+                PollFlags::IN,
+            )];
             let unix = self.unix.iter().map(|(listener, _)| listener.as_fd());
             let listeners = self.tcp.iter().map(AsFd::as_fd).chain(unix);
             fds.extend(listeners.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
@@ -216,7 +229,10 @@ impl Server {
                 return;
             }
         };
-        let limit = self.settings.connections.saturating_mul(1 + WAITING_FOR_EACH);
+        let limit = self
+            .settings
+            .connections
+            .saturating_mul(1 + WAITING_FOR_EACH);
         if self.threads.fetch_add(1, Ordering::AcqRel) >= limit {
             self.threads.fetch_sub(1, Ordering::AcqRel);
             client::turn_away(socket);
@@ -240,7 +256,9 @@ impl Server {
     fn watch(&self) {
         loop {
             let sessions = self.sessions.list();
-            let urgent = sessions.iter().fold(false, |urgent, session| session.watch() | urgent);
+            let urgent = sessions
+                .iter()
+                .fold(false, |urgent, session| session.watch() | urgent);
             metrics::gauge!("pg_connections_active").set(to_f64(self.slots.taken()));
             if self.shutdown.begun() && self.threads.load(Ordering::Acquire) == 0 {
                 return;
@@ -253,7 +271,10 @@ impl Server {
     /// finished theirs or the grace time is over.
     fn drain(&self) {
         let deadline = clock::monotonic() + self.settings.shutdown_grace;
-        tracing::info!(sessions = self.sessions.count(), "shutting down: waiting for open transactions");
+        tracing::info!(
+            sessions = self.sessions.count(),
+            "shutting down: waiting for open transactions"
+        );
         loop {
             let late = clock::monotonic() >= deadline;
             for session in self.sessions.list() {

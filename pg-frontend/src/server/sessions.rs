@@ -191,7 +191,11 @@ impl Handle {
             thread.unpark();
         }
         if why.ends_session() {
-            let how = if why == Interrupt::Gone { Shutdown::Both } else { Shutdown::Read };
+            let how = if why == Interrupt::Gone {
+                Shutdown::Both
+            } else {
+                Shutdown::Read
+            };
             self.socket.shutdown(how);
         }
     }
@@ -201,7 +205,9 @@ impl Handle {
         self.deliver();
         let phase = self.phase();
         let allowed = self.allowed.load(Ordering::Relaxed);
-        let spent = self.age().saturating_sub(self.since.load(Ordering::Relaxed));
+        let spent = self
+            .age()
+            .saturating_sub(self.since.load(Ordering::Relaxed));
         if allowed > 0 && spent >= allowed && self.interrupted() == Interrupt::None {
             match phase {
                 Phase::Starting => self.interrupt(Interrupt::AuthenticationTimeout),

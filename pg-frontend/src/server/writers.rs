@@ -55,7 +55,11 @@ impl Common {
     ///
     /// # Errors
     /// See [`Denied`].
-    pub fn write(self: &Arc<Self>, patience: Duration, stop: impl Fn() -> bool) -> Result<Turn, Denied> {
+    pub fn write(
+        self: &Arc<Self>,
+        patience: Duration,
+        stop: impl Fn() -> bool,
+    ) -> Result<Turn, Denied> {
         let waiter = {
             let mut line = self.lock();
             if !line.held {
@@ -85,7 +89,11 @@ impl Common {
                     return Ok(Turn(Arc::clone(self)));
                 }
                 line.waiting.retain(|other| !Arc::ptr_eq(other, &waiter));
-                return Err(if left.is_zero() { Denied::Timeout } else { Denied::Stopped });
+                return Err(if left.is_zero() {
+                    Denied::Timeout
+                } else {
+                    Denied::Stopped
+                });
             }
         }
     }
@@ -129,7 +137,10 @@ mod tests {
     fn the_right_goes_down_the_line() {
         let common = Arc::new(Common::default());
         let first = common.write(LONG, || false).unwrap();
-        assert_eq!(common.write(Duration::ZERO, || false).unwrap_err(), Denied::Timeout);
+        assert_eq!(
+            common.write(Duration::ZERO, || false).unwrap_err(),
+            Denied::Timeout
+        );
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut threads = Vec::new();
         for number in 0..5 {

@@ -55,8 +55,11 @@ pub fn authenticate(wire: &mut Wire, user: &str, settings: &Authentication) -> R
         (Method::Md5, Some(Verifier::Md5(_))) => md5(wire, user, known)?,
         (Method::Scram, Some(Verifier::Md5(_))) => {
             return Err(Lost::Protocol(
-                PgError::new("28000", "the user has an MD5 verifier, which cannot prove SCRAM-SHA-256")
-                    .hint("Set the password again, or the authentication method to md5."),
+                PgError::new(
+                    "28000",
+                    "the user has an MD5 verifier, which cannot prove SCRAM-SHA-256",
+                )
+                .hint("Set the password again, or the authentication method to md5."),
             ));
         }
         (Method::Md5 | Method::Scram, _) => scram(wire, user, known)?,
@@ -90,7 +93,8 @@ fn md5(wire: &mut Wire, user: &str, known: Option<&Verifier>) -> Result<bool, Lo
         _ => verifier::md5_hex(&[b"", user.as_bytes()]),
     };
     let expected = format!("md5{}", verifier::md5_hex(&[stored.as_bytes(), &salt]));
-    let same = c_string(&answer).is_some_and(|text| verifier::same(text.as_bytes(), expected.as_bytes()));
+    let same =
+        c_string(&answer).is_some_and(|text| verifier::same(text.as_bytes(), expected.as_bytes()));
     Ok(same && known.is_some())
 }
 
@@ -140,7 +144,9 @@ pub fn random(buffer: &mut [u8]) -> std::io::Result<()> {
     if got == buffer.len() {
         Ok(())
     } else {
-        Err(std::io::Error::other("the kernel gave too little randomness"))
+        Err(std::io::Error::other(
+            "the kernel gave too little randomness",
+        ))
     }
 }
 

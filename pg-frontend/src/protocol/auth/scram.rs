@@ -26,7 +26,9 @@ pub struct Exchange {
 pub(super) fn initial_response(body: &[u8]) -> Result<&str> {
     let mut fields = super::super::frontend::Fields(body);
     if fields.string()? != "SCRAM-SHA-256" {
-        return Err(malformed("the client chose a mechanism that was not offered"));
+        return Err(malformed(
+            "the client chose a mechanism that was not offered",
+        ));
     }
     let length = fields.u32()? as usize;
     let message = fields.take(length)?;
@@ -90,7 +92,9 @@ impl Exchange {
         let mut attributes = without_proof.split(',');
         let binding = attributes.next().and_then(|text| text.strip_prefix("c="));
         if binding.and_then(|text| BASE64.decode(text).ok()) != Some(self.header) {
-            return Err(malformed("its channel binding is not that of its first message"));
+            return Err(malformed(
+                "its channel binding is not that of its first message",
+            ));
         }
         let nonce = attributes.next().and_then(|text| text.strip_prefix("r="));
         if nonce != Some(self.nonce.as_str()) {
@@ -144,12 +148,20 @@ mod tests {
     fn rfc() -> (Exchange, String) {
         let salt = BASE64.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
         let verifier = Verifier::scram("pencil", &salt.try_into().unwrap());
-        let (mut exchange, _) =
-            Exchange::begin("n,,n=user,r=rOprNGfwEbeRWgbNEkqO", "user", Some(&verifier), &[0; 18]).unwrap();
+        let (mut exchange, _) = Exchange::begin(
+            "n,,n=user,r=rOprNGfwEbeRWgbNEkqO",
+            "user",
+            Some(&verifier),
+            &[0; 18],
+        )
+        .unwrap();
         exchange.nonce = "rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0".to_owned();
         let challenge = format!("r={},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096", exchange.nonce);
         exchange.messages = format!("n=user,r=rOprNGfwEbeRWgbNEkqO,{challenge}");
-        let last = format!("c=biws,r={},p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=", exchange.nonce);
+        let last = format!(
+            "c=biws,r={},p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+            exchange.nonce
+        );
         (exchange, last)
     }
 
@@ -157,7 +169,10 @@ mod tests {
     fn the_rfcs_example_is_proved() {
         let (exchange, last) = rfc();
         let proof = exchange.finish(last.as_bytes()).unwrap();
-        assert_eq!(proof.as_deref(), Some("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="));
+        assert_eq!(
+            proof.as_deref(),
+            Some("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+        );
     }
 
     #[test]
