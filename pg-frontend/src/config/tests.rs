@@ -91,7 +91,7 @@ fn nothing_given_is_a_local_server() {
     assert_eq!(settings.database, "myapp");
     assert_eq!(settings.place.describe(), "./data");
     assert_eq!(settings.admin.unwrap().port, 8080);
-    assert!(settings.capture.is_none());
+    assert!(settings.captures.everything.is_none());
     assert!(settings.warnings.is_empty());
 }
 

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::capture::Captures;
 use crate::error::{PgError, Result};
 
 pub use name::check as check_name;
@@ -43,6 +44,7 @@ pub struct Databases {
     keepers: Arc<Mutex<BTreeMap<String, Connection>>>,
     /// Connections that wait for the next use, by database: they do not count as a use of it.
     spare: Arc<Mutex<HashMap<String, Vec<Connection>>>>,
+    captures: Arc<Captures>,
     /// The disk was found full, and has not been seen to have space since.
     full: Arc<AtomicBool>,
 }
@@ -72,8 +74,24 @@ impl Databases {
             in_use: Arc::default(),
             keepers: Arc::default(),
             spare: Arc::default(),
+            captures: Arc::default(),
             full: Arc::default(),
         }
+    }
+
+    /// With what is captured of their clients' changes.
+    #[must_use]
+    pub fn with_captures(self, captures: Captures) -> Self {
+        Self {
+            captures: Arc::new(captures),
+            ..self
+        }
+    }
+
+    /// What is captured.
+    #[must_use]
+    pub fn captures(&self) -> &Captures {
+        &self.captures
     }
 
     /// Where they lie.

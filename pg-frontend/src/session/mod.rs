@@ -62,6 +62,7 @@ pub(crate) struct Session<'s> {
     common: Arc<Common>,
     state: Shared,
     transaction: Transaction<'s>,
+    recorder: Recorder,
     plans: Plans<'s>,
     prepared: HashMap<Box<str>, Prepared<'s>>,
     portals: HashMap<Box<str>, Portal<'s>>,
@@ -143,6 +144,7 @@ pub(crate) fn run(
     let mut session = Session {
         common: server.commons.of(&database),
         transaction: Transaction::new(&connection).map_err(refuse)?,
+        recorder: Recorder::new(&connection, &server.databases, &database).map_err(refuse)?,
         server,
         handle,
         wire,
@@ -160,6 +162,7 @@ pub(crate) fn run(
     };
     session.greet();
     session.serve();
+    session.recorder.end();
     tracing::info!(pid = handle.pid, peer, "client disconnected");
     Ok(())
 }
