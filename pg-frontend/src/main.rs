@@ -28,6 +28,7 @@ fn main() -> ExitCode {
             .write_all(text.as_bytes())
             .map_err(|error| error.to_string()),
         Task::Serve(settings) => serve(*settings),
+        Task::Recover(..) => Err("this program was built without the extension".to_owned()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
