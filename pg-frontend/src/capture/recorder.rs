@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionState};
 
 use super::{functions, outbox};
 use crate::databases::Databases;
@@ -113,6 +113,9 @@ impl Recorder {
     /// # Errors
     /// It cannot be captured: the transaction must not be committed.
     pub fn before_commit(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        if connection.transaction_state(Some(rusqlite::MAIN_DB))? != TransactionState::Write {
+            return Ok(());
+        }
         for active in &self.active {
             connection
                 .prepare_cached(

@@ -36,6 +36,7 @@ use std::time::{Duration, Instant};
 use metrics::{Counter, Histogram, counter, histogram};
 use rusqlite::Connection;
 
+use crate::capture::Recorder;
 use crate::error::PgError;
 use crate::protocol::backend::{self, Severity};
 use crate::protocol::frontend::{Frame, Message};
@@ -308,6 +309,11 @@ impl<'s> Session<'s> {
 
     /// `ReadyForQuery`, and everything before it goes out.
     fn ready(&mut self) -> Result<()> {
+        if self.transaction.block == Block::None
+            && let Err(error) = self.recorder.settle(self.connection)
+        {
+            self.notice(Severity::Warning, &error);
+        }
         self.report_settings();
         let status = self.transaction.status();
         backend::ready(&mut self.wire.out, status);
