@@ -84,13 +84,21 @@ fn recover(settings: &Settings, file: &Path) -> Result<(), String> {
     databases.close().map_err(|error| error.message)
 }
 
-/// The extension in every connection to come, and the databases that must be there.
-fn open(settings: &Settings) -> Result<Databases, String> {
+/// The extension in every connection to come. The first one brings its VFS.
+fn extend() -> Result<(), String> {
     #[cfg(feature = "extension")]
     sqlbridge::auto_extend()
         .map_err(|code| format!("the extension cannot be registered: {code:?}"))?;
-    let databases =
-        Databases::new(settings.place.clone()).with_captures(settings.captures.clone());
+    let opened = rusqlite::Connection::open_in_memory();
+    opened
+        .map(drop)
+        .map_err(|error| format!("SQLite cannot be used: {error}"))
+}
+
+/// The databases that must be there.
+fn open(settings: &Settings) -> Result<Databases, String> {
+    extend()?;
+    let databases = Databases::new(settings.place.clone()).with_captures(settings.captures.clone());
     for name in [FIRST, &settings.database] {
         databases.ensure(name).map_err(|error| error.message)?;
         // Once, so that what is known of it stays known.

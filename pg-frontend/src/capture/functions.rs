@@ -38,23 +38,40 @@ fn refused(error: PgError) -> Error {
 }
 
 /// Returns the path of the file.
-fn start(context: &Context<'_>, databases: &Databases, wish: &Mutex<Wish>) -> Result<String, PgError> {
+fn start(
+    context: &Context<'_>,
+    databases: &Databases,
+    wish: &Mutex<Wish>,
+) -> Result<String, PgError> {
     if cfg!(not(feature = "extension")) {
-        return Err(PgError::new("0A000", "this server was built without change capture"));
+        return Err(PgError::new(
+            "0A000",
+            "this server was built without change capture",
+        ));
     }
-    let text = |at: usize| context.get::<Option<String>>(at).map_err(|error| PgError::new("22023", error.to_string()));
+    let text = |at: usize| {
+        context
+            .get::<Option<String>>(at)
+            .map_err(|error| PgError::new("22023", error.to_string()))
+    };
     let name = text(0)?.unwrap_or_default();
     let file = place(&databases.captures().directory, &name)?;
     let tables = match context.len() {
         1 => String::new(),
         _ => text(1)?.unwrap_or_default(),
     };
-    let tables = tables.split(',').map(str::trim).filter(|table| !table.is_empty());
+    let tables = tables
+        .split(',')
+        .map(str::trim)
+        .filter(|table| !table.is_empty());
     let tables: Vec<String> = tables.map(str::to_owned).collect();
     let path = outbox::name(&file)?;
     let mut wish = lock(wish);
     if let Some(own) = &wish.own {
-        let message = format!("this session is captured already, to {}; call capture_stop() first", own.display());
+        let message = format!(
+            "this session is captured already, to {}; call capture_stop() first",
+            own.display()
+        );
         return Err(PgError::new("55000", message));
     }
     wish.own = Some(file.clone());
@@ -64,11 +81,16 @@ fn start(context: &Context<'_>, databases: &Databases, wish: &Mutex<Wish>) -> Re
 
 /// A file of a directory: its name leads nowhere else.
 fn place(directory: &Path, name: &str) -> Result<PathBuf, PgError> {
-    let plain = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+    let plain = Path::new(name)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
     if name.is_empty() || !plain {
         return Err(PgError::new(
             "22023",
-            format!("capture_start: \"{name}\" should be the name of a file in {}", directory.display()),
+            format!(
+                "capture_start: \"{name}\" should be the name of a file in {}",
+                directory.display()
+            ),
         ));
     }
     Ok(directory.join(name))
@@ -93,8 +115,14 @@ mod tests {
     #[test]
     fn files_stay_in_the_directory() {
         let directory = Path::new("/captures");
-        assert_eq!(place(directory, "a.cs").unwrap(), Path::new("/captures/a.cs"));
-        assert_eq!(place(directory, "a/b.cs").unwrap(), Path::new("/captures/a/b.cs"));
+        assert_eq!(
+            place(directory, "a.cs").unwrap(),
+            Path::new("/captures/a.cs")
+        );
+        assert_eq!(
+            place(directory, "a/b.cs").unwrap(),
+            Path::new("/captures/a/b.cs")
+        );
         for name in ["", "/etc/passwd", "../a", "a/../../b", "."] {
             assert!(place(directory, name).is_err(), "{name}");
         }

@@ -39,7 +39,9 @@ fn write_on(connection: &Connection, file: &Path) -> Result<u64> {
     };
     let changes = match (before.is_empty(), waiting) {
         (false, None) => return Ok(before.len() as u64),
-        (false, Some(waiting)) => join(connection, &before, &waiting).map_err(|error| failed(file, &error))?,
+        (false, Some(waiting)) => {
+            join(connection, &before, &waiting).map_err(|error| failed(file, &error))?
+        }
         (true, waiting) => waiting.unwrap_or_default(),
     };
     replace(file, &changes).map_err(|error| broken(file, &error))?;
@@ -64,13 +66,19 @@ fn waiting(connection: &Connection, capture: &str) -> rusqlite::Result<(i64, Opt
 
 fn has_table(connection: &Connection) -> rusqlite::Result<bool> {
     let found = connection
-        .query_row("SELECT 1 FROM sqlite_schema WHERE name = 'pg_frontend_captured'", [], |_| Ok(()))
+        .query_row(
+            "SELECT 1 FROM sqlite_schema WHERE name = 'pg_frontend_captured'",
+            [],
+            |_| Ok(()),
+        )
         .optional()?;
     Ok(found.is_some())
 }
 
 fn join(connection: &Connection, first: &[u8], second: &[u8]) -> rusqlite::Result<Vec<u8>> {
-    connection.query_row("SELECT changeset_concat(?1, ?2)", [first, second], |row| row.get(0))
+    connection.query_row("SELECT changeset_concat(?1, ?2)", [first, second], |row| {
+        row.get(0)
+    })
 }
 
 fn forget(connection: &Connection, capture: &str, last: i64) -> rusqlite::Result<()> {
@@ -92,23 +100,35 @@ pub(super) fn name(file: &Path) -> Result<String> {
 fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut beside = file.as_os_str().to_owned();
     beside.push(".new");
-    if let Some(directory) = file.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+    if let Some(directory) = file
+        .parent()
+        .filter(|directory| !directory.as_os_str().is_empty())
+    {
         fs::create_dir_all(directory)?;
     }
     let mut new = File::create(&beside)?;
     new.write_all(bytes)?;
     new.sync_all()?;
     fs::rename(&beside, file)?;
-    let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let directory = file
+        .parent()
+        .filter(|directory| !directory.as_os_str().is_empty());
     File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn broken(file: &Path, error: &io::Error) -> PgError {
-    PgError::new("58030", format!("the capture {} cannot be written: {error}", file.display()))
+    PgError::new(
+        "58030",
+        format!("the capture {} cannot be written: {error}", file.display()),
+    )
 }
 
 fn failed(file: &Path, error: &rusqlite::Error) -> PgError {
     let mut told = crate::error::of_sqlite(error);
-    told.message = format!("the capture {} cannot be written: {}", file.display(), told.message);
+    told.message = format!(
+        "the capture {} cannot be written: {}",
+        file.display(),
+        told.message
+    );
     told
 }

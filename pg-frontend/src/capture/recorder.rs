@@ -59,7 +59,11 @@ impl Recorder {
     ///
     /// # Errors
     /// SQLite's.
-    pub fn new(connection: &Connection, databases: &Databases, database: &str) -> rusqlite::Result<Self> {
+    pub fn new(
+        connection: &Connection,
+        databases: &Databases,
+        database: &str,
+    ) -> rusqlite::Result<Self> {
         let wish = Arc::new(Mutex::new(Wish::default()));
         functions::register(connection, databases, database, &wish)?;
         if let Some(all) = &databases.captures().everything
@@ -91,7 +95,10 @@ impl Recorder {
     pub fn settle(&mut self, connection: &Connection) -> Result<()> {
         let (start, stop) = {
             let mut wish = lock(&self.wish);
-            (std::mem::take(&mut wish.start), std::mem::take(&mut wish.stop))
+            (
+                std::mem::take(&mut wish.start),
+                std::mem::take(&mut wish.stop),
+            )
         };
         if stop {
             for ended in self.active.extract_if(.., |active| active.own) {
@@ -103,7 +110,11 @@ impl Recorder {
             let own = lock(&self.wish).own.as_ref() == Some(&start.file);
             let handle = create(connection, &start.tables).map_err(|error| of_sqlite(&error))?;
             tracing::info!(file = capture, database = self.database, "capture begins");
-            self.active.push(Active { handle, capture, own });
+            self.active.push(Active {
+                handle,
+                capture,
+                own,
+            });
         }
         Ok(())
     }

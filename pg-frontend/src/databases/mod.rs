@@ -31,7 +31,7 @@ pub use place::{Place, Store};
 
 /// Spare connections that are kept for a database.
 const SPARE: usize = 2;
-/// How long one of them waits for a lock.
+/// How long a new connection waits for a lock.
 const SHORT_WAIT: Duration = Duration::from_secs(5);
 
 /// All databases of the server.
@@ -100,8 +100,8 @@ impl Databases {
         &self.place
     }
 
-    /// A new connection, set up for the use of one thread. How it waits for locks (its busy handler)
-    /// is left to the caller.
+    /// A new connection, set up for the use of one thread. It waits a few seconds for locks; a caller
+    /// that knows better sets its own busy handler.
     ///
     /// # Errors
     /// 3D000: there is no such database. 55006: it is being dropped. 08006, 53100, 58030: it cannot be opened.
@@ -124,13 +124,7 @@ impl Databases {
         let spare = lock(&self.spare).get_mut(name).and_then(Vec::pop);
         match spare {
             Some(connection) => Ok(connection),
-            None => {
-                let connection = self.open(name)?;
-                connection
-                    .busy_timeout(SHORT_WAIT)
-                    .map_err(|error| place::refused("cannot use a connection", &error))?;
-                Ok(connection)
-            }
+            None => self.open(name),
         }
     }
 
