@@ -39,8 +39,9 @@ const SHORT_WAIT: Duration = Duration::from_secs(5);
 pub struct Databases {
     place: Arc<Place>,
     in_use: Arc<Mutex<HashMap<String, Use>>>,
-    /// A connection to each database of a store that was ever opened: with it stays what is known of
-    /// the database, and reads go on while the store is out of reach.
+    /// A connection to each database that was ever opened. With it stays what is known of a database in a
+    /// store, so that reads go on while the store is out of reach; and a plain file is not
+    /// closed, with a checkpoint and under an exclusive lock, whenever the last client leaves.
     keepers: Arc<Mutex<BTreeMap<String, Connection>>>,
     /// Connections that wait for the next use, by database: they do not count as a use of it.
     spare: Arc<Mutex<HashMap<String, Vec<Connection>>>>,
@@ -139,8 +140,7 @@ impl Databases {
 
     fn keep(&self, name: &str) -> Result<()> {
         let mut keepers = lock(&self.keepers);
-        if self.place.is_store()
-            && !keepers.contains_key(name)
+        if !keepers.contains_key(name)
             && let Some(keeper) = self.place.open(name)?
         {
             keepers.insert(name.to_owned(), keeper);
@@ -182,7 +182,8 @@ impl Databases {
     pub fn close(&self) -> Result<()> {
         lock(&self.spare).clear();
         let keepers = std::mem::take(&mut *lock(&self.keepers));
-        for (name, keeper) in keepers {
+        let in_stores = keepers.into_iter().filter(|_| self.place.is_store());
+        for (name, keeper) in in_stores {
             place::settle(&keeper).map_err(|error| {
                 place::refused(
                     &format!("the outcome of the last COMMIT in \"{name}\" is not known"),
@@ -198,6 +199,9 @@ impl Databases {
     #[must_use]
     pub fn statistics(&self) -> BTreeMap<String, i64> {
         let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+        if !self.place.is_store() {
+            return sums;
+        }
         for keeper in lock(&self.keepers).values() {
             for (name, value) in place::statistics(keeper).unwrap_or_default() {
                 let sum = sums.entry(name.clone()).or_default();
