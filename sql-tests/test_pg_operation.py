@@ -624,6 +624,63 @@ def test_everything_is_captured_and_a_kill_loses_nothing(serve, gate, tmp_path, 
     assert [new for table, _, _, new in changes(file) if table == "t"] == ["[0,30]"]
 
 
+# The guide.
+
+
+GUIDE = (paths.ROOT / "docs/guide/17-postgres-clients.md").read_text()
+
+
+def guide(server, language):
+    """The guide's programs in a language, told the server's port."""
+    blocks = re.findall(rf"<!-- client: {language} -->\n```\w+\n(.*?)```", GUIDE, re.DOTALL)
+    assert blocks
+    return [block.replace("5432", str(server.port)) for block in blocks]
+
+
+@pytest.fixture
+def guided(serve):
+    """The server of the guide, with the table that its clients find."""
+    server = serve(PG_PASSWORD="mysecretpassword")
+    environment = {**os.environ, "PGPASSWORD": server.password}
+    for block in guide(server, "sh"):
+        done = subprocess.run(["bash", "-eu"], input=block, env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 and "ERROR" not in done.stderr, done.stderr
+    return server
+
+
+def test_the_guides_shell(guided):
+    assert told(guided, "SELECT id, name FROM test ORDER BY id") == [("1", "Alice"), ("2", "Bob")]
+
+
+def test_the_guides_python(guided):
+    for block in guide(guided, "python"):
+        subprocess.run([paths.PYTHON, "-c", block], check=True, timeout=60)
+    assert query(guided, "SELECT name FROM users") == [("Alice",)]
+
+
+def test_the_guides_javascript(guided, tmp_path):
+    if not (paths.NODE_MODULES / "pg").exists():
+        pytest.skip("node-postgres is not installed: npm install pg")
+    (block,) = guide(guided, "javascript")
+    program = tmp_path / "client.js"
+    program.write_text(f"(async () => {{\n{block}\n}})().catch((e) => {{ console.error(e); process.exit(1); }});\n")
+    subprocess.run(["node", program], check=True, timeout=60, env={**os.environ, "NODE_PATH": str(paths.NODE_MODULES)})
+    assert query(guided, "SELECT name FROM users") == [("Alice",)]
+
+
+def test_the_guides_java(guided, tmp_path):
+    drivers = [*paths.JDBC.glob("postgresql-*.jar"), *Path("/usr/share/java").glob("postgresql-4*.jar")]
+    if not drivers or not paths.tool("javac"):
+        pytest.skip("needs javac and the driver: apt-get install libpostgresql-jdbc-java")
+    (block,) = guide(guided, "java")
+    imports, body = block.split("\n\n", 1)
+    source = f"{imports}\npublic class Client {{ public static void main(String[] a) throws Exception {{\n{body}\n}} }}\n"
+    (tmp_path / "Client.java").write_text(source)
+    subprocess.run(["javac", "Client.java"], cwd=tmp_path, check=True, timeout=120)
+    subprocess.run(["java", "-cp", f"{drivers[-1]}:.", "Client"], cwd=tmp_path, check=True, timeout=120)
+    assert query(guided, "SELECT name FROM users") == [("Alice",)]
+
+
 # Size.
 
 
