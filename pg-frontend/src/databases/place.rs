@@ -262,6 +262,12 @@ pub(super) fn statistics(connection: &Connection) -> rusqlite::Result<Vec<(Strin
         .collect()
 }
 
+/// The number of the newest transaction that is known.
+pub(super) fn transaction(connection: &Connection) -> rusqlite::Result<i64> {
+    let sql = "SELECT value FROM blob_stats() WHERE name = 'txid'";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
 /// Finds out what became of a COMMIT that got no answer; asks nobody where there is none.
 pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
     let unsettled =
@@ -289,9 +295,7 @@ fn files(directory: &Path) -> io::Result<Vec<String>> {
 
 /// Opens, also where somebody holds the file for a moment: the extension reads the names of
 /// procedures while a connection is opened, when it has no busy handler yet.
-fn patiently(
-    open: impl Fn() -> rusqlite::Result<Connection>,
-) -> rusqlite::Result<Connection> {
+fn patiently(open: impl Fn() -> rusqlite::Result<Connection>) -> rusqlite::Result<Connection> {
     let deadline = clock::monotonic() + SHORT_WAIT;
     loop {
         match open() {
