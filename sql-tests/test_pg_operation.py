@@ -7,6 +7,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -173,6 +174,12 @@ def test_what_is_wrong_is_said(tmp_path, arguments, environment, said):
     assert ended.returncode == 2
     assert said in ended.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_localhost_is_a_host(serve):
+    server = serve(PG_HOST="localhost", ADMIN_HOST="localhost")
+    assert told(server, "SELECT 1") == [("1",)]
+    assert ask(f"{server.admin}/health") == (200, {"status": "ok"})
 
 
 def test_print_config_shows_what_holds_and_no_secret(tmp_path):
@@ -622,6 +629,38 @@ def test_everything_is_captured_and_a_kill_loses_nothing(serve, gate, tmp_path, 
     query(again, "DELETE FROM t WHERE id > 0")
     again.stop()
     assert [new for table, _, _, new in changes(file) if table == "t"] == ["[0,30]"]
+
+
+def test_a_kill_under_load_splits_no_change_from_its_record(serve, tmp_path, changes):
+    """What the database has and what the capture has are the same, whenever the kill comes."""
+    file = tmp_path / "load.cs"
+    server = serve(CAPTURE_FILE=str(file))
+    query(server, "CREATE TABLE t(id int PRIMARY KEY)")
+    acknowledged = [[] for _ in range(4)]
+
+    def write(number):
+        connection = connect(server)
+        try:
+            for n in range(100_000):
+                query(connection, "INSERT INTO t VALUES (%s)", number * 1_000_000 + n)
+                acknowledged[number].append(number * 1_000_000 + n)
+        except psycopg2.Error:
+            pass
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    until(lambda: all(len(done) > 50 for done in acknowledged))
+    server.kill()
+    for writer in writers:
+        writer.join()
+    environment = {"CAPTURE_FILE": str(file), "DB_NAME": "myapp"}
+    ended = run("capture-recover", str(file), "--data-dir", str(server.directory / "data"), cwd=tmp_path, **environment)
+    assert ended.returncode == 0, ended.stderr
+    stored = {id for (id,) in rows(sqlite3.connect(server.directory / "data/myapp.sqlite"), "SELECT id FROM t")}
+    captured = {json.loads(new)[0] for table, _, _, new in changes(file) if table == "t"}
+    assert captured == stored
+    assert stored >= {id for done in acknowledged for id in done}
 
 
 # The guide.
