@@ -150,6 +150,7 @@ impl<'s> Session<'s> {
         // A suspended statement that writes has not committed: it needs a transaction around it.
         let alone = alone
             && self.transaction.block == Block::None
+            && (plan.read_only || !self.recorder.is_active())
             && (plan.read_only || limit.is_none() || plan.columns.is_none());
         let mark = self.wire.mark();
         let mut attempt = 0;

@@ -36,6 +36,7 @@ use std::time::{Duration, Instant};
 use metrics::{Counter, Histogram, counter, histogram};
 use rusqlite::Connection;
 
+use crate::capture::Recorder;
 use crate::error::PgError;
 use crate::protocol::backend::{self, Severity};
 use crate::protocol::frontend::{Frame, Message};
@@ -62,6 +63,7 @@ pub(crate) struct Session<'s> {
     common: Arc<Common>,
     state: Shared,
     transaction: Transaction<'s>,
+    recorder: Recorder,
     plans: Plans<'s>,
     prepared: HashMap<Box<str>, Prepared<'s>>,
     portals: HashMap<Box<str>, Portal<'s>>,
@@ -143,6 +145,7 @@ pub(crate) fn run(
     let mut session = Session {
         common: server.commons.of(&database),
         transaction: Transaction::new(&connection).map_err(refuse)?,
+        recorder: Recorder::new(&connection, &server.databases, &database).map_err(refuse)?,
         server,
         handle,
         wire,
@@ -160,6 +163,7 @@ pub(crate) fn run(
     };
     session.greet();
     session.serve();
+    session.recorder.end();
     tracing::info!(pid = handle.pid, peer, "client disconnected");
     Ok(())
 }
@@ -305,6 +309,11 @@ impl<'s> Session<'s> {
 
     /// `ReadyForQuery`, and everything before it goes out.
     fn ready(&mut self) -> Result<()> {
+        if self.transaction.block == Block::None
+            && let Err(error) = self.recorder.settle(self.connection)
+        {
+            self.notice(Severity::Warning, &error);
+        }
         self.report_settings();
         let status = self.transaction.status();
         backend::ready(&mut self.wire.out, status);

@@ -209,6 +209,7 @@ impl<'s> Session<'s> {
 
     /// Waits in line for the right to write.
     fn take_turn(&mut self) -> Result<()> {
+        self.server.databases.admit()?;
         let own = self
             .state
             .borrow()
@@ -306,6 +307,13 @@ impl<'s> Session<'s> {
     pub(super) fn commit(&mut self) -> Result<()> {
         self.portals.retain(|_, portal| portal.hold || portal.held);
         let deadline = clock::monotonic() + self.server.settings.lock_wait;
+        if self.recorder.is_active()
+            && let Err(error) = self.recorder.before_commit(self.connection)
+        {
+            let told = self.explain(&error);
+            self.roll_back("its changes cannot be captured");
+            return Err(told.into());
+        }
         let outcome = loop {
             match self.transaction.commit.raw_execute() {
                 // SQLite leaves the transaction open: readers of a rollback journal are in the way.
@@ -323,6 +331,11 @@ impl<'s> Session<'s> {
         match outcome {
             Ok(_) => {
                 self.drop_turn();
+                if self.recorder.is_active()
+                    && let Err(error) = self.recorder.after_commit(self.connection)
+                {
+                    tracing::error!(pid = self.handle.pid, %error, "a capture goes on with changes that it has already");
+                }
                 self.end_portals(true);
                 self.after_end(true, "");
                 Ok(())
@@ -609,6 +622,7 @@ impl<'s> Session<'s> {
                 }
             }
             "23505" => self.name_index(&mut told),
+            "53100" => self.server.databases.note(&told),
             _ => {}
         }
         told
