@@ -331,15 +331,13 @@ def test_of_two_servers_the_first_commit_wins(serve, gate, tmp_path):
 
 
 def test_a_store_out_of_reach_ends_the_start(tmp_path):
-    begun = time.monotonic()
     ended = run(
         cwd=tmp_path, STORAGE="s3", S3_BUCKET="bucket", S3_ENDPOINT=f"http://{LOOPBACK}:{free_port()}",
-        S3_ACCESS_KEY="a", S3_SECRET_KEY="hush-hush", SQLBRIDGE_TIMEOUT="1s",
+        S3_ACCESS_KEY="a", S3_SECRET_KEY="hush-hush",
     )
     assert ended.returncode == 1
-    assert re.search(r"pg-frontend: cannot .* database \"postgres\": .*s3://bucket/sqlite-dbs", ended.stderr), ended.stderr
+    assert "pg-frontend: cannot reach the store s3://bucket/sqlite-dbs: " in ended.stderr
     assert "hush-hush" not in ended.stderr
-    assert time.monotonic() - begun < 30
 
 
 def test_a_store_that_goes_away_comes_back(serve, faulty, tmp_path):

@@ -100,6 +100,7 @@ fn extend() -> Result<(), String> {
 fn open(settings: &Settings) -> Result<Databases, String> {
     extend()?;
     let databases = Databases::new(settings.place.clone()).with_captures(settings.captures.clone());
+    databases.reach(FIRST).map_err(|error| error.message)?;
     for name in [FIRST, &settings.database] {
         databases.ensure(name).map_err(|error| error.message)?;
         // Once, so that it stays open.

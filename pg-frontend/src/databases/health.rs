@@ -18,7 +18,7 @@ use crate::error::Result;
 /// While something is wrong, look again after this time.
 const SOON: Duration = Duration::from_secs(2);
 /// A store that does not answer within this time is out of reach.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Looks after a place, in a thread of its own, until it is dropped.
 #[derive(Debug)]

@@ -254,6 +254,14 @@ impl Databases {
         Ok(())
     }
 
+    /// At the start: whether the store can be reached, soon.
+    ///
+    /// # Errors
+    /// 08006, 42501: why not.
+    pub fn reach(&self, name: &str) -> Result<()> {
+        self.place.reach(name, health::PATIENCE)
+    }
+
     /// Makes a database where there is none; another server may do the same at this moment.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, io};
 
 use rusqlite::ffi::ErrorCode;
@@ -13,7 +14,7 @@ use crate::error::{PgError, Result};
 use crate::server::clock;
 
 /// Between two attempts to open a file that somebody holds.
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(2);
 /// What a plain database's file is called after its name.
 const SUFFIX: &str = ".sqlite";
 
@@ -141,6 +142,24 @@ impl Place {
                     Err(error) => Err(refused(&what(), &error)),
                 }
             }
+        }
+    }
+
+    /// Whether a store can be reached, without the patience that clients have; `name` need not exist.
+    pub(super) fn reach(&self, name: &str, patience: Duration) -> Result<()> {
+        let Self::Store(store) = self else {
+            return Ok(());
+        };
+        let patience = format!("{}ms", patience.as_millis());
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_URI
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        match Connection::open_with_flags(store.uri(name, &[("timeout", &patience)]), flags) {
+            Err(error) if error.sqlite_error_code() != Some(ErrorCode::CannotOpen) => Err(refused(
+                &format!("cannot reach the store {}", store.url),
+                &error,
+            )),
+            _ => Ok(()),
         }
     }
 
