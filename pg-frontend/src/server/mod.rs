@@ -9,12 +9,14 @@
 //! | [`slots`] | so many sessions at a time |
 //! | [`attempts`] | failed proofs by address |
 //! | [`writers`] | the right to write a database, in line |
+//! | [`flusher`] | group commit |
 //! | [`shutdown`] | telling the server to end |
 //! | [`clock`] | the time |
 
 pub mod attempts;
 mod client;
 pub mod clock;
+pub mod flusher;
 pub mod sessions;
 pub mod settings;
 pub mod shutdown;

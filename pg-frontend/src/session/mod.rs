@@ -29,6 +29,7 @@ pub mod variables;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -61,6 +62,8 @@ pub(crate) struct Session<'s> {
     wire: &'s mut Wire,
     connection: &'s Connection,
     common: Arc<Common>,
+    /// The database's file, where commits are flushed in groups.
+    wal: Option<PathBuf>,
     state: Shared,
     transaction: Transaction<'s>,
     recorder: Recorder,
@@ -144,6 +147,7 @@ pub(crate) fn run(
     tracing::info!(pid = handle.pid, peer, user, database, "client connected");
     let mut session = Session {
         common: server.commons.of(&database),
+        wal: flushed_in_groups(&connection).map_err(refuse)?,
         transaction: Transaction::new(&connection).map_err(refuse)?,
         recorder: Recorder::new(&connection, &server.databases, &database).map_err(refuse)?,
         server,
@@ -184,6 +188,18 @@ fn wait_for_other_processes(
         clock::sleep(pause);
         waited < patience
     }))
+}
+
+/// The file of a database in WAL mode, whose commits the session flushes itself: see
+/// [`flusher`](crate::server::flusher).
+fn flushed_in_groups(connection: &Connection) -> rusqlite::Result<Option<PathBuf>> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    let path = connection.path().filter(|path| !path.is_empty());
+    let Some(path) = path.filter(|_| mode == "wal") else {
+        return Ok(None);
+    };
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    Ok(Some(path.into()))
 }
 
 impl<'s> Session<'s> {
