@@ -61,7 +61,10 @@ impl Flusher {
             if !state.busy {
                 break;
             }
-            state = self.flushed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .flushed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
         state.busy = true;
         let goal = state.written;
@@ -85,7 +88,10 @@ impl Flusher {
 fn flush(file: Option<File>, database: &Path) -> io::Result<File> {
     let file = match file {
         Some(file) if file.metadata()?.nlink() > 0 => file,
-        _ => OpenOptions::new().read(true).write(true).open(wal(database))?,
+        _ => OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(wal(database))?,
     };
     file.sync_data()?;
     Ok(file)

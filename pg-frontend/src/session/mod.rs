@@ -9,12 +9,14 @@
 //! | `portal` | bound statements and their rows |
 //! | `plans`, `generations` | plans and SQLite statements, kept |
 //! | `transaction` | Postgres' transactions on SQLite's |
+//! | `durable` | group commit, checkpoints |
 //! | `copy` | COPY in and out |
 //! | [`state`], [`variables`], `settings` | what functions see of the session; `SET` and `SHOW` |
 //! | `failure` | how what was asked for comes to nothing |
 
 pub mod copy;
 mod cursors;
+mod durable;
 mod execute;
 mod extended;
 mod failure;
@@ -29,7 +31,6 @@ pub mod variables;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,6 +49,7 @@ use crate::server::clock;
 use crate::server::sessions::{Handle, Interrupt, Phase};
 use crate::server::writers::Common;
 use crate::types::Style;
+use durable::Wal;
 use extended::Prepared;
 use failure::{Failure, Result};
 use plans::Plans;
@@ -62,8 +64,7 @@ pub(crate) struct Session<'s> {
     wire: &'s mut Wire,
     connection: &'s Connection,
     common: Arc<Common>,
-    /// The database's file, where commits are flushed in groups.
-    wal: Option<PathBuf>,
+    wal: Option<Wal>,
     state: Shared,
     transaction: Transaction<'s>,
     recorder: Recorder,
@@ -145,9 +146,10 @@ pub(crate) fn run(
     crate::catalog::register(&connection, &state).map_err(refuse)?;
     handle.connected(connection.get_interrupt_handle());
     tracing::info!(pid = handle.pid, peer, user, database, "client connected");
+    let wal = Wal::take_over(&mut connection).map_err(refuse)?;
     let mut session = Session {
         common: server.commons.of(&database),
-        wal: flushed_in_groups(&connection).map_err(refuse)?,
+        wal,
         transaction: Transaction::new(&connection).map_err(refuse)?,
         recorder: Recorder::new(&connection, &server.databases, &database).map_err(refuse)?,
         server,
@@ -188,18 +190,6 @@ fn wait_for_other_processes(
         clock::sleep(pause);
         waited < patience
     }))
-}
-
-/// The file of a database in WAL mode, whose commits the session flushes itself: see
-/// [`flusher`](crate::server::flusher).
-fn flushed_in_groups(connection: &Connection) -> rusqlite::Result<Option<PathBuf>> {
-    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-    let path = connection.path().filter(|path| !path.is_empty());
-    let Some(path) = path.filter(|_| mode == "wal") else {
-        return Ok(None);
-    };
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    Ok(Some(path.into()))
 }
 
 impl<'s> Session<'s> {
@@ -263,12 +253,13 @@ impl<'s> Session<'s> {
     }
 
     fn message(&mut self, frame: &Frame) -> Result<Next> {
+        if self.skipping && !matches!(frame.kind, b'S' | b'X') {
+            return Ok(Next::Message);
+        }
         let message = match Message::parse(frame) {
             Ok(message) => message,
             // The frame is whole: what follows can be understood.
-            Err(error)
-                if frame.kind.is_ascii_alphabetic() && b"QPBDCEHSXdcfp".contains(&frame.kind) =>
-            {
+            Err(error) if b"QPBDCEHSXdcfp".contains(&frame.kind) => {
                 if frame.kind == b'Q' {
                     self.refuse(Failure::Error(error))?;
                     self.ready()?;
@@ -283,7 +274,6 @@ impl<'s> Session<'s> {
         match message {
             Message::Terminate => return Ok(Next::End),
             Message::Sync => self.sync()?,
-            _ if self.skipping => {}
             Message::Query(text) => self.simple(text)?,
             // What a client still sends of a COPY that has failed.
             Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => {}
@@ -343,6 +333,9 @@ impl<'s> Session<'s> {
         }
         self.handle.forget_cancel();
         self.wire.flush()?;
+        if self.transaction.block == Block::None {
+            self.checkpoint();
+        }
         let why = self.handle.interrupted();
         let idle = self.transaction.block == Block::None;
         if why.ends_session() || (idle && self.server.shutdown.begun()) {

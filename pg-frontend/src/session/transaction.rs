@@ -23,7 +23,6 @@ use super::variables;
 use crate::error::{PgError, of_sqlite};
 use crate::protocol::backend::{Severity, Status};
 use crate::server::clock;
-use crate::server::flusher::Ticket;
 use crate::server::settings::TransactionMode;
 use crate::server::writers::{Denied, Turn};
 use crate::sql::Transaction as Command;
@@ -248,10 +247,13 @@ impl<'s> Session<'s> {
         }
     }
 
-    fn drop_turn(&mut self) {
-        if self.transaction.turn.take().is_some() {
+    /// Gives the right to write on; says whether it had it.
+    fn drop_turn(&mut self) -> bool {
+        let had = self.transaction.turn.take().is_some();
+        if had {
             metrics::gauge!("sqlite_locks_held", "kind" => "reserved").decrement(1);
         }
+        had
     }
 
     /// Begins SQLite's transaction.
@@ -272,33 +274,9 @@ impl<'s> Session<'s> {
 
     /// A statement that was a transaction of its own has ended.
     pub(super) fn end_alone(&mut self, committed: bool) -> Result<()> {
-        let ticket = self.written(committed);
-        self.drop_turn();
+        let wrote = committed && self.drop_turn();
         self.after_end(committed, "single statement");
-        self.make_durable(ticket)
-    }
-
-    /// What has to be flushed, if the transaction has written. Others may write from here on.
-    fn written(&self, committed: bool) -> Option<Ticket> {
-        (committed && self.transaction.turn.is_some() && self.wal.is_some()).then(|| self.common.flusher.written())
-    }
-
-    /// Waits until the disk has the commit, unless the client has said that it need not.
-    fn make_durable(&self, ticket: Option<Ticket>) -> Result<()> {
-        let (Some(ticket), Some(database)) = (ticket, &self.wal) else {
-            return Ok(());
-        };
-        let state = self.state.borrow();
-        if state.settings.get("synchronous_commit").is_some_and(|mode| mode == "off") {
-            return Ok(());
-        }
-        self.common.flusher.flush(ticket, database).map_err(|error| {
-            tracing::error!(pid = self.handle.pid, %error, "the disk did not take a commit");
-            let text = format!("could not flush the write-ahead log: {error}");
-            PgError::new("58030", text)
-                .detail("The transaction is committed, but may be lost if the machine fails.")
-                .into()
-        })
+        self.make_durable(wrote)
     }
 
     /// The schema has been changed: plans made before do not hold.
@@ -356,8 +334,7 @@ impl<'s> Session<'s> {
         };
         match outcome {
             Ok(_) => {
-                let ticket = self.written(true);
-                self.drop_turn();
+                let wrote = self.drop_turn();
                 if self.recorder.is_active()
                     && let Err(error) = self.recorder.after_commit(self.connection)
                 {
@@ -365,7 +342,7 @@ impl<'s> Session<'s> {
                 }
                 self.end_portals(true);
                 self.after_end(true, "");
-                self.make_durable(ticket)
+                self.make_durable(wrote)
             }
             Err(error) => {
                 let told = self.explain(&error);
