@@ -197,7 +197,7 @@ impl<'s> Session<'s> {
             _ => sent.rows,
         };
         if alone {
-            self.end_alone(true);
+            self.end_alone(true)?;
         }
         self.complete(&plan.tag, count);
         Ok(())
@@ -274,7 +274,7 @@ impl<'s> Session<'s> {
         }
         self.schema_changed();
         if own && outside {
-            self.end_alone(true);
+            self.end_alone(true)?;
         } else if own && self.transaction.block == Block::Implicit {
             self.commit()?;
         }
@@ -392,7 +392,7 @@ impl<'s> Session<'s> {
         if own && self.transaction.block == Block::Implicit && alone {
             self.commit()?;
         } else if own && self.transaction.block == Block::None {
-            self.end_alone(true);
+            self.end_alone(true)?;
         }
         portal.progress = Progress::Over;
         backend::complete(&mut self.wire.out, &format!("COPY {rows}"));

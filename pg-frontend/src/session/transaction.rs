@@ -247,10 +247,13 @@ impl<'s> Session<'s> {
         }
     }
 
-    fn drop_turn(&mut self) {
-        if self.transaction.turn.take().is_some() {
+    /// Gives the right to write on; says whether it had it.
+    fn drop_turn(&mut self) -> bool {
+        let had = self.transaction.turn.take().is_some();
+        if had {
             metrics::gauge!("sqlite_locks_held", "kind" => "reserved").decrement(1);
         }
+        had
     }
 
     /// Begins SQLite's transaction.
@@ -270,9 +273,10 @@ impl<'s> Session<'s> {
     }
 
     /// A statement that was a transaction of its own has ended.
-    pub(super) fn end_alone(&mut self, committed: bool) {
-        self.drop_turn();
+    pub(super) fn end_alone(&mut self, committed: bool) -> Result<()> {
+        let wrote = committed && self.drop_turn();
         self.after_end(committed, "single statement");
+        self.make_durable(wrote)
     }
 
     /// The schema has been changed: plans made before do not hold.
@@ -330,7 +334,7 @@ impl<'s> Session<'s> {
         };
         match outcome {
             Ok(_) => {
-                self.drop_turn();
+                let wrote = self.drop_turn();
                 if self.recorder.is_active()
                     && let Err(error) = self.recorder.after_commit(self.connection)
                 {
@@ -338,7 +342,7 @@ impl<'s> Session<'s> {
                 }
                 self.end_portals(true);
                 self.after_end(true, "");
-                Ok(())
+                self.make_durable(wrote)
             }
             Err(error) => {
                 let told = self.explain(&error);
@@ -371,7 +375,7 @@ impl<'s> Session<'s> {
         match self.transaction.block {
             Block::None => {
                 self.undo_all();
-                self.end_alone(false);
+                self.after_end(false, "an error");
                 self.end_portals(false);
             }
             Block::Implicit => self.roll_back("an error"),
