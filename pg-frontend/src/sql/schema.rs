@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::names::{self, Name};
+use super::names::Name;
 use crate::error::{PgError, Result};
 use crate::session::state::State;
 use crate::types::json::Json;

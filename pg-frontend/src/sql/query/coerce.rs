@@ -418,6 +418,18 @@ impl Compiler<'_> {
         }
     }
 
+    /// `'pg_class'::regclass`: a number is the oid itself, a name is looked up when it is run.
+    fn reg_literal(&mut self, written: &str, to: Type) -> Result<Typed> {
+        let trimmed = written.trim();
+        if let Ok(oid) = trimmed.parse::<u32>() {
+            return Ok(Typed::new(oid.to_string(), to).not_null());
+        }
+        if trimmed == "-" {
+            return Ok(Typed::new("0", to).not_null());
+        }
+        Ok(Typed::new(format!("pg_reg_oid({}, {})", literal(trimmed), to.oid), to).not_null())
+    }
+
     /// The labels of an enum as a JSON array in quotes.
     pub(crate) fn labels_literal(&self, ty: Type) -> String {
         let (_, labels) = crate::sql::schema::enum_labels(self.connection, ty).unwrap_or_default();

@@ -135,7 +135,7 @@ impl Compiler<'_> {
             }
             SetExpr::Values(values) => self.values(values, expected),
             SetExpr::Table(table) => {
-                let name = table.table_name.clone().unwrap_or_default();
+                let name = table.table_name.clone().map_or_else(String::new, |name| name.to_string());
                 let sql = match &table.schema_name {
                     Some(schema) => format!("SELECT * FROM {schema}.{name}"),
                     None => format!("SELECT * FROM {name}"),
