@@ -175,6 +175,9 @@ impl Compiler<'_> {
             let (a, b) = (self.coerce(a, Type::BYTEA, Context::Implicit, span)?, self.coerce(b, Type::BYTEA, Context::Implicit, span)?);
             return Ok(Typed::new(format!("pg_bytea_cat({}, {})", a.sql, b.sql), Type::BYTEA));
         }
+        if matches!(a.ty.oid, 1560 | 1562) && matches!(b.ty.oid, 1560 | 1562) {
+            return Ok(Typed::new(format!("({} || {})", a.sql, b.sql), Type::of(1562)));
+        }
         let stringy = |typed: &Typed| typed.is_unknown() || typed.ty.is_string();
         if !stringy(&a) && !stringy(&b) {
             return Err(self.no_operator(a.ty, "||", b.ty, span));

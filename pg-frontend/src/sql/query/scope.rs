@@ -99,8 +99,6 @@ pub(crate) struct Scope {
     pub(crate) aggregates: bool,
     /// Row sources of the select list; none where they are not allowed.
     pub(crate) row_sources: Option<Vec<RowSource>>,
-    /// Names of the select list, for `ORDER BY` and `GROUP BY`.
-    pub(crate) outputs: Vec<(String, Typed)>,
 }
 
 impl Compiler<'_> {

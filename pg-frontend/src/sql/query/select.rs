@@ -371,7 +371,8 @@ impl Compiler<'_> {
             return row_text(items);
         }
         if self.outermost && item.ty.is_reg() {
-            return format!("pg_reg_show({}, {})", item.sql, item.ty.oid);
+            // The oid for those who want it in binary, and what it is called.
+            return format!("({0} || ' ' || pg_reg_name({0}, {1}))", item.sql, item.ty.oid);
         }
         item.sql.clone()
     }
@@ -822,7 +823,7 @@ fn name_in(expr: &Expr) -> Option<String> {
         Expr::CompoundIdentifier(parts) => fold(parts.last()?),
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => return name_in(inner),
         Expr::Function(function) => idents(&function.name).ok()?.last().map(|ident| fold(ident))?,
-        Expr::Cast { expr: inner, data_type, .. } => return name_in(inner).or_else(|| type_word(data_type)),
+        Expr::Cast { expr: inner, data_type, .. } => return strong_name(inner).or_else(|| type_word(data_type)),
         Expr::TypedString(typed) => return type_word(&typed.data_type),
         Expr::Case { else_result, .. } => else_result.as_deref().and_then(name_in).unwrap_or_else(|| "case".to_owned()),
         Expr::Exists { .. } => "exists".to_owned(),
@@ -842,7 +843,6 @@ fn name_in(expr: &Expr) -> Option<String> {
             _ => "btrim",
         }
         .to_owned(),
-        Expr::Value(value) if matches!(value.value, sqlparser::ast::Value::Boolean(_)) => "bool".to_owned(),
         Expr::CompoundFieldAccess { root, access_chain } => {
             for access in access_chain.iter().rev() {
                 if let sqlparser::ast::AccessExpr::Dot(Expr::Identifier(ident)) = access {
@@ -861,6 +861,16 @@ fn name_in(expr: &Expr) -> Option<String> {
         },
         _ => return None,
     })
+}
+
+/// A name that a cast around does not replace: a column's or a function's.
+fn strong_name(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Cast { expr: inner, .. } | Expr::Nested(inner) => strong_name(inner),
+        Expr::Case { else_result, .. } => else_result.as_deref().and_then(strong_name),
+        Expr::TypedString(_) => None,
+        other => name_in(other),
+    }
 }
 
 /// The catalog's name of a type: what `SELECT '1'::integer` calls its column.
