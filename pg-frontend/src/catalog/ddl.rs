@@ -169,6 +169,15 @@ pub(super) fn trigger(sql: &str) -> i16 {
     bits
 }
 
+/// The words and quoted names of an expression, out of their quotes.
+pub(super) fn names(expression: &str) -> Vec<String> {
+    tokens(expression)
+        .iter()
+        .filter(|token| !token.text.starts_with('\''))
+        .map(Token::name)
+        .collect()
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Token<'a> {
     text: &'a str,

@@ -13,10 +13,14 @@ use crate::types::Oid;
 pub const PG_CATALOG: Oid = 11;
 /// `public`.
 pub const PUBLIC: Oid = 2200;
+/// `information_schema`.
+pub const INFORMATION_SCHEMA: Oid = 13_207;
 /// The owner of everything: the user that the server was set up with.
 pub const OWNER: Oid = 10;
 /// Numbers below are PostgreSQL's own.
 pub const FIRST: Oid = 16_384;
+/// Numbers from here are those of enums: their rows say which.
+const END: Oid = crate::types::USER_TYPES;
 
 /// What an id is for; objects of different kinds may have one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,13 +52,13 @@ impl Allocator {
     pub(super) fn take(&mut self, kind: Kind, name: &str) -> Oid {
         let mut oid = number(kind, name);
         while !self.used.insert(oid) {
-            oid = if oid == Oid::MAX >> 1 { FIRST } else { oid + 1 };
+            oid = if oid + 1 == END { FIRST } else { oid + 1 };
         }
         oid
     }
 }
 
-/// The number that a kind and a name come to: at least [`FIRST`], below 2^31, because some clients
+/// The number that a kind and a name come to: at least [`FIRST`], below 2^30; some clients
 /// keep ids in an `int4`. FNV-1a, which no version of a library changes.
 pub(super) fn number(kind: Kind, name: &str) -> Oid {
     let hash = std::iter::once(kind as u8)
@@ -62,7 +66,7 @@ pub(super) fn number(kind: Kind, name: &str) -> Oid {
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-    let room = u64::from((Oid::MAX >> 1) - FIRST);
+    let room = u64::from(END - FIRST);
     FIRST + Oid::try_from((hash ^ (hash >> 32)) % room).unwrap_or_default()
 }
 

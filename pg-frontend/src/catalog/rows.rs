@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::Connection;
+use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 
+use super::current::Session;
 use super::model::Model;
 use crate::types::Oid;
 
@@ -56,6 +58,12 @@ impl Cell {
             Self::Static(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
             Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
         }
+    }
+}
+
+impl ToSql for Cell {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.output())
     }
 }
 
@@ -123,11 +131,28 @@ pub(super) struct Relation {
     pub(super) columns: Vec<Column>,
     /// Rows that are always there.
     builtin: Option<Arc<Part>>,
-    fill: Option<Fill>,
+    fill: Option<(Lifetime, Fill)>,
 }
 
-/// Adds the rows that depend on the database and the session.
-pub(super) type Fill = fn(&Model, &mut Rows);
+/// Adds the rows that depend on the database or the session.
+pub(super) type Fill = fn(&View<'_>, &mut Rows) -> rusqlite::Result<()>;
+
+/// What a [`Fill`] sees.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) model: &'a Model,
+    pub(super) session: &'a Session,
+    pub(super) connection: &'a Connection,
+}
+
+/// How long rows stay as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lifetime {
+    /// They depend on the model alone.
+    Model,
+    /// They are made for each statement.
+    Statement,
+}
 
 /// A column of a [`Relation`].
 #[derive(Debug)]
@@ -144,6 +169,16 @@ impl Column {
             self.ty,
             16 | 20 | 21 | 23 | 24 | 26 | 28 | 29 | 2202..=2206 | 4089 | 4096
         )
+    }
+
+    /// About how many rows have one value, for the planner.
+    pub(super) fn rows_for_one_value(&self) -> i64 {
+        match (self.name, self.ty) {
+            ("oid", _) => 1,
+            (_, 24 | 26 | 19 | 25 | 1043) => 10,
+            (_, 16 | 18) => 500,
+            _ => 50,
+        }
     }
 
     /// What a row has that says nothing about the column.
@@ -190,7 +225,7 @@ impl Relation {
     }
 
     /// With rows from a data file: a line of column names, then rows, separated by tabs.
-    pub(super) fn builtin(&mut self, file: &'static str) {
+    pub(super) fn builtin(&mut self, file: &'static str, constants: &[(&str, Cell)]) {
         let mut lines = file.lines();
         let header: Vec<usize> = lines
             .next()
@@ -206,23 +241,39 @@ impl Relation {
                     .collect()
             })
             .collect();
-        self.builtin = Some(Arc::new(Part::new(self, &header, &[], rows)));
+        self.builtin = Some(Arc::new(Part::new(self, &header, constants, rows)));
     }
 
-    pub(super) fn filled(&mut self, fill: Fill) {
-        self.fill = Some(fill);
+    /// With rows that a function adds.
+    pub(super) fn filled(&mut self, lifetime: Lifetime, fill: Fill) {
+        self.fill = Some((lifetime, fill));
+    }
+
+    /// How long what it holds stays as it is.
+    pub(super) fn lifetime(&self) -> Lifetime {
+        self.fill.map_or(Lifetime::Model, |(lifetime, _)| lifetime)
     }
 
     /// What it holds.
-    pub(super) fn rows(&'static self, model: &Model) -> Rows {
-        let mut rows = Rows {
+    pub(super) fn rows(&'static self, view: &View<'_>) -> rusqlite::Result<Rows> {
+        let mut rows = self.builtin_rows();
+        if let Some((_, fill)) = self.fill {
+            fill(view, &mut rows)?;
+        }
+        Ok(rows)
+    }
+
+    /// What it always holds.
+    pub(super) fn builtin_rows(&'static self) -> Rows {
+        Rows {
             relation: self,
             parts: self.builtin.iter().cloned().collect(),
-        };
-        if let Some(fill) = self.fill {
-            fill(model, &mut rows);
         }
-        rows
+    }
+
+    /// It has thousands of rows even in an empty database.
+    pub(super) fn is_large(&self) -> bool {
+        ["pg_attribute", "pg_proc", "pg_operator", "pg_amop", "pg_amproc", "columns"].contains(&self.name)
     }
 
     pub(super) fn position(&self, column: &str) -> Option<usize> {
@@ -262,8 +313,15 @@ impl Rows {
         self.parts.push(Arc::new(part));
     }
 
-    pub(super) fn relation(&self) -> &'static Relation {
-        self.relation
+    /// Adds rows whose other numbers are 0: statistics that nobody keeps.
+    pub(super) fn add_zeros<const N: usize>(
+        &mut self,
+        columns: [&str; N],
+        rows: impl IntoIterator<Item = [Cell; N]>,
+    ) {
+        let counts = self.relation.columns.iter().filter(|column| column.ty == 20);
+        let zeros: Vec<(&str, Cell)> = counts.map(|column| (column.name, Cell::Integer(0))).collect();
+        self.add(columns, &zeros, rows);
     }
 
     pub(super) fn cell(&self, place: Place, column: usize) -> &Cell {

@@ -74,6 +74,7 @@ QUERIES = {
         to_json(enumvals) as enumvals, boot_val from pg_settings where category not in ('Developer Options',
         'Customized Options') and name !~ '^(ssl|log|jit|geqo|wal|max_wal|krb|bonjour|recovery|archive|synchronous|restore)_'
         order by lower(name)""",
+    "keywords": "select word, catcode, barelabel from pg_get_keywords() order by word",
     "pg_timezone_abbrevs": "select abbrev, utc_offset, is_dst from pg_timezone_abbrevs order by 1",
 }
 

@@ -1,0 +1,472 @@
+//! Reads the [`Model`] from the database.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::ddl::{self, ConstraintText, Rule};
+use super::model::{Class, Column, Constraint, ConstraintRule, Index, IndexKey, Model, Namespace, Table, Trigger};
+use super::oids::{Allocator, INFORMATION_SCHEMA, Kind, PG_CATALOG, PUBLIC};
+use super::text;
+use crate::types::{self, Oid, Type};
+
+/// The schema of temporary tables.
+const TEMPORARY: &str = "pg_temp_1";
+
+/// Reads everything that the catalog describes. `version` is the schema cookie that it was asked for.
+///
+/// A table or view that SQLite cannot describe (a view of a dropped table) has no columns.
+pub(super) fn read(connection: &Connection, version: i64) -> rusqlite::Result<Model> {
+    let mut reader = Reader {
+        connection,
+        ids: Allocator::default(),
+        taken: HashSet::new(),
+        model: Model {
+            version,
+            ..Model::default()
+        },
+    };
+    reader.namespaces()?;
+    reader.tables()?;
+    reader.sequences()?;
+    reader.enums()?;
+    reader.comments()?;
+    Ok(reader.model)
+}
+
+pub(super) struct Reader<'c> {
+    pub(super) connection: &'c Connection,
+    pub(super) ids: Allocator,
+    /// Names of relations that are taken, by schema.
+    taken: HashSet<(Oid, String)>,
+    pub(super) model: Model,
+}
+
+/// A row of `pragma_index_list`.
+struct IndexRow {
+    name: String,
+    unique: bool,
+    /// `c` made by `CREATE INDEX`, `u` by `UNIQUE`, `pk` by `PRIMARY KEY`.
+    origin: String,
+}
+
+impl Reader<'_> {
+    fn namespaces(&mut self) -> rusqlite::Result<()> {
+        let built_in = [(PG_CATALOG, "pg_catalog"), (99, "pg_toast"), (PUBLIC, "public")];
+        let built_in = built_in.map(|(oid, name)| (oid, name.to_owned()));
+        self.model.namespaces = built_in
+            .into_iter()
+            .chain([(INFORMATION_SCHEMA, "information_schema".to_owned())])
+            .map(|(oid, name)| Namespace { oid, name })
+            .collect();
+        let made = if self.has("pg_frontend_schemas")? {
+            self.strings("SELECT name FROM pg_frontend_schemas ORDER BY rowid")?
+        } else {
+            Vec::new()
+        };
+        for name in made {
+            if self.model.namespaces.iter().all(|each| each.name != name) {
+                let oid = self.ids.take(Kind::Namespace, &name);
+                self.model.namespaces.push(Namespace { oid, name });
+            }
+        }
+        Ok(())
+    }
+
+    /// The main database has a table of this name.
+    pub(super) fn has(&self, table: &str) -> rusqlite::Result<bool> {
+        self.connection
+            .query_row("SELECT 1 FROM main.sqlite_schema WHERE name = ?1", [table], |_| Ok(()))
+            .optional()
+            .map(|found| found.is_some())
+    }
+
+    pub(super) fn strings(&self, sql: &str) -> rusqlite::Result<Vec<String>> {
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        rows.collect()
+    }
+
+    /// The schema and the name in it of what SQLite calls `stored`.
+    pub(super) fn place(&self, stored: &str) -> (Oid, String) {
+        if let Some((schema, name)) = stored.split_once('.') {
+            let mut namespaces = self.model.namespaces.iter();
+            if let Some(found) = namespaces.find(|each| each.name == schema) {
+                return (found.oid, name.to_owned());
+            }
+        }
+        (PUBLIC, stored.to_owned())
+    }
+
+    fn tables(&mut self) -> rusqlite::Result<()> {
+        let estimates = self.estimates()?;
+        for (schema, catalog) in [("main", "main.sqlite_schema"), ("temp", "temp.sqlite_schema")] {
+            // Tables that a virtual table keeps its data in are no tables of the user's.
+            let sql = format!(
+                "SELECT s.name, s.type, s.sql FROM {catalog} s
+                 WHERE s.type IN ('table', 'view') AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+                 AND s.name NOT LIKE 'pg\\_frontend\\_%' ESCAPE '\\'
+                 AND s.name NOT IN (SELECT name FROM pragma_table_list WHERE schema = ?1 AND type = 'shadow')
+                 ORDER BY s.rowid"
+            );
+            let mut statement = self.connection.prepare(&sql)?;
+            let rows = statement.query_map([schema], |row| {
+                Ok((row.get(0)?, row.get::<_, String>(1)? == "view", row.get::<_, Option<String>>(2)?))
+            })?;
+            let rows = rows.collect::<rusqlite::Result<Vec<(String, bool, Option<String>)>>>()?;
+            // First all tables' names: an index that has a table's name gets another.
+            let places: Vec<(Oid, String)> = rows
+                .iter()
+                .map(|(stored, ..)| self.place_in(schema, stored))
+                .collect();
+            self.taken.extend(places.iter().cloned());
+            for ((stored, view, sql), (namespace, name)) in rows.into_iter().zip(places) {
+                let temporary = schema == "temp";
+                let key = if temporary { format!("temp.{stored}") } else { stored.clone() };
+                let mut table = Table {
+                    oid: self.ids.take(Kind::Relation, &key),
+                    row_type: self.ids.take(Kind::RowType, &key),
+                    row_array: self.ids.take(Kind::ArrayOfRows, &key),
+                    rule: if view { self.ids.take(Kind::Rule, &key) } else { 0 },
+                    namespace,
+                    name,
+                    rows: estimates.get(&stored).copied().unwrap_or(-1.0),
+                    stored,
+                    view,
+                    temporary,
+                    columns: Vec::new(),
+                    indexes: Vec::new(),
+                    constraints: Vec::new(),
+                    triggers: Vec::new(),
+                    sql: sql.unwrap_or_default(),
+                };
+                self.fill(&mut table, schema, &key)?;
+                self.add(table);
+            }
+        }
+        Ok(())
+    }
+
+    fn place_in(&mut self, schema: &str, stored: &str) -> (Oid, String) {
+        if schema != "temp" {
+            return self.place(stored);
+        }
+        let mut namespaces = self.model.namespaces.iter();
+        let known = namespaces.find(|each| each.name == TEMPORARY).map(|each| each.oid);
+        let oid = known.unwrap_or_else(|| {
+            let oid = self.ids.take(Kind::Namespace, TEMPORARY);
+            let name = TEMPORARY.to_owned();
+            self.model.namespaces.push(Namespace { oid, name });
+            oid
+        });
+        (oid, stored.to_owned())
+    }
+
+    fn add(&mut self, table: Table) {
+        let at = self.model.tables.len();
+        let model = &mut self.model;
+        model.classes.insert(table.oid, Class::Table(at));
+        model.names.insert((table.namespace, table.name.clone()), table.oid);
+        for (number, index) in table.indexes.iter().enumerate() {
+            model.classes.insert(index.oid, Class::Index(at, number));
+            model.names.insert((table.namespace, index.name.clone()), index.oid);
+        }
+        model.tables.push(table);
+    }
+
+    /// `ANALYZE`'s counts of rows.
+    fn estimates(&self) -> rusqlite::Result<HashMap<String, f64>> {
+        if !self.has("sqlite_stat1")? {
+            return Ok(HashMap::new());
+        }
+        let mut statement = self.connection.prepare(
+            "SELECT tbl, max(CAST(stat AS INTEGER)) FROM main.sqlite_stat1 WHERE stat IS NOT NULL GROUP BY tbl",
+        )?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect()
+    }
+
+    fn fill(&mut self, table: &mut Table, schema: &str, key: &str) -> rusqlite::Result<()> {
+        let parsed = if table.view { ddl::TableText::default() } else { ddl::table(&table.sql) };
+        let Ok(primary) = self.columns(table, schema, key, &parsed.constraints) else {
+            return Ok(());
+        };
+        if table.view {
+            return self.triggers(table, schema, key);
+        }
+        self.indexes(table, schema, key, &parsed.constraints, &primary)?;
+        self.other_constraints(table, key, &parsed.constraints);
+        self.triggers(table, schema, key)
+    }
+
+    /// Returns the primary key's columns in its order.
+    fn columns(
+        &mut self,
+        table: &mut Table,
+        schema: &str,
+        key: &str,
+        texts: &[ConstraintText],
+    ) -> rusqlite::Result<Vec<i16>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, ?2) WHERE hidden <> 1",
+        )?;
+        let mut rows = statement.query([&*table.stored, schema])?;
+        let mut primary = Vec::new();
+        let mut rowid = false;
+        while let Some(row) = rows.next()? {
+            let name: String = row.get(0)?;
+            let declared: String = row.get::<_, Option<String>>(1)?.unwrap_or_default();
+            let place: i16 = row.get(4)?;
+            let generated = row.get::<_, i64>(5)? > 1;
+            let number = i16::try_from(table.columns.len() + 1).unwrap_or(i16::MAX);
+            if place > 0 {
+                primary.push((place, number));
+                rowid |= declared.eq_ignore_ascii_case("integer");
+            }
+            let ty = column_type(&declared, table.view);
+            let expression: Option<String> = if generated {
+                let mut generated = texts.iter().filter(|text| text.columns == [&*name]);
+                generated.find_map(|text| match &text.rule {
+                    Rule::Generated(expression) => Some(expression.clone()),
+                    _ => None,
+                })
+            } else {
+                row.get::<_, Option<String>>(3)?.map(|sql| text::default(&sql, ty))
+            };
+            let default = expression.map(|text| (self.ids.take(Kind::Default, &format!("{key}.{name}")), text));
+            table.columns.push(Column {
+                number,
+                ty,
+                not_null: row.get::<_, bool>(2)? || place > 0,
+                default,
+                generated,
+                identity: false,
+                name,
+            });
+        }
+        primary.sort_unstable();
+        let primary: Vec<i16> = primary.into_iter().map(|(_, number)| number).collect();
+        if let ([only], true) = (&*primary, rowid) {
+            let only = usize::try_from(only - 1).unwrap_or_default();
+            // Made certain by `indexes`: a table without a rowid has an index for it.
+            if let Some(column) = table.columns.get_mut(only) {
+                column.identity = true;
+            }
+        }
+        Ok(primary)
+    }
+
+    fn indexes(
+        &mut self,
+        table: &mut Table,
+        schema: &str,
+        key: &str,
+        texts: &[ConstraintText],
+        primary: &[i16],
+    ) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT name, \"unique\", origin FROM pragma_index_list(?1, ?2) ORDER BY origin = 'pk' DESC, origin = 'u' DESC, seq DESC",
+        )?;
+        let rows = statement.query_map([&*table.stored, schema], |row| {
+            Ok(IndexRow {
+                name: row.get(0)?,
+                unique: row.get(1)?,
+                origin: row.get(2)?,
+            })
+        })?;
+        let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        let by_index = rows.iter().any(|row| row.origin == "pk");
+        if by_index {
+            table.columns.iter_mut().for_each(|column| column.identity = false);
+        } else if !primary.is_empty() {
+            let keys = primary.iter().map(|&column| IndexKey {
+                column,
+                expression: None,
+                descending: false,
+                collation: None,
+            });
+            self.key(table, key, texts, keys.collect(), true, None);
+        }
+        for row in rows {
+            let keys = self.keys(table, schema, &row.name)?;
+            if row.origin != "c" {
+                self.key(table, key, texts, keys, row.origin == "pk", Some(row.name));
+                continue;
+            }
+            let (_, name) = self.place(&row.name);
+            let sql = self.sql(schema, &row.name)?;
+            let (expressions, condition) = ddl::index(&sql);
+            let mut keys = keys;
+            for (key, text) in keys.iter_mut().zip(expressions) {
+                key.expression = (key.column == 0).then_some(text);
+            }
+            let index = Index {
+                oid: self.ids.take(Kind::Relation, &index_key(schema, &row.name)),
+                name: self.free(table.namespace, &name, "", ""),
+                stored: Some(row.name),
+                unique: row.unique,
+                primary: false,
+                keys,
+                condition,
+            };
+            table.indexes.push(index);
+        }
+        Ok(())
+    }
+
+    /// A primary key or unique constraint with its index.
+    fn key(
+        &mut self,
+        table: &mut Table,
+        key: &str,
+        texts: &[ConstraintText],
+        keys: Vec<IndexKey>,
+        primary: bool,
+        stored: Option<String>,
+    ) {
+        let columns: Vec<i16> = keys.iter().map(|key| key.column).collect();
+        let named = texts.iter().find(|text| match text.rule {
+            Rule::Primary => primary,
+            Rule::Unique => !primary && table.numbers(&text.columns) == columns,
+            _ => false,
+        });
+        let name = match named.and_then(|text| text.name.clone()) {
+            Some(name) => self.free(table.namespace, &name, "", ""),
+            None if primary => self.free(table.namespace, &table.name, "", "pkey"),
+            None => self.free(table.namespace, &table.name, &column_names(table, &columns), "key"),
+        };
+        let at = table.indexes.len();
+        table.indexes.push(Index {
+            oid: self.ids.take(Kind::Relation, &format!("{key}.{name}")),
+            name: name.clone(),
+            stored,
+            unique: true,
+            primary,
+            keys,
+            condition: None,
+        });
+        table.constraints.push(Constraint {
+            oid: self.ids.take(Kind::Constraint, &format!("{key}.{name}")),
+            name,
+            columns,
+            rule: if primary { ConstraintRule::Primary(at) } else { ConstraintRule::Unique(at) },
+        });
+    }
+
+    fn keys(&self, table: &Table, schema: &str, index: &str) -> rusqlite::Result<Vec<IndexKey>> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT name, cid, \"desc\", coll FROM pragma_index_xinfo(?1, ?2) WHERE key ORDER BY seqno",
+        )?;
+        let rows = statement.query_map([index, schema], |row| {
+            let name: Option<String> = row.get(0)?;
+            let collation: Option<String> = row.get(3)?;
+            Ok(IndexKey {
+                column: name
+                    .and_then(|name| table.column(&name))
+                    .map_or(0, |column| column.number),
+                expression: None,
+                descending: row.get(2)?,
+                collation: collation.filter(|name| name != "BINARY"),
+            })
+        })?;
+        rows.collect()
+    }
+
+    fn sql(&self, schema: &str, name: &str) -> rusqlite::Result<String> {
+        let sql = format!("SELECT sql FROM {schema}.sqlite_schema WHERE name = ?1");
+        self.connection
+            .prepare_cached(&sql)?
+            .query_row([name], |row| row.get::<_, Option<String>>(0))
+            .map(Option::unwrap_or_default)
+    }
+
+    /// Checks and foreign keys.
+    fn other_constraints(&mut self, table: &mut Table, key: &str, texts: &[ConstraintText]) {
+        for constraint in texts {
+            let (columns, label, rule) = match &constraint.rule {
+                Rule::Check(expression) => (
+                    checked(table, expression),
+                    "check",
+                    ConstraintRule::Check(expression.clone()),
+                ),
+                Rule::Foreign(reference) => (
+                    table.numbers(&constraint.columns),
+                    "fkey",
+                    ConstraintRule::Foreign(reference.clone()),
+                ),
+                _ => continue,
+            };
+            let name = constraint.name.clone().unwrap_or_else(|| {
+                let of = match (label, &*columns) {
+                    ("check", [_, _, ..]) => String::new(),
+                    _ => column_names(table, &columns),
+                };
+                let taken = |name: &str| table.constraints.iter().any(|each| each.name == name);
+                text::object_name(&table.name, &of, label, taken)
+            });
+            table.constraints.push(Constraint {
+                oid: self.ids.take(Kind::Constraint, &format!("{key}.{name}")),
+                name,
+                columns,
+                rule,
+            });
+        }
+    }
+
+    fn triggers(&mut self, table: &mut Table, schema: &str, key: &str) -> rusqlite::Result<()> {
+        let sql = format!(
+            "SELECT name, sql FROM {schema}.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1
+             AND name NOT LIKE 'pg\\_frontend\\_%' ESCAPE '\\' ORDER BY rowid"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(params![table.stored], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        for row in rows {
+            let (name, sql): (String, String) = row?;
+            table.triggers.push(Trigger {
+                oid: self.ids.take(Kind::Trigger, &format!("{key}.{name}")),
+                bits: ddl::trigger(&sql),
+                name,
+                sql,
+            });
+        }
+        Ok(())
+    }
+
+    /// A name for a relation that no other has.
+    fn free(&mut self, namespace: Oid, first: &str, second: &str, label: &str) -> String {
+        let taken = &mut self.taken;
+        let name = text::object_name(first, second, label, |name| taken.contains(&(namespace, name.to_owned())));
+        taken.insert((namespace, name.clone()));
+        name
+    }
+}
+
+fn index_key(schema: &str, stored: &str) -> String {
+    if schema == "temp" { format!("temp.{stored}") } else { stored.to_owned() }
+}
+
+/// A declaration's type. What no declaration says is text, as SQLite's own columns without a type
+/// hold anything.
+fn column_type(declared: &str, view: bool) -> Type {
+    match declared {
+        // What SQLite says of a view's column that is an expression.
+        "NUM" if view => Type::NUMERIC,
+        _ => types::parse_name(declared).unwrap_or(Type::TEXT),
+    }
+}
+
+fn column_names(table: &Table, columns: &[i16]) -> String {
+    let names: Vec<&str> = columns.iter().map(|&number| table.column_name(number)).collect();
+    names.join("_")
+}
+
+/// The columns that a check is about.
+fn checked(table: &Table, expression: &str) -> Vec<i16> {
+    let words = ddl::names(expression);
+    table
+        .columns
+        .iter()
+        .filter(|column| words.iter().any(|word| word.eq_ignore_ascii_case(&column.name)))
+        .map(|column| column.number)
+        .collect()
+}

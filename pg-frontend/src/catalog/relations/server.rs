@@ -1,0 +1,194 @@
+//! The server itself: databases, roles, settings, activity.
+
+use rusqlite::Result;
+
+use crate::catalog::oids::{Kind, OWNER, number};
+use crate::catalog::rows::{Cell, Rows, View};
+use crate::session::state::State;
+use crate::types::Oid;
+
+/// PostgreSQL's own roles, which nobody is a member of.
+const ROLES: &str = include_str!("../data/pg_roles.tsv");
+/// Settings with their defaults.
+const SETTINGS: &str = include_str!("../data/pg_settings.tsv");
+
+/// The tablespace `pg_default`.
+const TABLESPACE: i64 = 1663;
+
+/// A database's oid: the same in each session.
+pub(in crate::catalog) fn database_oid(name: &str) -> Oid {
+    match name {
+        "template1" => 1,
+        "postgres" => 5,
+        _ => number(Kind::Database, name),
+    }
+}
+
+pub(super) fn databases(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    let name = view.session.state(|state| state.database.clone());
+    rows.add(
+        ["oid", "datname"],
+        &[
+            ("datdba", OWNER.into()),
+            ("encoding", Cell::Integer(6)),
+            ("datlocprovider", "c".into()),
+            ("datallowconn", true.into()),
+            ("datconnlimit", Cell::Integer(-1)),
+            ("dattablespace", Cell::Integer(TABLESPACE)),
+            ("datcollate", "C.UTF-8".into()),
+            ("datctype", "C.UTF-8".into()),
+        ],
+        [[database_oid(&name).into(), name.into()]],
+    );
+    Ok(())
+}
+
+/// The owner, and PostgreSQL's own roles.
+pub(super) fn roles(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    let user = view.session.state(|state| state.user.clone());
+    let constants = [("rolconnlimit", Cell::Integer(-1)), ("rolinherit", true.into())];
+    rows.add(
+        [
+            "oid", "rolname", "rolsuper", "rolcreaterole", "rolcreatedb", "rolcanlogin", "rolreplication", "rolbypassrls",
+        ],
+        &constants,
+        [[
+            OWNER.into(),
+            user.into(),
+            true.into(),
+            true.into(),
+            true.into(),
+            true.into(),
+            true.into(),
+            true.into(),
+        ]],
+    );
+    let own = ROLES.lines().skip(1).filter_map(|line| line.split_once('\t'));
+    rows.add(
+        ["oid", "rolname"],
+        &constants,
+        own.map(|(oid, name)| [oid.parse::<i64>().unwrap_or_default().into(), name.into()]),
+    );
+    Ok(())
+}
+
+pub(super) fn users(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    let user = view.session.state(|state| state.user.clone());
+    rows.add(
+        ["usename", "usesysid", "usecreatedb", "usesuper", "userepl", "usebypassrls", "passwd"],
+        &[],
+        [[
+            user.into(),
+            OWNER.into(),
+            true.into(),
+            true.into(),
+            true.into(),
+            true.into(),
+            "********".into(),
+        ]],
+    );
+    Ok(())
+}
+
+pub(super) fn groups(_: &View<'_>, rows: &mut Rows) -> Result<()> {
+    let own = ROLES.lines().skip(1).filter_map(|line| line.split_once('\t'));
+    rows.add(
+        ["grosysid", "groname", "grolist"],
+        &[],
+        own.map(|(oid, name)| [oid.parse::<i64>().unwrap_or_default().into(), name.into(), "[]".into()]),
+    );
+    Ok(())
+}
+
+/// `pg_monitor` has the roles that read, as in a fresh PostgreSQL.
+pub(super) fn members(_: &View<'_>, rows: &mut Rows) -> Result<()> {
+    const MONITOR: i64 = 3373;
+    rows.add(
+        ["roleid", "member", "grantor"],
+        &[],
+        [3374_i64, 3375, 3377].map(|role| [role.into(), MONITOR.into(), OWNER.into()]),
+    );
+    Ok(())
+}
+
+pub(super) fn settings(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    let settings = view.session.state(|state| state.settings.clone());
+    let mut found = Vec::new();
+    for line in SETTINGS.lines().skip(1) {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [name, _, unit, category, description, context, kind, minimum, maximum, values, initial] = *fields else {
+            continue;
+        };
+        let optional = |text: &'static str| if text == "\\N" { Cell::Null } else { text.into() };
+        let set = settings.get(&name.to_lowercase());
+        found.push([
+            name.into(),
+            set.map_or_else(|| optional(initial), |value| value.clone().into()),
+            optional(unit),
+            category.into(),
+            description.replace("\\\\", "\\").into(),
+            context.into(),
+            kind.into(),
+            if set.is_some() { "session" } else { "default" }.into(),
+            optional(minimum),
+            optional(maximum),
+            optional(values),
+            optional(initial),
+            optional(initial),
+        ]);
+    }
+    rows.add(
+        [
+            "name", "setting", "unit", "category", "short_desc", "context", "vartype", "source", "min_val", "max_val",
+            "enumvals", "boot_val", "reset_val",
+        ],
+        &[],
+        found,
+    );
+    Ok(())
+}
+
+/// The session that asks: others are not its to see.
+pub(super) fn activity(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    let row = view.session.state(|state: &State| {
+        [
+            database_oid(&state.database).into(),
+            state.database.clone().into(),
+            state.pid.into(),
+            OWNER.into(),
+            state.user.clone().into(),
+            state.settings.get("application_name").cloned().unwrap_or_default().into(),
+            "active".into(),
+            "client backend".into(),
+        ]
+    });
+    rows.add(
+        ["datid", "datname", "pid", "usesysid", "usename", "application_name", "state", "backend_type"],
+        &[],
+        [row],
+    );
+    Ok(())
+}
+
+pub(super) fn database_statistics(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    let name = view.session.state(|state| state.database.clone());
+    rows.add(
+        ["datid", "datname", "numbackends"],
+        &[],
+        [[database_oid(&name).into(), name.into(), Cell::Integer(1)]],
+    );
+    Ok(())
+}
+
+/// Zones by their abbreviations' offset now are PostgreSQL's `pg_timezone_abbrevs`; of the named ones, UTC.
+pub(super) fn time_zones(_: &View<'_>, rows: &mut Rows) -> Result<()> {
+    rows.add(
+        ["name", "abbrev", "utc_offset", "is_dst"],
+        &[],
+        ["Etc/UTC", "GMT", "UTC"].map(|name| {
+            let abbreviation = if name == "GMT" { "GMT" } else { "UTC" };
+            [name.into(), abbreviation.into(), "00:00:00".into(), false.into()]
+        }),
+    );
+    Ok(())
+}
