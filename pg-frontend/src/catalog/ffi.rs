@@ -361,10 +361,12 @@ fn declaration(relation: &Relation) -> String {
         // Writing into a string does not fail.
         let _ = write!(out, "\"{}\" {}, ", column.name, types::declare(Type::of(column.ty), None));
     }
-    for (at, (name, ty)) in SYSTEM_COLUMNS.iter().enumerate() {
-        let comma = if at == 0 { "" } else { ", " };
-        let _ = write!(out, "{comma}{name} {} HIDDEN", types::declare(Type::of(*ty), None));
+    for &(name, ty) in &SYSTEM_COLUMNS {
+        // `pg_replication_slots` has an `xmin` of its own.
+        let name = if relation.position(name).is_some() { "xmin_of_row" } else { name };
+        let _ = write!(out, "{name} {} HIDDEN, ", types::declare(Type::of(ty), None));
     }
+    out.truncate(out.len() - 2);
     out.push(')');
     out
 }

@@ -27,6 +27,8 @@ mod read;
 mod relations;
 mod rows;
 mod sequence;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use rusqlite::Result;
 use super::{all, facts};
 use crate::catalog::names;
 use crate::catalog::model::{Column, Constraint, ConstraintRule, Index, Model, Table};
-use crate::catalog::oids::{OWNER, PG_CATALOG};
+use crate::catalog::oids::OWNER;
 use crate::catalog::relations::get;
 use crate::catalog::rows::{Cell, Relation, Rows, View, array};
 use crate::types::Oid;
