@@ -17,7 +17,7 @@
 //! | [`catalog`] | `pg_catalog` and `information_schema` |
 //! | [`databases`] | names of databases, and connections to them |
 //! | [`capture`] | recording what clients change |
-//! | [`config`], [`admin`] | settings; metrics, health and the procedure API |
+//! | [`config`], [`logs`], [`admin`] | settings; logs; metrics, health and the procedure API |
 //! | [`error`] | SQLSTATEs |
 
 pub mod admin;
@@ -27,6 +27,7 @@ pub mod config;
 pub mod databases;
 pub mod error;
 pub mod functions;
+pub mod logs;
 pub mod protocol;
 pub mod server;
 pub mod session;

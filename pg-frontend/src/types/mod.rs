@@ -63,10 +63,20 @@ impl Type {
 
 /// How a session wants values written: `DateStyle`, `TimeZone`, `bytea_output`,
 /// `extra_float_digits`, `IntervalStyle`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Style {
     /// The session's time zone, for `timestamptz`.
     pub time_zone: String,
+}
+
+impl Style {
+    /// From a session's settings.
+    #[must_use]
+    pub fn of(settings: &std::collections::BTreeMap<String, String>) -> Self {
+        Self {
+            time_zone: settings.get("timezone").cloned().unwrap_or_default(),
+        }
+    }
 }
 
 /// A parameter's value from the wire, in its representation for SQLite.

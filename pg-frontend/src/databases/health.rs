@@ -1,0 +1,1 @@
+//! Whether the store is reached, and whether there is space.
