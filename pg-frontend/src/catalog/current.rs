@@ -129,7 +129,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn stamp(connection: &Connection) -> Result<Stamp> {
-    let pragma = |sql: &str| connection.query_row(sql, [], |row| row.get(0));
+    let pragma = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| row.get(0));
     let state = connection.transaction_state(None::<&str>)?;
     Ok(Stamp {
         cookie: pragma("PRAGMA main.schema_version")?,

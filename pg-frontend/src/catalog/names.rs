@@ -1,7 +1,7 @@
 //! Names to object ids and back: the search path, `regclass`, `regtype` and their kin.
 
 use super::model::Model;
-use super::oids::{PG_CATALOG, PUBLIC};
+use super::oids::PG_CATALOG;
 use super::relations;
 use super::rows::Cell;
 use super::text::quote_ident;
@@ -123,19 +123,21 @@ pub(super) fn parse(text: &str) -> Option<Vec<String>> {
     }
 }
 
+/// `format_type` of a type that needs no look at the database.
+pub(super) fn format_builtin(oid: Oid, modifier: Option<i32>) -> Option<String> {
+    match (oid, modifier) {
+        (0, _) => Some("-".to_owned()),
+        (1042, None) => Some("character".to_owned()),
+        _ => types::names::format(Type {
+            oid,
+            modifier: modifier.unwrap_or(-1),
+        }),
+    }
+}
+
 /// `format_type`: a type as SQL names it. `modifier` none: the type itself, whatever its length.
 pub(super) fn format_type(model: &Model, path: &Path, oid: Oid, modifier: Option<i32>) -> String {
-    if oid == 0 {
-        return "-".to_owned();
-    }
-    if oid == 1042 && modifier.is_none() {
-        return "character".to_owned();
-    }
-    let ty = Type {
-        oid,
-        modifier: modifier.unwrap_or(-1),
-    };
-    if let Some(name) = types::names::format(ty) {
+    if let Some(name) = format_builtin(oid, modifier) {
         return name;
     }
     let named = |namespace: Oid, name: &str| {
@@ -200,11 +202,6 @@ pub(super) fn type_named(model: &Model, path: &Path, text: &str) -> Option<Oid> 
 pub(super) fn builtin(relation: &'static str, from: &str, value: &Cell, to: &str) -> Option<Cell> {
     let rows = relations::get(relation).builtin_rows();
     rows.first(from, value).map(|place| rows.get(place, to).clone())
-}
-
-/// `public`, by which unqualified names of SQLite's are known.
-pub(super) const fn default_namespace() -> Oid {
-    PUBLIC
 }
 
 #[cfg(test)]

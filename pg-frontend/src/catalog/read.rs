@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::ddl::{self, ConstraintText, Rule};
 use super::model::{Class, Column, Constraint, ConstraintRule, Index, IndexKey, Model, Namespace, Table, Trigger};
@@ -40,6 +40,32 @@ pub(super) struct Reader<'c> {
     /// Names of relations that are taken, by schema.
     taken: HashSet<(Oid, String)>,
     pub(super) model: Model,
+}
+
+/// A row of `sqlite_schema`.
+struct Object {
+    kind: String,
+    name: String,
+    sql: String,
+}
+
+/// `sqlite_schema`, sorted out.
+#[derive(Default)]
+struct Texts {
+    /// Tables and views, in the order of their creation.
+    tables: Vec<Object>,
+    /// By name.
+    indexes: HashMap<String, String>,
+    /// By their table's name.
+    triggers: HashMap<String, Vec<Object>>,
+}
+
+/// What there is to know of a table's keys.
+struct TableTexts<'t> {
+    schema: &'t str,
+    key: &'t str,
+    constraints: &'t [ConstraintText],
+    indexes: &'t HashMap<String, String>,
 }
 
 /// A row of `pragma_index_list`.
@@ -100,29 +126,20 @@ impl Reader<'_> {
 
     fn tables(&mut self) -> rusqlite::Result<()> {
         let estimates = self.estimates()?;
-        for (schema, catalog) in [("main", "main.sqlite_schema"), ("temp", "temp.sqlite_schema")] {
-            // Tables that a virtual table keeps its data in are no tables of the user's.
-            let sql = format!(
-                "SELECT s.name, s.type, s.sql FROM {catalog} s
-                 WHERE s.type IN ('table', 'view') AND s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-                 AND s.name NOT LIKE 'pg\\_frontend\\_%' ESCAPE '\\'
-                 AND s.name NOT IN (SELECT name FROM pragma_table_list WHERE schema = ?1 AND type = 'shadow')
-                 ORDER BY s.rowid"
-            );
-            let mut statement = self.connection.prepare(&sql)?;
-            let rows = statement.query_map([schema], |row| {
-                Ok((row.get(0)?, row.get::<_, String>(1)? == "view", row.get::<_, Option<String>>(2)?))
-            })?;
-            let rows = rows.collect::<rusqlite::Result<Vec<(String, bool, Option<String>)>>>()?;
+        for schema in ["main", "temp"] {
+            let texts = self.texts(schema)?;
             // First all tables' names: an index that has a table's name gets another.
-            let places: Vec<(Oid, String)> = rows
+            let places: Vec<(Oid, String)> = texts
+                .tables
                 .iter()
-                .map(|(stored, ..)| self.place_in(schema, stored))
+                .map(|object| self.place_in(schema, &object.name))
                 .collect();
             self.taken.extend(places.iter().cloned());
-            for ((stored, view, sql), (namespace, name)) in rows.into_iter().zip(places) {
+            for (object, (namespace, name)) in texts.tables.iter().zip(places) {
+                let stored = object.name.clone();
                 let temporary = schema == "temp";
-                let key = if temporary { format!("temp.{stored}") } else { stored.clone() };
+                let key = key(schema, &stored);
+                let view = object.kind == "view";
                 let mut table = Table {
                     oid: self.ids.take(Kind::Relation, &key),
                     row_type: self.ids.take(Kind::RowType, &key),
@@ -138,13 +155,42 @@ impl Reader<'_> {
                     indexes: Vec::new(),
                     constraints: Vec::new(),
                     triggers: Vec::new(),
-                    sql: sql.unwrap_or_default(),
+                    sql: object.sql.clone(),
                 };
-                self.fill(&mut table, schema, &key)?;
+                self.fill(&mut table, schema, &key, &texts)?;
                 self.add(table);
             }
         }
         Ok(())
+    }
+
+    /// The statements of a schema, but for SQLite's own, the server's own, and tables that virtual
+    /// tables keep their data in.
+    fn texts(&self, schema: &str) -> rusqlite::Result<Texts> {
+        let sql = format!(
+            "SELECT s.type, s.name, s.tbl_name, s.sql FROM {schema}.sqlite_schema s
+             WHERE s.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND s.name NOT LIKE 'pg\\_frontend\\_%' ESCAPE '\\'
+             AND s.name NOT IN (SELECT name FROM pragma_table_list WHERE schema = ?1 AND type = 'shadow')
+             ORDER BY s.rowid"
+        );
+        let mut texts = Texts::default();
+        let mut statement = self.connection.prepare(&sql)?;
+        let mut rows = statement.query([schema])?;
+        while let Some(row) = rows.next()? {
+            let object = Object {
+                kind: row.get(0)?,
+                name: row.get(1)?,
+                sql: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+            };
+            match &*object.kind {
+                "index" => {
+                    texts.indexes.insert(object.name, object.sql);
+                }
+                "trigger" => texts.triggers.entry(row.get(2)?).or_default().push(object),
+                _ => texts.tables.push(object),
+            }
+        }
+        Ok(texts)
     }
 
     fn place_in(&mut self, schema: &str, stored: &str) -> (Oid, String) {
@@ -186,17 +232,23 @@ impl Reader<'_> {
         rows.collect()
     }
 
-    fn fill(&mut self, table: &mut Table, schema: &str, key: &str) -> rusqlite::Result<()> {
+    fn fill(&mut self, table: &mut Table, schema: &str, key: &str, texts: &Texts) -> rusqlite::Result<()> {
+        self.triggers(table, key, texts);
         let parsed = if table.view { ddl::TableText::default() } else { ddl::table(&table.sql) };
         let Ok(primary) = self.columns(table, schema, key, &parsed.constraints) else {
             return Ok(());
         };
-        if table.view {
-            return self.triggers(table, schema, key);
+        if !table.view {
+            let of_table = TableTexts {
+                schema,
+                key,
+                constraints: &parsed.constraints,
+                indexes: &texts.indexes,
+            };
+            self.indexes(table, &of_table, &primary)?;
+            self.other_constraints(table, key, &parsed.constraints);
         }
-        self.indexes(table, schema, key, &parsed.constraints, &primary)?;
-        self.other_constraints(table, key, &parsed.constraints);
-        self.triggers(table, schema, key)
+        Ok(())
     }
 
     /// Returns the primary key's columns in its order.
@@ -259,11 +311,10 @@ impl Reader<'_> {
     fn indexes(
         &mut self,
         table: &mut Table,
-        schema: &str,
-        key: &str,
-        texts: &[ConstraintText],
+        texts: &TableTexts<'_>,
         primary: &[i16],
     ) -> rusqlite::Result<()> {
+        let schema = texts.schema;
         let mut statement = self.connection.prepare_cached(
             "SELECT name, \"unique\", origin FROM pragma_index_list(?1, ?2) ORDER BY origin = 'pk' DESC, origin = 'u' DESC, seq DESC",
         )?;
@@ -285,23 +336,23 @@ impl Reader<'_> {
                 descending: false,
                 collation: None,
             });
-            self.key(table, key, texts, keys.collect(), true, None);
+            self.key(table, texts, keys.collect(), true, None);
         }
         for row in rows {
             let keys = self.keys(table, schema, &row.name)?;
             if row.origin != "c" {
-                self.key(table, key, texts, keys, row.origin == "pk", Some(row.name));
+                self.key(table, texts, keys, row.origin == "pk", Some(row.name));
                 continue;
             }
             let (_, name) = self.place(&row.name);
-            let sql = self.sql(schema, &row.name)?;
-            let (expressions, condition) = ddl::index(&sql);
+            let sql = texts.indexes.get(&row.name).map_or("", String::as_str);
+            let (expressions, condition) = ddl::index(sql);
             let mut keys = keys;
             for (key, text) in keys.iter_mut().zip(expressions) {
                 key.expression = (key.column == 0).then_some(text);
             }
             let index = Index {
-                oid: self.ids.take(Kind::Relation, &index_key(schema, &row.name)),
+                oid: self.ids.take(Kind::Relation, &key(schema, &row.name)),
                 name: self.free(table.namespace, &name, "", ""),
                 stored: Some(row.name),
                 unique: row.unique,
@@ -318,14 +369,13 @@ impl Reader<'_> {
     fn key(
         &mut self,
         table: &mut Table,
-        key: &str,
-        texts: &[ConstraintText],
+        texts: &TableTexts<'_>,
         keys: Vec<IndexKey>,
         primary: bool,
         stored: Option<String>,
     ) {
         let columns: Vec<i16> = keys.iter().map(|key| key.column).collect();
-        let named = texts.iter().find(|text| match text.rule {
+        let named = texts.constraints.iter().find(|text| match text.rule {
             Rule::Primary => primary,
             Rule::Unique => !primary && table.numbers(&text.columns) == columns,
             _ => false,
@@ -336,6 +386,7 @@ impl Reader<'_> {
             None => self.free(table.namespace, &table.name, &column_names(table, &columns), "key"),
         };
         let at = table.indexes.len();
+        let key = texts.key;
         table.indexes.push(Index {
             oid: self.ids.take(Kind::Relation, &format!("{key}.{name}")),
             name: name.clone(),
@@ -372,14 +423,6 @@ impl Reader<'_> {
         rows.collect()
     }
 
-    fn sql(&self, schema: &str, name: &str) -> rusqlite::Result<String> {
-        let sql = format!("SELECT sql FROM {schema}.sqlite_schema WHERE name = ?1");
-        self.connection
-            .prepare_cached(&sql)?
-            .query_row([name], |row| row.get::<_, Option<String>>(0))
-            .map(Option::unwrap_or_default)
-    }
-
     /// Checks and foreign keys.
     fn other_constraints(&mut self, table: &mut Table, key: &str, texts: &[ConstraintText]) {
         for constraint in texts {
@@ -413,23 +456,15 @@ impl Reader<'_> {
         }
     }
 
-    fn triggers(&mut self, table: &mut Table, schema: &str, key: &str) -> rusqlite::Result<()> {
-        let sql = format!(
-            "SELECT name, sql FROM {schema}.sqlite_schema WHERE type = 'trigger' AND tbl_name = ?1
-             AND name NOT LIKE 'pg\\_frontend\\_%' ESCAPE '\\' ORDER BY rowid"
-        );
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let rows = statement.query_map(params![table.stored], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        for row in rows {
-            let (name, sql): (String, String) = row?;
+    fn triggers(&mut self, table: &mut Table, key: &str, texts: &Texts) {
+        for trigger in texts.triggers.get(&table.stored).into_iter().flatten() {
             table.triggers.push(Trigger {
-                oid: self.ids.take(Kind::Trigger, &format!("{key}.{name}")),
-                bits: ddl::trigger(&sql),
-                name,
-                sql,
+                oid: self.ids.take(Kind::Trigger, &format!("{key}.{}", trigger.name)),
+                bits: ddl::trigger(&trigger.sql),
+                name: trigger.name.clone(),
+                sql: trigger.sql.clone(),
             });
         }
-        Ok(())
     }
 
     /// A name for a relation that no other has.
@@ -441,7 +476,8 @@ impl Reader<'_> {
     }
 }
 
-fn index_key(schema: &str, stored: &str) -> String {
+/// By what an object's id is told from others'.
+fn key(schema: &str, stored: &str) -> String {
     if schema == "temp" { format!("temp.{stored}") } else { stored.to_owned() }
 }
 

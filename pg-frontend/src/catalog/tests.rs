@@ -230,29 +230,3 @@ fn names_of_types_and_relations() {
     let error = connection.query_row("SELECT regclassin('nothing')", [], |_| Ok(())).unwrap_err();
     assert_eq!(error.to_string(), "relation \"nothing\" does not exist (42P01)");
 }
-
-#[test]
-fn speed() {
-    let connection = connect();
-    for at in 0..200 {
-        connection.execute_batch(&format!("CREATE TABLE t{at} (id INTEGER PRIMARY KEY, a text, b int4 REFERENCES authors, c numeric(10,2) CHECK (c > 0), d text UNIQUE, e, f, g, h); CREATE INDEX i{at} ON t{at} (a, b)")).unwrap();
-    }
-    let time = |what: &str, sql: &str| {
-        let start = std::time::Instant::now();
-        let n = rows(&connection, sql).len();
-        println!("{what}: {n} rows in {:?}", start.elapsed());
-    };
-    time("first", "SELECT oid FROM pg_class WHERE relname = 'authors'");
-    time("second", "SELECT oid FROM pg_class WHERE relname = 'authors'");
-    time("first attribute", "SELECT attname FROM pg_attribute WHERE attrelid = 1259");
-    time("columns", "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum WHERE n.nspname = 'public' AND c.relkind = 'r' AND a.attnum > 0 ORDER BY 1, a.attnum");
-    time("correlated", "SELECT c.relname, a.attname, (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d WHERE d.adrelid = a.attrelid AND d.adnum = a.attnum) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid WHERE c.relkind = 'r' AND a.attnum > 0");
-    time("visible", "SELECT relname FROM pg_class WHERE pg_table_is_visible(oid)");
-    time("constraints", "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint");
-    time("info", "SELECT * FROM information_schema_columns WHERE table_schema = 'public'");
-    time("info2", "SELECT * FROM information_schema_key_column_usage k JOIN information_schema_table_constraints t ON t.constraint_name = k.constraint_name AND t.table_name = k.table_name");
-    time("fk", "SELECT con.conname, c1.relname, c2.relname, a.attname FROM pg_constraint con JOIN pg_class c1 ON con.conrelid = c1.oid JOIN pg_class c2 ON con.confrelid = c2.oid JOIN pg_attribute a ON a.attrelid = c1.oid AND a.attnum = json_extract(con.conkey, '$[0]')");
-    let start = std::time::Instant::now();
-    for _ in 0..1000 { let _ = super::origin(&connection, "t5", "a").unwrap(); }
-    println!("origin: {:?}", start.elapsed() / 1000);
-}

@@ -63,6 +63,9 @@ fn format_type(call: &Call<'_>) -> Result<Cell> {
     };
     let oid = Oid::try_from(oid).unwrap_or_default();
     let modifier = call.integer(1).and_then(|modifier| i32::try_from(modifier).ok());
+    if let Some(name) = names::format_builtin(oid, modifier) {
+        return Ok(name.into());
+    }
     let model = call.model()?;
     Ok(names::format_type(&model, &call.path(&model), oid, modifier).into())
 }

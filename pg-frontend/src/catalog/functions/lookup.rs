@@ -138,6 +138,9 @@ fn regtypein(call: &Call<'_>) -> Result<Cell> {
 
 fn regtypeout(call: &Call<'_>) -> Result<Cell> {
     output(call, |oid| {
+        if let Some(name) = names::format_builtin(oid, None) {
+            return Ok(Some(name));
+        }
         let model = call.model()?;
         let name = names::format_type(&model, &call.path(&model), oid, None);
         Ok((name != "???").then_some(name))
