@@ -18,6 +18,7 @@
 //! | [`databases`] | names of databases, and connections to them |
 //! | [`capture`] | recording what clients change |
 //! | [`config`], [`logs`], [`admin`] | settings; logs; metrics, health and the procedure API |
+//! | [`signals`] | SIGTERM and SIGINT |
 //! | [`error`] | SQLSTATEs |
 
 pub mod admin;
@@ -31,5 +32,6 @@ pub mod logs;
 pub mod protocol;
 pub mod server;
 pub mod session;
+pub mod signals;
 pub mod sql;
 pub mod types;

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Error, Result};
 use super::values::Values;
-use super::{Admin, Capture, Clients, Logs, Method, Secret, Settings, Tls, is_loopback};
+use super::{Admin, Capture, Clients, Logs, Secret, Settings, is_loopback};
 use crate::databases::{Place, Store, check_name};
+use crate::protocol::auth::Method;
+use crate::server::settings::{Tls, TransactionMode};
 
 /// Reads a file, for passwords.
 pub(super) type ReadFile<'a> = &'a dyn Fn(&Path) -> std::io::Result<String>;
@@ -54,6 +56,12 @@ fn clients(values: &Values, read_file: ReadFile<'_>) -> Result<Clients> {
     Ok(Clients {
         host,
         port: values.port("server.port")?,
+        socket_directory: values.path("server.socket_directory"),
+        max_message: values
+            .size("server.max_message")?
+            .try_into()
+            .unwrap_or(usize::MAX),
+        time_zone: values.required("server.time_zone"),
         user: values.required("server.authentication.user"),
         password,
         method,
@@ -69,12 +77,12 @@ fn clients(values: &Values, read_file: ReadFile<'_>) -> Result<Clients> {
             .choice(
                 "database.transaction_mode",
                 &[
-                    ("deferred", "DEFERRED"),
-                    ("immediate", "IMMEDIATE"),
-                    ("exclusive", "EXCLUSIVE"),
+                    ("deferred", TransactionMode::Deferred),
+                    ("immediate", TransactionMode::Immediate),
+                    ("exclusive", TransactionMode::Exclusive),
                 ],
             )?
-            .unwrap_or("DEFERRED"),
+            .unwrap_or_default(),
         slow_query: values.duration("logging.slow_query")?,
     })
 }

@@ -6,12 +6,14 @@
 //! | [`table`] | all settings with their names, defaults and meanings |
 //! | [`sources`] | reading the file, the environment and flags |
 //! | [`values`] | from text to ports, times and sizes |
+//! | `clients` | what the server takes of it |
 //! | `build` | from values to settings; what does not go together |
 //! | [`command`] | the command line |
 //! | [`show`] | `--print-config` |
 //! | [`error`] | what is wrong, in sentences |
 
 mod build;
+mod clients;
 pub mod command;
 pub mod error;
 pub mod show;
@@ -23,8 +25,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::databases::Place;
+use crate::protocol::auth::Method;
+use crate::server::settings::{Tls, TransactionMode};
 
 pub use build::build;
+pub use clients::addresses;
 
 /// What the server does.
 #[derive(Debug)]
@@ -54,6 +59,8 @@ pub struct Clients {
     pub host: String,
     /// Port to listen on.
     pub port: u16,
+    /// A directory for a Unix socket.
+    pub socket_directory: Option<PathBuf>,
     /// The user's name.
     pub user: String,
     /// The user's password; none where clients are trusted.
@@ -68,6 +75,10 @@ pub struct Clients {
     pub statement_timeout: Duration,
     /// Zero: none.
     pub idle_in_transaction_timeout: Duration,
+    /// The longest message, in bytes.
+    pub max_message: usize,
+    /// The default of `TimeZone`.
+    pub time_zone: String,
     /// For sessions that have work at a shutdown.
     pub shutdown_timeout: Duration,
     /// Clients served at a time.
@@ -76,34 +87,10 @@ pub struct Clients {
     pub pool_wait: Duration,
     /// How long a statement waits for a lock.
     pub lock_wait: Duration,
-    /// What a BEGIN without a mode begins: SQLite's word.
-    pub transaction_mode: &'static str,
+    /// What a BEGIN without a mode begins.
+    pub transaction_mode: TransactionMode,
     /// Statements that take longer are logged; zero: none.
     pub slow_query: Duration,
-}
-
-/// How a client proves who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// Not at all.
-    Trust,
-    /// The password as it is.
-    Password,
-    /// Its MD5 hash with a salt.
-    Md5,
-    /// SCRAM-SHA-256.
-    Scram,
-}
-
-/// Files for TLS, in PEM.
-#[derive(Debug, Clone)]
-pub struct Tls {
-    /// The certificate and those that vouch for it.
-    pub certificate: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
-    /// Clients without TLS are refused.
-    pub required: bool,
 }
 
 /// Logs.

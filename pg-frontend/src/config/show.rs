@@ -46,9 +46,14 @@ pub fn yaml(values: &Values) -> String {
 }
 
 fn scalar(kind: Kind, text: &str) -> String {
-    match kind {
-        Kind::Port | Kind::Count | Kind::Minutes | Kind::Switch => text.to_owned(),
-        // A JSON string is a YAML string.
-        _ => serde_json::Value::from(text).to_string(),
+    let bare = matches!(
+        kind,
+        Kind::Port | Kind::Count | Kind::Minutes | Kind::Switch
+    );
+    let word = text.trim();
+    if bare && word.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return word.to_owned();
     }
+    // A JSON string is a YAML string.
+    serde_json::Value::from(text).to_string()
 }

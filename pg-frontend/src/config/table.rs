@@ -87,6 +87,7 @@ const fn row(
 pub const SETTINGS: &[Setting] = &[
     row("server.port", &["PG_PORT"], "port", "5432", Kind::Port, "Port for Postgres clients"),
     row("server.host", &["PG_HOST"], "host", "127.0.0.1", Kind::Text, "Address or name to listen on; 0.0.0.0 for all, which needs a password"),
+    row("server.socket_directory", &["PG_SOCKET_DIRECTORY"], "socket-directory", "", Kind::Path, "A directory for a Unix socket as well, for clients that name it as their host"),
     row("server.authentication.user", &["PG_USER"], "user", "postgres", Kind::Text, "The user's name"),
     row("server.authentication.password", &["PG_PASSWORD"], "", "", Kind::Secret, "The user's password; without one, clients on this machine are trusted and others are not listened to"),
     row("server.authentication.password_file", &["PG_PASSWORD_FILE"], "password-file", "", Kind::Path, "A file whose first line is the password"),
@@ -95,6 +96,8 @@ pub const SETTINGS: &[Setting] = &[
     row("server.tls.key", &["PG_TLS_KEY_FILE"], "tls-key", "", Kind::Path, "Private key in PEM"),
     row("server.tls.required", &["PG_TLS_REQUIRED"], "tls-required", "false", Kind::Switch, "Refuse clients without TLS"),
     row("server.version", &["PG_SERVER_VERSION"], "server-version", "13.0", Kind::Text, "What clients are told as server_version"),
+    row("server.time_zone", &["PG_TIME_ZONE"], "time-zone", "UTC", Kind::Text, "TimeZone of sessions that set none"),
+    row("server.max_message", &["PG_MAX_MESSAGE"], "max-message", "256MB", Kind::Size, "Longest message of a client: a query with its parameters, a row of COPY"),
     row("server.statement_timeout", &["PG_STATEMENT_TIMEOUT"], "statement-timeout", "0", Kind::Duration, "Longest time of a statement; sessions may SET another"),
     row("server.idle_in_transaction_timeout", &["PG_IDLE_IN_TRANSACTION_TIMEOUT"], "idle-in-transaction-timeout", "30s", Kind::Duration, "A client silent for so long inside a transaction is rolled back and disconnected"),
     row("server.shutdown_timeout", &["PG_SHUTDOWN_TIMEOUT"], "shutdown-timeout", "10s", Kind::Duration, "How long sessions may finish their work at a shutdown"),

@@ -51,9 +51,9 @@ impl std::fmt::Debug for Given {
 pub struct Values(BTreeMap<&'static str, Given>);
 
 impl Values {
-    /// Takes a value; an empty one counts as not given.
+    /// Takes a value; a blank one counts as not given.
     pub fn give(&mut self, setting: &'static Setting, text: String, origin: Origin) {
-        if !text.is_empty() {
+        if !text.trim().is_empty() {
             self.0.insert(setting.key, Given { text, origin });
         }
     }

@@ -16,8 +16,10 @@ mod name;
 mod place;
 mod setup;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -26,11 +28,23 @@ use crate::error::{PgError, Result};
 pub use name::check as check_name;
 pub use place::{Place, Store};
 
+/// Spare connections that are kept for a database.
+const SPARE: usize = 2;
+/// How long one of them waits for a lock.
+const SHORT_WAIT: Duration = Duration::from_secs(5);
+
 /// All databases of the server.
 #[derive(Debug, Clone)]
 pub struct Databases {
     place: Arc<Place>,
     in_use: Arc<Mutex<HashMap<String, Use>>>,
+    /// A connection to each database of a store that was ever opened: with it stays what is known of
+    /// the database, and reads go on while the store is out of reach.
+    keepers: Arc<Mutex<BTreeMap<String, Connection>>>,
+    /// Connections that wait for the next use, by database: they do not count as a use of it.
+    spare: Arc<Mutex<HashMap<String, Vec<Connection>>>>,
+    /// The disk was found full, and has not been seen to have space since.
+    full: Arc<AtomicBool>,
 }
 
 /// Who has a database open.
@@ -56,6 +70,9 @@ impl Databases {
         Self {
             place: Arc::new(place),
             in_use: Arc::default(),
+            keepers: Arc::default(),
+            spare: Arc::default(),
+            full: Arc::default(),
         }
     }
 
@@ -77,7 +94,110 @@ impl Databases {
         setup::prepare(&connection, self.place.is_store())
             .and_then(|()| setup::keep(&connection, lease))
             .map_err(|error| place::refused(&format!("cannot open database \"{name}\""), &error))?;
+        self.keep(name)?;
         Ok(connection)
+    }
+
+    /// A connection for one short use, a spare one where there is one: see [`give_back`](Self::give_back).
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn reuse(&self, name: &str) -> Result<Connection> {
+        let spare = lock(&self.spare).get_mut(name).and_then(Vec::pop);
+        match spare {
+            Some(connection) => Ok(connection),
+            None => {
+                let connection = self.open(name)?;
+                connection
+                    .busy_timeout(SHORT_WAIT)
+                    .map_err(|error| place::refused("cannot use a connection", &error))?;
+                Ok(connection)
+            }
+        }
+    }
+
+    /// Gives back what [`reuse`](Self::reuse) gave, for others; one with an open transaction is closed.
+    pub fn give_back(&self, name: &str, connection: Connection) {
+        let mut spare = lock(&self.spare);
+        let waiting = spare.entry(name.to_owned()).or_default();
+        if waiting.len() < SPARE && connection.is_autocommit() {
+            waiting.push(connection);
+        }
+    }
+
+    fn keep(&self, name: &str) -> Result<()> {
+        let mut keepers = lock(&self.keepers);
+        if self.place.is_store()
+            && !keepers.contains_key(name)
+            && let Some(keeper) = self.place.open(name)?
+        {
+            keepers.insert(name.to_owned(), keeper);
+        }
+        Ok(())
+    }
+
+    /// Whether a transaction may begin to write.
+    ///
+    /// # Errors
+    /// 53100: the disk is full.
+    pub fn admit(&self) -> Result<()> {
+        if !self.full.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(PgError::new(
+            "53100",
+            "the disk is full: no transaction may write until there is space",
+        )
+        .hint("Make room; the server looks every two seconds."))
+    }
+
+    /// Looks at an error that a client is told: after 53100, nobody writes before there is space.
+    pub fn note(&self, error: &PgError) {
+        if error.code == "53100"
+            && self.place.has_space().is_err()
+            && !self.full.swap(true, Ordering::Relaxed)
+        {
+            tracing::error!(
+                "storage: the disk is full; no transaction may write until there is space"
+            );
+        }
+    }
+
+    /// The end: what is not yet stored is stored, and what is kept open is closed.
+    ///
+    /// # Errors
+    /// 08006: whether the last COMMIT of a database was stored could not be found out.
+    pub fn close(&self) -> Result<()> {
+        lock(&self.spare).clear();
+        let keepers = std::mem::take(&mut *lock(&self.keepers));
+        for (name, keeper) in keepers {
+            place::settle(&keeper).map_err(|error| {
+                place::refused(
+                    &format!("the outcome of the last COMMIT in \"{name}\" is not known"),
+                    &error,
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What the store was asked for so far, and what came of COMMITs, by the names of `blob_stats`;
+    /// nothing for plain files.
+    #[must_use]
+    pub fn statistics(&self) -> BTreeMap<String, i64> {
+        let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+        for keeper in lock(&self.keepers).values() {
+            for (name, value) in place::statistics(keeper).unwrap_or_default() {
+                let sum = sums.entry(name.clone()).or_default();
+                // Counts of the store are the same for each of its databases.
+                *sum = if name.starts_with("store_") {
+                    value
+                } else {
+                    *sum + value
+                };
+            }
+        }
+        sums
     }
 
     /// Whether there is such a database.
@@ -125,10 +245,13 @@ impl Databases {
     /// 3D000: there is none. 55006: it is in use.
     pub fn drop(&self, name: &str) -> Result<()> {
         name::check(name).map_err(|_| no_database(name))?;
+        let spare = lock(&self.spare).remove(name);
+        drop(spare);
         let _lease = self.lease(name, true)?;
         if self.place.open(name)?.is_none() {
             return Err(no_database(name));
         }
+        lock(&self.keepers).remove(name);
         self.place.remove(name)?;
         tracing::info!(database = name, "database dropped");
         Ok(())

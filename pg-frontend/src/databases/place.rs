@@ -15,7 +15,7 @@ use crate::error::{PgError, Result};
 const SUFFIX: &str = ".sqlite";
 
 /// Where databases lie.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Place {
     /// `<directory>/<name>.sqlite`, except for names that have a path of their own.
     Files {
@@ -218,6 +218,54 @@ impl Place {
             })
             .map_err(|error| refused("cannot list databases", &error)),
         }
+    }
+}
+
+/// Below this many bytes, disks count as full.
+const RESERVE_BYTES: u64 = 1 << 20;
+
+impl Place {
+    /// Whether the disks of plain files have space left.
+    ///
+    /// # Errors
+    /// 53100: one has not. 58030: it cannot be asked.
+    pub(super) fn has_space(&self) -> Result<()> {
+        let Self::Files { directory, paths } = self else {
+            return Ok(());
+        };
+        let parents = paths.values().filter_map(|path| path.parent());
+        for directory in parents.chain([directory.as_path()]) {
+            // Made when it is needed.
+            if directory.as_os_str().is_empty() || !directory.exists() {
+                continue;
+            }
+            let what = "the disk cannot be asked for its space";
+            let found = rustix::fs::statvfs(directory)
+                .map_err(|error| broken(what, directory, &error.into()))?;
+            if found.f_bavail.saturating_mul(found.f_frsize) < RESERVE_BYTES {
+                let message = format!("the disk of {} is full", directory.display());
+                return Err(PgError::new("53100", message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The counts of a store's database.
+pub(super) fn statistics(connection: &Connection) -> rusqlite::Result<Vec<(String, i64)>> {
+    connection
+        .prepare_cached("SELECT name, value FROM blob_stats() WHERE typeof(value) = 'integer'")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+/// Finds out what became of a COMMIT that got no answer; asks nobody where there is none.
+pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    let unsettled =
+        "SELECT count(*) FROM blob_stats() WHERE name = 'unsettled' AND value IS NOT NULL";
+    match connection.query_row(unsettled, [], |row| row.get::<_, i64>(0))? {
+        0 => Ok(()),
+        _ => connection.query_row("SELECT blob_sync()", [], |_| Ok(())),
     }
 }
 

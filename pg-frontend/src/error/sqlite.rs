@@ -315,7 +315,9 @@ mod tests {
                 "PRAGMA foreign_keys = ON;
                  CREATE TABLE t(id INTEGER PRIMARY KEY, a TEXT UNIQUE, b INT NOT NULL DEFAULT 0, CONSTRAINT positive CHECK (b >= 0));
                  CREATE TABLE u(t INT REFERENCES t(id));
-                 CREATE UNIQUE INDEX lower_a ON t(lower(a));
+                 CREATE TABLE v(a TEXT);
+                 CREATE UNIQUE INDEX lower_a ON v(lower(a));
+                 INSERT INTO v VALUES ('x');
                  INSERT INTO t VALUES (1, 'x', 1);",
             )
             .unwrap();

@@ -164,6 +164,25 @@ impl Wire {
         self.input.starts_with(b"S\0\0\0\x04")
     }
 
+    /// The next message is here already.
+    #[must_use]
+    pub fn frame_is_here(&self) -> bool {
+        let length = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0, |n, byte| (n << 8) | usize::from(*byte))
+        };
+        self.input
+            .get(1..5)
+            .is_some_and(|bytes| self.input.len() > length(bytes))
+    }
+
+    /// The limit on a message's length.
+    #[must_use]
+    pub fn max_message(&self) -> usize {
+        self.max_message
+    }
+
     /// Waits until `count` bytes are in the input.
     fn fill(&mut self, count: usize) -> Result<(), Lost> {
         while self.input.len() < count {

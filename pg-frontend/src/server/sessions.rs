@@ -25,6 +25,8 @@ pub enum Phase {
     InTransaction,
     /// Executing.
     Active,
+    /// Waiting for the client's data of a COPY.
+    Copying,
 }
 
 impl Phase {
@@ -33,7 +35,8 @@ impl Phase {
             0 => Self::Starting,
             1 => Self::Idle,
             2 => Self::InTransaction,
-            _ => Self::Active,
+            3 => Self::Active,
+            _ => Self::Copying,
         }
     }
 }
@@ -212,7 +215,9 @@ impl Handle {
             match phase {
                 Phase::Starting => self.interrupt(Interrupt::AuthenticationTimeout),
                 Phase::Idle => {}
-                Phase::InTransaction => self.interrupt(Interrupt::IdleInTransaction),
+                Phase::InTransaction | Phase::Copying => {
+                    self.interrupt(Interrupt::IdleInTransaction);
+                }
                 Phase::Active => self.interrupt(Interrupt::StatementTimeout),
             }
         }
@@ -274,7 +279,7 @@ impl Sessions {
         let handle = self.lock().get(&pid).cloned();
         if let Some(handle) = handle
             && handle.secret == secret
-            && handle.phase() == Phase::Active
+            && matches!(handle.phase(), Phase::Active | Phase::Copying)
         {
             handle.interrupt(Interrupt::Cancel);
         }
