@@ -3,6 +3,7 @@
 use super::model::{Constraint, ConstraintRule, Index, IndexKey, Model, Table};
 use super::text::quote_ident;
 use super::{ddl, names};
+use crate::sql::schema;
 use crate::types::Oid;
 
 /// `pg_get_indexdef(oid)`: a `CREATE INDEX`.
@@ -95,7 +96,9 @@ pub(super) fn constraint(
     }
 }
 
-/// `pg_get_viewdef(oid)`: the query.
+/// `pg_get_viewdef(oid)`: the query, as it was written for Postgres if it was.
 pub(super) fn view(table: &Table) -> String {
-    format!(" {};", ddl::view(&table.sql).trim_end_matches(';').trim_end())
+    let written = schema::read_view_header(&table.sql).map(|(_, query)| query);
+    let query = written.unwrap_or_else(|| ddl::view(&table.sql).to_owned());
+    format!(" {};", query.trim_end_matches(';').trim())
 }

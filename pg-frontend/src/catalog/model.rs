@@ -83,8 +83,17 @@ pub(super) struct Column {
     pub(super) default: Option<(Oid, String)>,
     /// `GENERATED ALWAYS AS … STORED` (or `VIRTUAL`, which PostgreSQL 15 has not).
     pub(super) generated: bool,
-    /// The row's number: given by SQLite where an `INSERT` gives none.
-    pub(super) identity: bool,
+    /// `GENERATED … AS IDENTITY`: given by SQLite where an `INSERT` gives none.
+    pub(super) identity: Option<Identity>,
+}
+
+/// How a column is an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// `ALWAYS`
+    Always,
+    /// `BY DEFAULT`
+    ByDefault,
 }
 
 /// An index.
@@ -150,8 +159,6 @@ pub(super) struct Sequence {
     pub(super) oid: Oid,
     pub(super) namespace: Oid,
     pub(super) name: String,
-    /// Its name in SQLite.
-    pub(super) stored: String,
     pub(super) ty: Oid,
     pub(super) start: i64,
     pub(super) increment: i64,
@@ -160,6 +167,8 @@ pub(super) struct Sequence {
     pub(super) cycle: bool,
     /// The table (by name in SQLite) and column that it belongs to.
     pub(super) owner: Option<(String, String)>,
+    /// Where its value is: in the owner's rows, or in the row of this name of the side table.
+    pub(super) stored: Option<String>,
 }
 
 /// A type made with `CREATE TYPE … AS ENUM`.
@@ -285,6 +294,30 @@ impl Model {
         comments
             .find(|each| each.class == class && each.object == object && each.column == column)
             .map(|each| &*each.text)
+    }
+}
+
+impl Sequence {
+    /// What numbers a table's rows, ascending from 1.
+    pub(super) fn of_rows(oid: Oid, namespace: Oid, name: String, owner: (String, String), ty: Oid) -> Self {
+        let maximum = match ty {
+            21 => i64::from(i16::MAX),
+            23 => i64::from(i32::MAX),
+            _ => i64::MAX,
+        };
+        Self {
+            oid,
+            namespace,
+            name,
+            ty,
+            start: 1,
+            increment: 1,
+            minimum: 1,
+            maximum,
+            cycle: false,
+            owner: Some(owner),
+            stored: None,
+        }
     }
 }
 

@@ -31,8 +31,6 @@ pub(super) enum Kind {
     Relation,
     RowType,
     ArrayOfRows,
-    Enum,
-    ArrayOfEnum,
     EnumLabel,
     Constraint,
     Default,

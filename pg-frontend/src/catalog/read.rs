@@ -5,10 +5,13 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::ddl::{self, ConstraintText, Rule};
-use super::model::{Class, Column, Constraint, ConstraintRule, Index, IndexKey, Model, Namespace, Table, Trigger};
+use super::model::{
+    Class, Column, Constraint, ConstraintRule, Identity, Index, IndexKey, Model, Namespace, Sequence, Table, Trigger,
+};
 use super::oids::{Allocator, INFORMATION_SCHEMA, Kind, PG_CATALOG, PUBLIC};
 use super::text;
-use crate::types::{self, Oid, Type};
+use crate::sql::schema::{self, Key};
+use crate::types::Oid;
 
 /// The schema of temporary tables.
 const TEMPORARY: &str = "pg_temp_1";
@@ -235,7 +238,7 @@ impl Reader<'_> {
     fn fill(&mut self, table: &mut Table, schema: &str, key: &str, texts: &Texts) -> rusqlite::Result<()> {
         self.triggers(table, key, texts);
         let parsed = if table.view { ddl::TableText::default() } else { ddl::table(&table.sql) };
-        let Ok(primary) = self.columns(table, schema, key, &parsed.constraints) else {
+        let Ok((primary, rowid)) = self.columns(table, schema, key, &parsed.constraints) else {
             return Ok(());
         };
         if !table.view {
@@ -245,37 +248,50 @@ impl Reader<'_> {
                 constraints: &parsed.constraints,
                 indexes: &texts.indexes,
             };
-            self.indexes(table, &of_table, &primary)?;
+            let by_index = self.indexes(table, &of_table, &primary)?;
+            if let ([number], false) = (&*primary, by_index) {
+                self.number_rows(table, key, *number, rowid);
+            }
             self.other_constraints(table, key, &parsed.constraints);
         }
         Ok(())
     }
 
-    /// Returns the primary key's columns in its order.
+    /// Returns the primary key's columns in its order, and what the rowid is if it is one of them.
     fn columns(
         &mut self,
         table: &mut Table,
         schema: &str,
         key: &str,
         texts: &[ConstraintText],
-    ) -> rusqlite::Result<Vec<i16>> {
+    ) -> rusqlite::Result<(Vec<i16>, Key)> {
         let mut statement = self.connection.prepare_cached(
             "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, ?2) WHERE hidden <> 1",
         )?;
         let mut rows = statement.query([&*table.stored, schema])?;
         let mut primary = Vec::new();
-        let mut rowid = false;
+        let view_types = if table.view { schema::read_view_header(&table.sql) } else { None };
+        let view_types = view_types.map_or_else(Vec::new, |(types, _)| types);
+        let mut rowid = Key::Rowid;
         while let Some(row) = rows.next()? {
             let name: String = row.get(0)?;
             let declared: String = row.get::<_, Option<String>>(1)?.unwrap_or_default();
             let place: i16 = row.get(4)?;
             let generated = row.get::<_, i64>(5)? > 1;
             let number = i16::try_from(table.columns.len() + 1).unwrap_or(i16::MAX);
+            let mut ty = match view_types.get(table.columns.len()) {
+                Some(&ty) => ty,
+                None => schema::declared_type(self.connection, &declared),
+            };
+            let default: Option<String> = row.get(3)?;
+            let of_rowid = default.as_deref().and_then(schema::read_key);
+            if let Some((key, declared)) = of_rowid {
+                rowid = key;
+                ty = declared;
+            }
             if place > 0 {
                 primary.push((place, number));
-                rowid |= declared.eq_ignore_ascii_case("integer");
             }
-            let ty = column_type(&declared, table.view);
             let expression: Option<String> = if generated {
                 let mut generated = texts.iter().filter(|text| text.columns == [&*name]);
                 generated.find_map(|text| match &text.rule {
@@ -283,7 +299,8 @@ impl Reader<'_> {
                     _ => None,
                 })
             } else {
-                row.get::<_, Option<String>>(3)?.map(|sql| text::default(&sql, ty))
+                let default = default.filter(|_| of_rowid.is_none());
+                default.map(|sql| text::default(&sql, ty))
             };
             let default = expression.map(|text| (self.ids.take(Kind::Default, &format!("{key}.{name}")), text));
             table.columns.push(Column {
@@ -292,28 +309,50 @@ impl Reader<'_> {
                 not_null: row.get::<_, bool>(2)? || place > 0,
                 default,
                 generated,
-                identity: false,
+                identity: None,
                 name,
             });
         }
         primary.sort_unstable();
-        let primary: Vec<i16> = primary.into_iter().map(|(_, number)| number).collect();
-        if let ([only], true) = (&*primary, rowid) {
-            let only = usize::try_from(only - 1).unwrap_or_default();
-            // Made certain by `indexes`: a table without a rowid has an index for it.
-            if let Some(column) = table.columns.get_mut(only) {
-                column.identity = true;
-            }
-        }
-        Ok(primary)
+        let primary = primary.into_iter().map(|(_, number)| number).collect();
+        Ok((primary, rowid))
     }
 
+    /// What gives a table's rowid its value where an `INSERT` gives none: a sequence, for Postgres.
+    fn number_rows(&mut self, table: &mut Table, key: &str, number: i16, kind: Key) {
+        let Some(column) = usize::try_from(number - 1).ok().and_then(|at| table.columns.get_mut(at)) else {
+            return;
+        };
+        if kind == Key::Plain {
+            return;
+        }
+        let name = self.free(table.namespace, &table.name, &column.name, "seq");
+        match kind {
+            Key::Serial => {
+                let sequence = text::quote_literal(&text::quote_ident(&name));
+                let oid = self.ids.take(Kind::Default, &format!("{key}.{}", column.name));
+                column.default = Some((oid, format!("nextval({sequence}::regclass)")));
+            }
+            Key::Identity { always: true } => column.identity = Some(Identity::Always),
+            _ => column.identity = Some(Identity::ByDefault),
+        }
+        let column = (table.stored.clone(), column.name.clone());
+        self.model.sequences.push(Sequence::of_rows(
+            self.ids.take(Kind::Relation, &format!("{key}.{name}")),
+            table.namespace,
+            name,
+            column,
+            table.columns[usize::try_from(number - 1).unwrap_or_default()].ty.oid,
+        ));
+    }
+
+    /// Returns whether the primary key has an index: without one it is the rowid.
     fn indexes(
         &mut self,
         table: &mut Table,
         texts: &TableTexts<'_>,
         primary: &[i16],
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<bool> {
         let schema = texts.schema;
         let mut statement = self.connection.prepare_cached(
             "SELECT name, \"unique\", origin FROM pragma_index_list(?1, ?2) ORDER BY origin = 'pk' DESC, origin = 'u' DESC, seq DESC",
@@ -327,9 +366,7 @@ impl Reader<'_> {
         })?;
         let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
         let by_index = rows.iter().any(|row| row.origin == "pk");
-        if by_index {
-            table.columns.iter_mut().for_each(|column| column.identity = false);
-        } else if !primary.is_empty() {
+        if !by_index && !primary.is_empty() {
             let keys = primary.iter().map(|&column| IndexKey {
                 column,
                 expression: None,
@@ -362,7 +399,7 @@ impl Reader<'_> {
             };
             table.indexes.push(index);
         }
-        Ok(())
+        Ok(by_index)
     }
 
     /// A primary key or unique constraint with its index.
@@ -479,16 +516,6 @@ impl Reader<'_> {
 /// By what an object's id is told from others'.
 fn key(schema: &str, stored: &str) -> String {
     if schema == "temp" { format!("temp.{stored}") } else { stored.to_owned() }
-}
-
-/// A declaration's type. What no declaration says is text, as SQLite's own columns without a type
-/// hold anything.
-fn column_type(declared: &str, view: bool) -> Type {
-    match declared {
-        // What SQLite says of a view's column that is an expression.
-        "NUM" if view => Type::NUMERIC,
-        _ => types::parse_name(declared).unwrap_or(Type::TEXT),
-    }
 }
 
 fn column_names(table: &Table, columns: &[i16]) -> String {

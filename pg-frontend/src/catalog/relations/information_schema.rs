@@ -4,7 +4,7 @@
 use rusqlite::Result;
 
 use crate::catalog::names;
-use crate::catalog::model::{Column, Constraint, ConstraintRule, Model, Table};
+use crate::catalog::model::{Column, Constraint, ConstraintRule, Identity, Model, Table};
 use crate::catalog::rows::{Cell, Rows, View};
 use crate::catalog::{definitions, relations, text};
 use crate::types::names::precision_and_scale;
@@ -196,7 +196,11 @@ fn of_table(model: &Model, table: &Table, column: &Column) -> [Cell; 26] {
     let [kind, length, octets, precision, radix, scale, time, name, namespace] = described(model, column.ty);
     let text = column.default.as_ref().map(|(_, text)| text.clone());
     let (default, generation) = if column.generated { (None, text) } else { (text, None) };
-    let identity = |value: &'static str| -> Cell { column.identity.then_some(value).into() };
+    let identity = |value: &'static str| -> Cell { column.identity.map(|_| value).into() };
+    let generated_as = column.identity.map(|identity| match identity {
+        Identity::Always => "ALWAYS",
+        Identity::ByDefault => "BY DEFAULT",
+    });
     [
         schema(model, table.namespace),
         table.name.clone().into(),
@@ -204,11 +208,15 @@ fn of_table(model: &Model, table: &Table, column: &Column) -> [Cell; 26] {
         column.number.into(),
         default.into(),
         yes_or_no(!column.not_null || table.view),
-        yes_or_no(column.identity),
-        identity("BY DEFAULT"),
+        yes_or_no(column.identity.is_some()),
+        generated_as.into(),
         identity("1"),
         identity("1"),
-        identity("9223372036854775807"),
+        identity(match column.ty.oid {
+            21 => "32767",
+            23 => "2147483647",
+            _ => "9223372036854775807",
+        }),
         identity("1"),
         if column.generated { "ALWAYS" } else { "NEVER" }.into(),
         generation.into(),

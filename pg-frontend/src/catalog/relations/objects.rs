@@ -4,7 +4,7 @@ use rusqlite::Result;
 
 use super::{all, facts};
 use crate::catalog::names;
-use crate::catalog::model::{Column, Constraint, ConstraintRule, Index, Model, Table};
+use crate::catalog::model::{Column, Constraint, ConstraintRule, Identity, Index, Model, Table};
 use crate::catalog::oids::OWNER;
 use crate::catalog::relations::get;
 use crate::catalog::rows::{Cell, Relation, Rows, View, array};
@@ -213,7 +213,11 @@ fn attribute(table: &Table, column: &Column) -> [Cell; 15] {
         column.ty.modifier,
         column.not_null && !table.view,
         column.default.is_some(),
-        if column.identity { "d" } else { "" },
+        match column.identity {
+            Some(Identity::Always) => "a",
+            Some(Identity::ByDefault) => "d",
+            None => "",
+        },
         if column.generated { "s" } else { "" },
         column.ty.oid,
     )
@@ -454,7 +458,9 @@ pub(super) fn dependencies(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         });
         if let Some((table, column)) = owner {
             let class = class("pg_class");
-            found.push([class.clone(), sequence.oid.into(), class, table.into(), column.into(), "a".into()]);
+            let identity = model.table(table).is_some_and(|table| table.columns.iter().any(|each| each.number == column && each.identity.is_some()));
+            let kind = if identity { "i" } else { "a" };
+            found.push([class.clone(), sequence.oid.into(), class, table.into(), column.into(), kind.into()]);
         }
     }
     rows.add(["classid", "objid", "refclassid", "refobjid", "refobjsubid", "deptype"], &[], found);
