@@ -25,7 +25,7 @@ pub(super) fn index(model: &Model, table: &Table, index: &Index) -> String {
 /// A column of an index: `lower(name)`, and with `order`: `name DESC`.
 pub(super) fn index_key(table: &Table, key: &IndexKey, order: bool) -> String {
     let mut out = match &key.expression {
-        Some(expression) if is_call(expression) => expression.clone(),
+        Some(expression) if called(expression).is_some() => expression.clone(),
         Some(expression) => format!("({expression})"),
         None => quote_ident(table.column_name(key.column)),
     };
@@ -40,13 +40,11 @@ pub(super) fn index_key(table: &Table, key: &IndexKey, order: bool) -> String {
     out
 }
 
-/// `f(…)`: needs no parentheses of its own in an index.
-fn is_call(expression: &str) -> bool {
-    expression.split_once('(').is_some_and(|(name, rest)| {
-        !name.is_empty()
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            && rest.find(')') == Some(rest.len() - 1)
-    })
+/// The function that an expression is a call of: such a one needs no parentheses in an index.
+pub(super) fn called(expression: &str) -> Option<&str> {
+    let (name, rest) = expression.split_once('(')?;
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    (plain && !name.is_empty() && rest.find(')') == Some(rest.len() - 1)).then_some(name)
 }
 
 /// `pg_get_constraintdef(oid)`. Names of other tables are qualified where the search path does not find them.

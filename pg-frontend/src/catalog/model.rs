@@ -285,6 +285,15 @@ impl Model {
         })
     }
 
+    /// A sequence is there for an identity column, and not one to be seen by itself.
+    pub(super) fn is_of_identity(&self, sequence: &Sequence) -> bool {
+        let owner = sequence.owner.as_ref();
+        owner.is_some_and(|(table, column)| {
+            let column = self.stored(table).and_then(|table| table.column(column));
+            column.is_some_and(|column| column.identity.is_some())
+        })
+    }
+
     pub(super) fn enumeration(&self, oid: Oid) -> Option<&Enum> {
         self.enums.iter().find(|each| each.oid == oid || each.array == oid)
     }
@@ -343,6 +352,16 @@ impl Table {
             .filter_map(|name| self.column(name))
             .map(|column| column.number)
             .collect()
+    }
+
+    /// An index is there for a primary key or a unique constraint.
+    pub(super) fn is_of_constraint(&self, index: &Index) -> bool {
+        self.constraints.iter().any(|constraint| match constraint.rule {
+            ConstraintRule::Primary(at) | ConstraintRule::Unique(at) => {
+                self.indexes.get(at).is_some_and(|each| each.oid == index.oid)
+            }
+            _ => false,
+        })
     }
 
     /// `pg_class.relkind`.

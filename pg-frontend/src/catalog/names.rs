@@ -128,6 +128,10 @@ pub(super) fn format_builtin(oid: Oid, modifier: Option<i32>) -> Option<String> 
     match (oid, modifier) {
         (0, _) => Some("-".to_owned()),
         (1042, None) => Some("character".to_owned()),
+        (1014, None) => Some("character[]".to_owned()),
+        // Without a length it is any, where `bit` is one.
+        (1560, Some(-1)) => Some("\"bit\"".to_owned()),
+        (1561, Some(-1)) => Some("\"bit\"[]".to_owned()),
         _ => types::names::format(Type {
             oid,
             modifier: modifier.unwrap_or(-1),

@@ -40,7 +40,7 @@ QUERIES = {
         select oid, proname, pronamespace, prolang, procost, prorows, provariadic, prokind, proisstrict, proretset,
         provolatile, proparallel, pronargs, pronargdefaults, prorettype, to_json(proargtypes::oid[]::int8[]) as proargtypes,
         to_json(proallargtypes::int8[]) as proallargtypes, to_json(proargmodes) as proargmodes,
-        to_json(proargnames) as proargnames, nullif(prosrc, proname) as prosrc
+        to_json(proargnames) as proargnames, prosrc
         from pg_proc where prolang in (12, 13) order by oid""",
     "pg_aggregate": """
         select aggfnoid::oid, aggkind, aggnumdirectargs, aggtransfn::oid, aggfinalfn::oid, aggcombinefn::oid, aggtranstype,

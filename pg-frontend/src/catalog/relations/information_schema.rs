@@ -240,7 +240,7 @@ pub(super) fn element_types(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let model = view.model;
     let catalog = database(view);
     let arrays = model.tables.iter().flat_map(|table| table.columns.iter().map(move |column| (table, column)));
-    let found: Vec<[Cell; 6]> = arrays
+    let found: Vec<[Cell; 7]> = arrays
         .filter_map(|(table, column)| {
             let element = column.ty.element()?;
             let [kind, .., name, namespace] = described(model, element);
@@ -248,6 +248,7 @@ pub(super) fn element_types(view: &View<'_>, rows: &mut Rows) -> Result<()> {
                 schema(model, table.namespace),
                 table.name.clone().into(),
                 column.number.to_string().into(),
+                format!("a{}", column.number).into(),
                 kind,
                 name,
                 namespace,
@@ -255,7 +256,10 @@ pub(super) fn element_types(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         })
         .collect();
     rows.add(
-        ["object_schema", "object_name", "collection_type_identifier", "data_type", "udt_name", "udt_schema"],
+        [
+            "object_schema", "object_name", "collection_type_identifier", "dtd_identifier", "data_type", "udt_name",
+            "udt_schema",
+        ],
         &[
             ("object_catalog", catalog.clone()),
             ("udt_catalog", catalog),
@@ -499,7 +503,7 @@ pub(super) fn sequences(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             ("numeric_precision_radix", Cell::Integer(2)),
             ("numeric_scale", Cell::Integer(0)),
         ],
-        model.sequences.iter().map(|sequence| {
+        model.sequences.iter().filter(|sequence| !model.is_of_identity(sequence)).map(|sequence| {
             let [kind, _, _, precision, ..] = described(model, Type::of(sequence.ty));
             [
                 schema(model, sequence.namespace),

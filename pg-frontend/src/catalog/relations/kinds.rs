@@ -116,7 +116,8 @@ pub(super) fn types(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             ("typstorage", "x".into()),
         ]
     };
-    let arrays = constants(true, "array_in", "array_out", "array_recv", "array_send");
+    let mut arrays = constants(true, "array_in", "array_out", "array_recv", "array_send");
+    arrays.push(("typsubscript", function("array_subscript_handler")));
     let array_columns = ["oid", "typname", "typnamespace", "typelem", "typtype", "typalign"];
     let array_of = |oid: Oid, name: &str, namespace: Oid, element: Oid, align: &'static str| {
         [oid.into(), format!("_{name}").into(), namespace.into(), element.into(), "b".into(), align.into()]

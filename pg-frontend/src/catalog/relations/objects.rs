@@ -1,9 +1,11 @@
 //! What is in the database: schemas, tables, columns, indexes, constraints, triggers, sequences.
 
+use std::collections::HashSet;
+
 use rusqlite::Result;
 
 use super::{all, facts};
-use crate::catalog::names;
+use crate::catalog::{definitions, names};
 use crate::catalog::model::{Column, Constraint, ConstraintRule, Identity, Index, Model, Table};
 use crate::catalog::oids::OWNER;
 use crate::catalog::relations::get;
@@ -61,6 +63,7 @@ pub(super) fn classes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             ]
         }),
     );
+    let referred = referred(model);
     rows.add(
         [
             "oid", "relname", "relnamespace", "reltype", "relkind", "relnatts", "relam", "relpersistence",
@@ -69,7 +72,6 @@ pub(super) fn classes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         &constants,
         model.tables.iter().map(|table| {
             let checks = table.constraints.iter().filter(|each| matches!(each.rule, ConstraintRule::Check(_)));
-            let foreign = table.constraints.iter().any(|each| matches!(each.rule, ConstraintRule::Foreign(_)));
             [
                 table.oid.into(),
                 table.name.clone().into(),
@@ -85,8 +87,7 @@ pub(super) fn classes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
                 (!table.indexes.is_empty()).into(),
                 Cell::Integer(i64::try_from(checks.count()).unwrap_or_default()),
                 table.view.into(),
-                // Postgres enforces foreign keys with triggers.
-                (foreign || !table.triggers.is_empty()).into(),
+                has_triggers(table, &referred).into(),
             ]
         }),
     );
@@ -104,7 +105,7 @@ pub(super) fn classes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
                     Cell::Integer(BTREE),
                     persistence(table).into(),
                     "n".into(),
-                    table.rows.into(),
+                    table.rows.max(0.0).into(),
                     index.oid.into(),
                 ]
             })
@@ -128,6 +129,24 @@ pub(super) fn classes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         }),
     );
     Ok(())
+}
+
+/// The tables that foreign keys refer to.
+pub(super) fn referred(model: &Model) -> HashSet<Oid> {
+    let constraints = model.tables.iter().flat_map(|table| &table.constraints);
+    constraints
+        .filter_map(|constraint| match &constraint.rule {
+            ConstraintRule::Foreign(reference) => model.target(reference).map(|target| target.table.oid),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Postgres enforces foreign keys with triggers, on both sides.
+pub(super) fn has_triggers(table: &Table, referred: &HashSet<Oid>) -> bool {
+    !table.triggers.is_empty()
+        || referred.contains(&table.oid)
+        || table.constraints.iter().any(|each| matches!(each.rule, ConstraintRule::Foreign(_)))
 }
 
 const fn persistence(table: &Table) -> &'static str {
@@ -186,7 +205,9 @@ pub(super) fn attributes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             indexes.flat_map(move |index| {
                 index.keys.iter().zip(1..).map(move |(key, number)| {
                     let column = table.columns.iter().find(|column| column.number == key.column);
-                    let name = column.map_or("expr", |column| &column.name).to_owned();
+                    let expression = key.expression.as_deref().unwrap_or_default();
+                    let called = definitions::called(expression).unwrap_or("expr");
+                    let name = column.map_or(called, |column| &column.name).to_owned();
                     let ty = column.map_or(25, |column| column.ty.oid);
                     let modifier = column.map_or(-1, |column| column.ty.modifier);
                     row(index.oid, name.into(), number, modifier, false, false, "", "", ty)
@@ -310,7 +331,7 @@ fn index(table: &Table, index: &Index) -> [Cell; 12] {
         // Descending, and nulls first, as Postgres has it without another word.
         array(index.keys.iter().map(|key| if key.descending { 3 } else { 0 })).into(),
         (!expressions.is_empty()).then(|| expressions.join(", ")).into(),
-        index.condition.clone().into(),
+        index.condition.as_ref().map(|condition| format!("({condition})")).into(),
     ]
 }
 
@@ -446,6 +467,12 @@ pub(super) fn dependencies(view: &View<'_>, rows: &mut Rows) -> Result<()> {
                 found.push([one, (*oid).into(), other, table.oid.into(), column.number.into(), "a".into()]);
             }
         }
+        for index in table.indexes.iter().filter(|index| !table.is_of_constraint(index)) {
+            for column in index.columns() {
+                let class = class("pg_class");
+                found.push([class.clone(), index.oid.into(), class, table.oid.into(), column.into(), "a".into()]);
+            }
+        }
         if table.view {
             let (one, other) = (class("pg_rewrite"), class("pg_class"));
             found.push([one, table.rule.into(), other, table.oid.into(), none.clone(), "i".into()]);
@@ -458,8 +485,7 @@ pub(super) fn dependencies(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         });
         if let Some((table, column)) = owner {
             let class = class("pg_class");
-            let identity = model.table(table).is_some_and(|table| table.columns.iter().any(|each| each.number == column && each.identity.is_some()));
-            let kind = if identity { "i" } else { "a" };
+            let kind = if model.is_of_identity(sequence) { "i" } else { "a" };
             found.push([class.clone(), sequence.oid.into(), class, table.into(), column.into(), kind.into()]);
         }
     }

@@ -64,6 +64,10 @@ pub(super) fn roles(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         ]],
     );
     let own = ROLES.lines().skip(1).filter_map(|line| line.split_once('\t'));
+    let [connections, inherits] = constants;
+    let nothing = ["rolsuper", "rolcreaterole", "rolcreatedb", "rolcanlogin", "rolreplication", "rolbypassrls"];
+    let mut constants = vec![connections, inherits];
+    constants.extend(nothing.map(|name| (name, false.into())));
     rows.add(
         ["oid", "rolname"],
         &constants,

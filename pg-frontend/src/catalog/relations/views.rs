@@ -3,7 +3,8 @@
 
 use rusqlite::Result;
 
-use crate::catalog::model::{ConstraintRule, Model, Table};
+use super::objects::{has_triggers, referred};
+use crate::catalog::model::{Model, Table};
 use crate::catalog::rows::{Cell, Relation, Rows, View};
 use crate::catalog::{definitions, relations, sequence};
 
@@ -20,17 +21,17 @@ pub(super) fn tables(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let owner = user(view);
     let columns = ["schemaname", "tablename", "tableowner", "hasindexes", "hastriggers"];
     let nothing = [("hasrules", false.into()), ("rowsecurity", false.into())];
+    let referred = referred(view.model);
     rows.add(
         columns,
         &nothing,
         view.model.tables.iter().filter(|table| !table.view).map(|table| {
-            let foreign = table.constraints.iter().any(|each| matches!(each.rule, ConstraintRule::Foreign(_)));
             [
                 schema(view.model, table),
                 table.name.clone().into(),
                 owner.clone(),
                 (!table.indexes.is_empty()).into(),
-                (foreign || !table.triggers.is_empty()).into(),
+                has_triggers(table, &referred).into(),
             ]
         }),
     );
