@@ -71,8 +71,7 @@ QUERIES = {
     "pg_roles": "select oid, rolname from pg_roles where oid <> 10 order by oid",
     "pg_settings": """
         select name, boot_val as setting, unit, category, short_desc, context, vartype, min_val, max_val,
-        to_json(enumvals) as enumvals, boot_val from pg_settings where category not in ('Developer Options',
-        'Customized Options') and name !~ '^(ssl|log|jit|geqo|wal|max_wal|krb|bonjour|recovery|archive|synchronous|restore)_'
+        to_json(enumvals) as enumvals, boot_val from pg_settings where category not in ('Developer Options', 'Customized Options')
         order by lower(name)""",
     "keywords": "select word, catcode, barelabel from pg_get_keywords() order by word",
     "pg_timezone_abbrevs": "select abbrev, utc_offset, is_dst from pg_timezone_abbrevs order by 1",

@@ -83,7 +83,7 @@ const FILLED: &[(&str, Lifetime, Fill)] = &[
     ("pg_settings", Statement, server::settings),
     ("pg_stat_activity", Statement, server::activity),
     ("pg_stat_database", Statement, server::database_statistics),
-    ("pg_timezone_names", Model, server::time_zones),
+    ("pg_timezone_names", Statement, server::time_zones),
     ("pg_tables", Model, views::tables),
     ("pg_views", Model, views::views),
     ("pg_indexes", Model, views::indexes),

@@ -1,10 +1,13 @@
 //! The server itself: databases, roles, settings, activity.
 
+use chrono::{DateTime, Offset as _, TimeZone as _};
+use chrono_tz::{OffsetComponents as _, OffsetName as _, TZ_VARIANTS};
 use rusqlite::Result;
 
 use crate::catalog::oids::{Kind, OWNER, number};
 use crate::catalog::rows::{Cell, Rows, View};
 use crate::session::state::State;
+use crate::session::variables;
 use crate::types::Oid;
 
 /// PostgreSQL's own roles, which nobody is a member of.
@@ -25,7 +28,12 @@ pub(in crate::catalog) fn database_oid(name: &str) -> Oid {
 }
 
 pub(super) fn databases(view: &View<'_>, rows: &mut Rows) -> Result<()> {
-    let name = view.session.state(|state| state.database.clone());
+    let (own, all) = view.session.state(|state| (state.database.clone(), state.databases.clone()));
+    // A store that is out of reach still has the database that this connection is to.
+    let mut names = all.and_then(|all| all.list().ok()).unwrap_or_default();
+    if !names.contains(&own) {
+        names.push(own);
+    }
     rows.add(
         ["oid", "datname"],
         &[
@@ -35,10 +43,10 @@ pub(super) fn databases(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             ("datallowconn", true.into()),
             ("datconnlimit", Cell::Integer(-1)),
             ("dattablespace", Cell::Integer(TABLESPACE)),
-            ("datcollate", "C.UTF-8".into()),
+            ("datcollate", "C".into()),
             ("datctype", "C.UTF-8".into()),
         ],
-        [[database_oid(&name).into(), name.into()]],
+        names.into_iter().map(|name| [database_oid(&name).into(), name.into()]),
     );
     Ok(())
 }
@@ -115,25 +123,30 @@ pub(super) fn members(_: &View<'_>, rows: &mut Rows) -> Result<()> {
     Ok(())
 }
 
+/// What `SHOW ALL` knows, with what PostgreSQL says of each.
 pub(super) fn settings(view: &View<'_>, rows: &mut Rows) -> Result<()> {
-    let settings = view.session.state(|state| state.settings.clone());
     let mut found = Vec::new();
     for line in SETTINGS.lines().skip(1) {
         let fields: Vec<&str> = line.split('\t').collect();
         let [name, _, unit, category, description, context, kind, minimum, maximum, values, initial] = *fields else {
             continue;
         };
+        let lower = name.to_lowercase();
+        if variables::find(&lower).is_none() {
+            continue;
+        }
         let optional = |text: &'static str| if text == "\\N" { Cell::Null } else { text.into() };
-        let set = settings.get(&name.to_lowercase());
+        let (value, set) = view.session.state(|state| (state.setting(name), state.settings.contains_key(&lower)));
         found.push([
             name.into(),
-            set.map_or_else(|| optional(initial), |value| value.clone().into()),
+            // With a unit, numbers are in it, and `SHOW` writes them otherwise.
+            if unit == "\\N" || set { value.into() } else { optional(initial) },
             optional(unit),
             category.into(),
             description.replace("\\\\", "\\").into(),
             context.into(),
             kind.into(),
-            if set.is_some() { "session" } else { "default" }.into(),
+            if set { "session" } else { "default" }.into(),
             optional(minimum),
             optional(maximum),
             optional(values),
@@ -146,7 +159,7 @@ pub(super) fn settings(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             "name", "setting", "unit", "category", "short_desc", "context", "vartype", "source", "min_val", "max_val",
             "enumvals", "boot_val", "reset_val",
         ],
-        &[],
+        &[("pending_restart", false.into())],
         found,
     );
     Ok(())
@@ -184,14 +197,24 @@ pub(super) fn database_statistics(view: &View<'_>, rows: &mut Rows) -> Result<()
     Ok(())
 }
 
-/// Zones by their abbreviations' offset now are PostgreSQL's `pg_timezone_abbrevs`; of the named ones, UTC.
-pub(super) fn time_zones(_: &View<'_>, rows: &mut Rows) -> Result<()> {
+/// The zones of the IANA database, as they are now.
+pub(super) fn time_zones(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    let now = view.session.state(|state| state.statement_time);
+    let now = DateTime::from_timestamp_micros(now).unwrap_or_default().naive_utc();
     rows.add(
         ["name", "abbrev", "utc_offset", "is_dst"],
         &[],
-        ["Etc/UTC", "GMT", "UTC"].map(|name| {
-            let abbreviation = if name == "GMT" { "GMT" } else { "UTC" };
-            [name.into(), abbreviation.into(), "00:00:00".into(), false.into()]
+        TZ_VARIANTS.iter().map(|zone| {
+            let offset = zone.offset_from_utc_datetime(&now);
+            let seconds = offset.fix().local_minus_utc();
+            let sign = if seconds < 0 { "-" } else { "" };
+            let minutes = seconds.abs() / 60;
+            [
+                zone.name().into(),
+                offset.abbreviation().unwrap_or_default().to_owned().into(),
+                format!("{sign}{:02}:{:02}:{:02}", minutes / 60, minutes % 60, seconds.abs() % 60).into(),
+                (!offset.dst_offset().is_zero()).into(),
+            ]
         }),
     );
     Ok(())
