@@ -7,25 +7,25 @@
 
 /// The constraints of a `CREATE TABLE`, in the order of the text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct TableText {
+pub struct TableText {
     /// Those of columns and those of the table.
-    pub(super) constraints: Vec<ConstraintText>,
+    pub constraints: Vec<ConstraintText>,
 }
 
 /// A constraint as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ConstraintText {
+pub struct ConstraintText {
     /// `CONSTRAINT name`.
-    pub(super) name: Option<String>,
+    pub name: Option<String>,
     /// The columns it is about. For a `CHECK` of a column: that column; of the table: none.
-    pub(super) columns: Vec<String>,
+    pub columns: Vec<String>,
     /// What it says.
-    pub(super) rule: Rule,
+    pub rule: Rule,
 }
 
 /// What a constraint says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Rule {
+pub enum Rule {
     /// `PRIMARY KEY`.
     Primary,
     /// `UNIQUE`.
@@ -40,24 +40,24 @@ pub(super) enum Rule {
 
 /// `REFERENCES table (columns) ON DELETE … DEFERRABLE …`
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Reference {
+pub struct Reference {
     /// The table's name in SQLite.
-    pub(super) table: String,
+    pub table: String,
     /// Its columns; none: its primary key.
-    pub(super) columns: Vec<String>,
+    pub columns: Vec<String>,
     /// `pg_constraint.confupdtype`: `a` no action, `r` restrict, `c` cascade, `n` set null, `d` set default.
-    pub(super) on_update: Action,
+    pub on_update: Action,
     /// `pg_constraint.confdeltype`.
-    pub(super) on_delete: Action,
+    pub on_delete: Action,
     /// `DEFERRABLE`.
-    pub(super) deferrable: bool,
+    pub deferrable: bool,
     /// `INITIALLY DEFERRED`.
-    pub(super) deferred: bool,
+    pub deferred: bool,
 }
 
 /// What happens to rows that refer to one that changes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Action {
+pub enum Action {
     /// `NO ACTION`
     #[default]
     Nothing,
@@ -73,7 +73,7 @@ pub(super) enum Action {
 
 impl Action {
     /// As in `pg_constraint`.
-    pub(super) const fn letter(self) -> &'static str {
+    pub const fn letter(self) -> &'static str {
         match self {
             Self::Nothing => "a",
             Self::Restrict => "r",
@@ -84,7 +84,7 @@ impl Action {
     }
 
     /// As in SQL.
-    pub(super) const fn words(self) -> &'static str {
+    pub const fn words(self) -> &'static str {
         match self {
             Self::Nothing => "NO ACTION",
             Self::Restrict => "RESTRICT",
@@ -96,7 +96,7 @@ impl Action {
 }
 
 /// Reads the constraints of a `CREATE TABLE`.
-pub(super) fn table(sql: &str) -> TableText {
+pub fn table(sql: &str) -> TableText {
     let tokens = tokens(sql);
     let Some(open) = tokens.iter().position(|token| token.text == "(") else {
         return TableText::default();
@@ -111,7 +111,7 @@ pub(super) fn table(sql: &str) -> TableText {
 
 /// The parts of a `CREATE INDEX`: each column's or expression's text, without its `COLLATE` and order,
 /// and the text after `WHERE`.
-pub(super) fn index(sql: &str) -> (Vec<String>, Option<String>) {
+pub fn index(sql: &str) -> (Vec<String>, Option<String>) {
     let tokens = tokens(sql);
     let Some(open) = tokens.iter().position(|token| token.text == "(") else {
         return (Vec::new(), None);
@@ -138,7 +138,7 @@ pub(super) fn index(sql: &str) -> (Vec<String>, Option<String>) {
 }
 
 /// The query of a `CREATE VIEW`.
-pub(super) fn view(sql: &str) -> &str {
+pub fn view(sql: &str) -> &str {
     let tokens = tokens(sql);
     let mut depth = 0_usize;
     for (at, token) in tokens.iter().enumerate() {
@@ -154,7 +154,7 @@ pub(super) fn view(sql: &str) -> &str {
 
 /// When and on what a trigger of SQLite's acts: `(tgtype, columns of UPDATE OF)`, the bits as in
 /// `pg_trigger.tgtype` (1 row, 2 before, 4 insert, 8 delete, 16 update, 64 instead).
-pub(super) fn trigger(sql: &str) -> i16 {
+pub fn trigger(sql: &str) -> i16 {
     let mut bits = 1;
     for token in tokens(sql) {
         bits |= match token {
@@ -170,7 +170,7 @@ pub(super) fn trigger(sql: &str) -> i16 {
 }
 
 /// The words and quoted names of an expression, out of their quotes.
-pub(super) fn names(expression: &str) -> Vec<String> {
+pub fn names(expression: &str) -> Vec<String> {
     tokens(expression)
         .iter()
         .filter(|token| !token.text.starts_with('\''))

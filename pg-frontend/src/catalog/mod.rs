@@ -16,7 +16,7 @@
 //! | [`ffi`] | virtual tables and functions of SQLite |
 
 mod current;
-mod ddl;
+pub mod ddl;
 mod definitions;
 mod ffi;
 mod functions;
