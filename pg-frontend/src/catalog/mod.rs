@@ -11,7 +11,7 @@
 //! | [`current`] | the model of a connection, kept until the schema changes |
 //! | [`oids`] | object ids of what is in the database |
 //! | [`rows`], [`relations`] | the relations |
-//! | [`functions`], [`definitions`] | `pg_get_indexdef`, `format_type`, `to_regclass` and their kin |
+//! | [`functions`], [`definitions`] | `pg_get_indexdef`, `format_type`, `pg_reg_oid` and their kin |
 //! | [`names`], [`text`] | names to ids and back; SQL as Postgres prints it |
 //! | [`ffi`] | virtual tables and functions of SQLite |
 

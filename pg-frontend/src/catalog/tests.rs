@@ -75,8 +75,8 @@ fn tables_and_their_columns() {
              JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' ORDER BY 1"
         ),
         [
-            "authors|r|1", "authors_name_key|i|1", "authors_pkey|i|1", "books|r|1", "books_lower|i|1",
-            "books_pkey|i|1", "long|v|1", "titles|i|1",
+            "authors|r|1", "authors_id_seq|S|1", "authors_name_key|i|1", "authors_pkey|i|1", "books|r|1",
+            "books_id_seq|S|1", "books_lower|i|1", "books_pkey|i|1", "long|v|1", "titles|i|1",
         ]
     );
     assert_eq!(
@@ -84,7 +84,7 @@ fn tables_and_their_columns() {
             &connection,
             "SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, pg_get_expr(d.adbin, d.adrelid)
              FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-             WHERE a.attrelid = regclassin('public.authors') AND a.attnum > 0 ORDER BY a.attnum"
+             WHERE a.attrelid = pg_reg_oid('public.authors', 2205) AND a.attnum > 0 ORDER BY a.attnum"
         ),
         [
             "id|bigint|1|d|NULL",
@@ -101,13 +101,43 @@ fn tables_and_their_columns() {
 }
 
 #[test]
+fn what_numbers_rows() {
+    let connection = connect();
+    connection
+        .execute_batch(
+            "CREATE TABLE a (id INTEGER PRIMARY KEY DEFAULT (pg_serial('int4')));
+             CREATE TABLE b (id INTEGER PRIMARY KEY DEFAULT (pg_identity('int8','a')));
+             CREATE TABLE c (id INTEGER PRIMARY KEY DEFAULT (pg_key('int4')));
+             CREATE TABLE d (id INTEGER PRIMARY KEY) WITHOUT ROWID; INSERT INTO a VALUES (1), (7);",
+        )
+        .unwrap();
+    assert_eq!(
+        rows(
+            &connection,
+            "SELECT column_name, data_type, column_default, identity_generation, pg_get_serial_sequence(table_name, column_name)
+             FROM information_schema_columns WHERE table_name IN ('a', 'b', 'c', 'd') ORDER BY table_name"
+        ),
+        [
+            "id|integer|nextval('a_id_seq'::regclass)|NULL|public.a_id_seq",
+            "id|bigint|NULL|ALWAYS|public.b_id_seq",
+            "id|integer|NULL|NULL|NULL",
+            "id|bigint|NULL|NULL|NULL",
+        ]
+    );
+    assert_eq!(
+        rows(&connection, "SELECT sequencename, max_value, last_value FROM pg_sequences WHERE sequencename = 'a_id_seq'"),
+        ["a_id_seq|2147483647|7"]
+    );
+}
+
+#[test]
 fn indexes_and_constraints() {
     let connection = connect();
     assert_eq!(
         rows(
             &connection,
             "SELECT conname, contype, conkey, confkey, pg_get_constraintdef(oid) FROM pg_constraint
-             WHERE conrelid IN (regclassin('authors'), regclassin('books')) ORDER BY conname"
+             WHERE conrelid IN (pg_reg_oid('authors', 2205), pg_reg_oid('books', 2205)) ORDER BY conname"
         ),
         [
             "authors_name_key|u|[2]|NULL|UNIQUE (name)",
@@ -122,7 +152,7 @@ fn indexes_and_constraints() {
         rows(
             &connection,
             "SELECT pg_get_indexdef(indexrelid), pg_get_indexdef(indexrelid, 1, 1), indkey, indoption
-             FROM pg_index WHERE indrelid = regclassin('books') ORDER BY indexrelid = regclassin('books_lower') DESC, indkey"
+             FROM pg_index WHERE indrelid = pg_reg_oid('books', 2205) ORDER BY indexrelid = pg_reg_oid('books_lower', 2205) DESC, indkey"
         ),
         [
             "CREATE INDEX books_lower ON public.books USING btree (lower(title), author DESC) WHERE (title IS NOT NULL)|lower(title)|[0,2]|[0,3]",
@@ -131,7 +161,7 @@ fn indexes_and_constraints() {
         ]
     );
     assert_eq!(
-        rows(&connection, "SELECT pg_get_viewdef(regclassin('long'))"),
+        rows(&connection, "SELECT pg_get_viewdef(pg_reg_oid('long', 2205))"),
         [" SELECT id, title FROM books WHERE length(title) > 10;"]
     );
 }
@@ -197,7 +227,7 @@ fn look_ups_find_what_scans_find() {
 fn origins_of_columns() {
     let connection = connect();
     let oid: u32 = connection
-        .query_row("SELECT regclassin('authors')", [], |row| row.get(0))
+        .query_row("SELECT pg_reg_oid('authors', 2205)", [], |row| row.get(0))
         .unwrap();
     assert_eq!(super::origin(&connection, "authors", "name").unwrap(), Some((oid, 2)));
     assert_eq!(super::origin(&connection, "pg_class", "relname").unwrap(), Some((1259, 2)));
@@ -208,8 +238,8 @@ fn origins_of_columns() {
 fn functions_that_return_rows() {
     let connection = connect();
     assert_eq!(
-        rows(&connection, "SELECT i.indexrelid = regclassin('titles'), k.x, k.n FROM pg_index i, _pg_expandarray(i.indkey) k
-             WHERE i.indrelid = regclassin('books') AND json_array_length(i.indkey) = 2 AND i.indisunique"),
+        rows(&connection, "SELECT i.indexrelid = pg_reg_oid('titles', 2205), k.x, k.n FROM pg_index i, _pg_expandarray(i.indkey) k
+             WHERE i.indrelid = pg_reg_oid('books', 2205) AND json_array_length(i.indkey) = 2 AND i.indisunique"),
         ["1|2|1", "1|3|2"]
     );
     assert_eq!(rows(&connection, "SELECT catcode FROM pg_get_keywords() WHERE word = 'select'"), ["R"]);
@@ -219,14 +249,14 @@ fn functions_that_return_rows() {
 fn names_of_types_and_relations() {
     let connection = connect();
     for (sql, result) in [
-        ("SELECT regtypein('int'), to_regtype('character varying[]'), to_regtype('nothing')", "23|1015|NULL"),
-        ("SELECT regclassout(1259), regclassout(0), regclassout(5), regtypeout(1184)", "pg_class|-|5|timestamp with time zone"),
-        ("SELECT regprocout(750), regnamespaceout(11), regroleout(10)", "array_in|pg_catalog|postgres"),
+        ("SELECT pg_reg_oid('int', 2206), pg_to_regtype('character varying[]'), pg_to_regtype('nothing')", "23|1015|NULL"),
+        ("SELECT pg_reg_name(1259, 2205), pg_reg_name(0, 2205), pg_reg_name(5, 2205), pg_reg_name(1184, 2206)", "pg_class|-|5|timestamp with time zone"),
+        ("SELECT pg_reg_name(750, 24), pg_reg_name(11, 4089), pg_reg_name(10, 4096)", "array_in|pg_catalog|postgres"),
         ("SELECT format_type(1043, 14), format_type(1042, NULL), format_type(NULL, NULL), format_type(13234, -1)", "character varying(10)|character|NULL|information_schema.yes_or_no"),
-        ("SELECT to_regclass('information_schema.tables') IS NOT NULL, to_regclass('tables'), to_regclass('pg_catalog.authors')", "1|NULL|NULL"),
+        ("SELECT pg_to_regclass('information_schema.tables') IS NOT NULL, pg_to_regclass('tables'), pg_to_regclass('pg_catalog.authors')", "1|NULL|NULL"),
     ] {
         assert_eq!(rows(&connection, sql), [result], "{sql}");
     }
-    let error = connection.query_row("SELECT regclassin('nothing')", [], |_| Ok(())).unwrap_err();
+    let error = connection.query_row("SELECT pg_reg_oid('nothing', 2205)", [], |_| Ok(())).unwrap_err();
     assert_eq!(error.to_string(), "relation \"nothing\" does not exist (42P01)");
 }

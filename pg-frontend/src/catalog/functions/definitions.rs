@@ -42,6 +42,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[
     ("shobj_description", 2, description),
     ("col_description", 2, column_description),
     ("pg_describe_object", 3, describe),
+    ("pg_get_replica_identity_index", 1, nothing),
     ("pg_frontend_origin", 2, origin),
 ];
 

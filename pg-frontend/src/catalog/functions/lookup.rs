@@ -1,7 +1,6 @@
 //! Names to object ids and back, and whether a bare name finds an object.
 //!
-//! `'t'::regclass` is `regclassin('t')`, and a `regclass` is written by `regclassout`: PostgreSQL's own
-//! names of the types' input and output functions.
+//! `'t'::regclass` is `pg_reg_oid('t', 2205)`, and a `regclass` is written by `pg_reg_name(value, 2205)`.
 
 use rusqlite::Result;
 
@@ -9,39 +8,25 @@ use super::{Call, Entry, error};
 use crate::catalog::model::Model;
 use crate::catalog::names::{self, Path};
 use crate::catalog::oids::OWNER;
+use crate::catalog::relations;
 use crate::catalog::rows::Cell;
 use crate::catalog::text::quote_ident;
 use crate::types::Oid;
 
 /// Of these, an argument that is NULL makes the result NULL.
 pub(super) const FUNCTIONS: &[Entry] = &[
-    ("to_regclass", 1, to_regclass),
-    ("to_regtype", 1, to_regtype),
-    ("to_regproc", 1, to_regproc),
-    ("to_regprocedure", 1, to_regproc),
-    ("to_regoper", 1, to_regoper),
-    ("to_regoperator", 1, to_regoper),
-    ("to_regnamespace", 1, to_regnamespace),
-    ("to_regrole", 1, to_regrole),
-    ("to_regcollation", 1, to_regcollation),
-    ("regclassin", 1, regclassin),
-    ("regtypein", 1, regtypein),
-    ("regprocin", 1, regprocin),
-    ("regprocedurein", 1, regprocin),
-    ("regoperin", 1, regoperin),
-    ("regoperatorin", 1, regoperin),
-    ("regnamespacein", 1, regnamespacein),
-    ("regrolein", 1, regrolein),
-    ("regcollationin", 1, regcollationin),
-    ("regclassout", 1, regclassout),
-    ("regtypeout", 1, regtypeout),
-    ("regprocout", 1, regprocout),
-    ("regprocedureout", 1, regprocedureout),
-    ("regoperout", 1, regoperout),
-    ("regoperatorout", 1, regoperout),
-    ("regnamespaceout", 1, regnamespaceout),
-    ("regroleout", 1, regroleout),
-    ("regcollationout", 1, regcollationout),
+    ("pg_reg_oid", 2, reg_oid),
+    ("pg_reg_name", 2, reg_name),
+    ("pg_reg_show", 2, reg_name),
+    ("pg_to_regclass", 1, to_regclass),
+    ("pg_to_regtype", 1, to_regtype),
+    ("pg_to_regproc", 1, to_regproc),
+    ("pg_to_regprocedure", 1, to_regproc),
+    ("pg_to_regoper", 1, to_regoper),
+    ("pg_to_regoperator", 1, to_regoper),
+    ("pg_to_regnamespace", 1, to_regnamespace),
+    ("pg_to_regrole", 1, to_regrole),
+    ("pg_to_regcollation", 1, to_regcollation),
     ("pg_table_is_visible", 1, table_is_visible),
     ("pg_type_is_visible", 1, type_is_visible),
     ("pg_function_is_visible", 1, builtin_is_visible),
@@ -70,27 +55,36 @@ pub(super) fn relation(model: &Model, path: &Path, name: &str) -> Result<Oid> {
         .ok_or_else(|| error("42P01", format!("relation \"{}\" does not exist", parts.join("."))))
 }
 
-/// Input of a reg* type: a number is an oid, `-` is 0, anything else is looked up.
-fn input(
-    call: &Call<'_>,
-    find: fn(&Call<'_>) -> Result<Cell>,
-    code: &'static str,
-    what: &str,
-) -> Result<Cell> {
+/// A name or number as a value of a reg* type: a number is an oid, `-` is 0, anything else is looked up.
+fn reg_oid(call: &Call<'_>) -> Result<Cell> {
     if let Some(oid) = call.integer(0) {
         return Ok(Cell::Integer(oid));
     }
     if call.text(0) == "-" {
         return Ok(Cell::Integer(0));
     }
+    type Find = fn(&Call<'_>) -> Result<Cell>;
+    let (find, code, what): (Find, _, _) = match call.oid(1) {
+        24 | 2202 => (to_regproc, "42883", "function"),
+        2203 | 2204 => (to_regoper, "42883", "operator"),
+        2206 => (to_regtype, "42704", "type"),
+        4089 => (to_regnamespace, "3F000", "schema"),
+        4096 => (to_regrole, "42704", "role"),
+        4191 => (to_regcollation, "42704", "collation"),
+        2205 => {
+            let model = call.model()?;
+            return relation(&model, &call.path(&model), call.text(0)).map(Cell::from);
+        }
+        _ => return Err(error("22P02", format!("\"{}\" is no object id", call.text(0)))),
+    };
     match find(call)? {
         Cell::Null => Err(error(code, format!("{what} \"{}\" does not exist", call.text(0)))),
         found => Ok(found),
     }
 }
 
-/// Output of a reg* type: the name; the number where there is no such object, `-` for 0.
-fn output(call: &Call<'_>, name: impl FnOnce(Oid) -> Result<Option<String>>) -> Result<Cell> {
+/// A value of a reg* type as its name; as the number where there is no such object, `-` for 0.
+fn reg_name(call: &Call<'_>) -> Result<Cell> {
     let Some(oid) = call.integer(0) else {
         // It has been a name before.
         return Ok(call.text(0).to_owned().into());
@@ -99,7 +93,47 @@ fn output(call: &Call<'_>, name: impl FnOnce(Oid) -> Result<Option<String>>) -> 
     if known == 0 {
         return Ok("-".into());
     }
-    Ok(name(known)?.unwrap_or_else(|| oid.to_string()).into())
+    let name = match call.oid(1) {
+        24 => builtin_name("pg_proc", "proname", known),
+        2202 => procedure_name(call, known)?,
+        2203 | 2204 => builtin_name("pg_operator", "oprname", known),
+        2205 => {
+            let model = call.model()?;
+            names::regclass(&model, &call.path(&model), known)
+        }
+        2206 => type_name(call, known)?,
+        4089 => call.model()?.namespace_name(known).map(quote_ident),
+        4096 if known == OWNER => Some(call.session.state(|state| quote_ident(&state.user))),
+        4096 => relations::role_name(known).map(quote_ident),
+        4191 => builtin_name("pg_collation", "collname", known).map(|name| quote_ident(&name)),
+        _ => None,
+    };
+    Ok(name.unwrap_or_else(|| oid.to_string()).into())
+}
+
+fn type_name(call: &Call<'_>, oid: Oid) -> Result<Option<String>> {
+    if let Some(name) = names::format_builtin(oid, None) {
+        return Ok(Some(name));
+    }
+    let model = call.model()?;
+    let name = names::format_type(&model, &call.path(&model), oid, None);
+    Ok((name != "???").then_some(name))
+}
+
+/// A function with its arguments' types.
+fn procedure_name(call: &Call<'_>, oid: Oid) -> Result<Option<String>> {
+    let Some(name) = builtin_name("pg_proc", "proname", oid) else {
+        return Ok(None);
+    };
+    let types = names::builtin("pg_proc", "oid", &oid.into(), "proargtypes").unwrap_or(Cell::Null);
+    let types: Vec<Oid> = types.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let model = call.model()?;
+    let path = call.path(&model);
+    let types: Vec<String> = types
+        .into_iter()
+        .map(|ty| names::format_type(&model, &path, ty, None))
+        .collect();
+    Ok(Some(format!("{}({})", quote_ident(&name), types.join(","))))
 }
 
 fn to_regclass(call: &Call<'_>) -> Result<Cell> {
@@ -109,42 +143,9 @@ fn to_regclass(call: &Call<'_>) -> Result<Cell> {
     Ok(parts.and_then(|parts| path.relation(&model, &parts)).into())
 }
 
-fn regclassin(call: &Call<'_>) -> Result<Cell> {
-    if let Some(oid) = call.integer(0) {
-        return Ok(Cell::Integer(oid));
-    }
-    if call.text(0) == "-" {
-        return Ok(Cell::Integer(0));
-    }
-    let model = call.model()?;
-    relation(&model, &call.path(&model), call.text(0)).map(Cell::from)
-}
-
-fn regclassout(call: &Call<'_>) -> Result<Cell> {
-    output(call, |oid| {
-        let model = call.model()?;
-        Ok(names::regclass(&model, &call.path(&model), oid))
-    })
-}
-
 fn to_regtype(call: &Call<'_>) -> Result<Cell> {
     let model = call.model()?;
     Ok(names::type_named(&model, &call.path(&model), call.text(0)).into())
-}
-
-fn regtypein(call: &Call<'_>) -> Result<Cell> {
-    input(call, to_regtype, "42704", "type")
-}
-
-fn regtypeout(call: &Call<'_>) -> Result<Cell> {
-    output(call, |oid| {
-        if let Some(name) = names::format_builtin(oid, None) {
-            return Ok(Some(name));
-        }
-        let model = call.model()?;
-        let name = names::format_type(&model, &call.path(&model), oid, None);
-        Ok((name != "???").then_some(name))
-    })
 }
 
 /// A built-in object's oid by its name, without the schema and the argument types before and behind it.
@@ -165,55 +166,12 @@ fn to_regproc(call: &Call<'_>) -> Result<Cell> {
     Ok(to_builtin(call, "pg_proc", "proname"))
 }
 
-fn regprocin(call: &Call<'_>) -> Result<Cell> {
-    input(call, to_regproc, "42883", "function")
-}
-
-fn regprocout(call: &Call<'_>) -> Result<Cell> {
-    output(call, |oid| Ok(builtin_name("pg_proc", "proname", oid)))
-}
-
-fn regprocedureout(call: &Call<'_>) -> Result<Cell> {
-    output(call, |oid| {
-        let Some(name) = builtin_name("pg_proc", "proname", oid) else {
-            return Ok(None);
-        };
-        let types = names::builtin("pg_proc", "oid", &oid.into(), "proargtypes").unwrap_or(Cell::Null);
-        let types: Vec<Oid> = types.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let model = call.model()?;
-        let path = call.path(&model);
-        let types: Vec<String> = types
-            .into_iter()
-            .map(|ty| names::format_type(&model, &path, ty, None))
-            .collect();
-        Ok(Some(format!("{}({})", quote_ident(&name), types.join(","))))
-    })
-}
-
 fn to_regoper(call: &Call<'_>) -> Result<Cell> {
     Ok(to_builtin(call, "pg_operator", "oprname"))
 }
 
-fn regoperin(call: &Call<'_>) -> Result<Cell> {
-    input(call, to_regoper, "42883", "operator")
-}
-
-fn regoperout(call: &Call<'_>) -> Result<Cell> {
-    output(call, |oid| Ok(builtin_name("pg_operator", "oprname", oid)))
-}
-
 fn to_regcollation(call: &Call<'_>) -> Result<Cell> {
     Ok(to_builtin(call, "pg_collation", "collname"))
-}
-
-fn regcollationin(call: &Call<'_>) -> Result<Cell> {
-    input(call, to_regcollation, "42704", "collation")
-}
-
-fn regcollationout(call: &Call<'_>) -> Result<Cell> {
-    output(call, |oid| {
-        Ok(builtin_name("pg_collation", "collname", oid).map(|name| quote_ident(&name)))
-    })
 }
 
 fn to_regnamespace(call: &Call<'_>) -> Result<Cell> {
@@ -225,32 +183,10 @@ fn to_regnamespace(call: &Call<'_>) -> Result<Cell> {
     })
 }
 
-fn regnamespacein(call: &Call<'_>) -> Result<Cell> {
-    input(call, to_regnamespace, "3F000", "schema")
-}
-
-fn regnamespaceout(call: &Call<'_>) -> Result<Cell> {
-    output(call, |oid| {
-        let model = call.model()?;
-        Ok(model.namespace_name(oid).map(quote_ident))
-    })
-}
-
 fn to_regrole(call: &Call<'_>) -> Result<Cell> {
     let parts = names::parse(call.text(0)).unwrap_or_default();
     let owner = call.session.state(|state| parts == [&*state.user]);
     Ok(owner.then_some(OWNER).into())
-}
-
-fn regrolein(call: &Call<'_>) -> Result<Cell> {
-    input(call, to_regrole, "42704", "role")
-}
-
-fn regroleout(call: &Call<'_>) -> Result<Cell> {
-    output(call, |oid| {
-        let user = call.session.state(|state| quote_ident(&state.user));
-        Ok((oid == OWNER).then_some(user))
-    })
 }
 
 fn user_by_id(call: &Call<'_>) -> Result<Cell> {
@@ -258,7 +194,8 @@ fn user_by_id(call: &Call<'_>) -> Result<Cell> {
     if oid == OWNER {
         return Ok(call.session.state(|state| state.user.clone()).into());
     }
-    Ok(format!("unknown (OID={oid})").into())
+    let own = relations::role_name(oid).map(str::to_owned);
+    Ok(own.unwrap_or_else(|| format!("unknown (OID={oid})")).into())
 }
 
 fn table_is_visible(call: &Call<'_>) -> Result<Cell> {

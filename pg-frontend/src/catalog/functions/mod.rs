@@ -3,7 +3,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`definitions`] | `format_type`, `pg_get_indexdef`, `obj_description` … |
-//! | [`lookup`] | `to_regclass`, `regclassin`, `regclassout`, `pg_table_is_visible` … |
+//! | [`lookup`] | `pg_reg_oid`, `pg_reg_name`, `pg_to_regclass`, `pg_table_is_visible` … |
 //! | [`privileges`] | `has_table_privilege` …: there is one role, and it may do everything |
 //! | [`sizes`] | `pg_relation_size`, `pg_size_pretty` … |
 //! | [`server`] | `pg_encoding_to_char`, `pg_is_in_recovery`, statistics … |

@@ -23,6 +23,7 @@ use super::rows::{Cell, Column, Fill, Lifetime, Relation};
 use crate::types::Oid;
 
 pub(super) use kinds::facts;
+pub(super) use server::role_name;
 
 /// Rows that are always there.
 const BUILTIN: &[(&str, &str)] = &[

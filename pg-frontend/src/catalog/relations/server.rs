@@ -15,6 +15,17 @@ const ROLES: &str = include_str!("../data/pg_roles.tsv");
 /// Settings with their defaults.
 const SETTINGS: &str = include_str!("../data/pg_settings.tsv");
 
+/// PostgreSQL's own roles: oid and name.
+fn own_roles() -> impl Iterator<Item = (Oid, &'static str)> {
+    let lines = ROLES.lines().skip(1).filter_map(|line| line.split_once('\t'));
+    lines.filter_map(|(oid, name)| Some((oid.parse().ok()?, name)))
+}
+
+/// The name of one of PostgreSQL's own roles.
+pub(in crate::catalog) fn role_name(oid: Oid) -> Option<&'static str> {
+    own_roles().find(|role| role.0 == oid).map(|role| role.1)
+}
+
 /// The tablespace `pg_default`.
 const TABLESPACE: i64 = 1663;
 
@@ -71,7 +82,6 @@ pub(super) fn roles(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             true.into(),
         ]],
     );
-    let own = ROLES.lines().skip(1).filter_map(|line| line.split_once('\t'));
     let [connections, inherits] = constants;
     let nothing = ["rolsuper", "rolcreaterole", "rolcreatedb", "rolcanlogin", "rolreplication", "rolbypassrls"];
     let mut constants = vec![connections, inherits];
@@ -79,7 +89,7 @@ pub(super) fn roles(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     rows.add(
         ["oid", "rolname"],
         &constants,
-        own.map(|(oid, name)| [oid.parse::<i64>().unwrap_or_default().into(), name.into()]),
+        own_roles().map(|(oid, name)| [oid.into(), name.into()]),
     );
     Ok(())
 }
@@ -103,11 +113,10 @@ pub(super) fn users(view: &View<'_>, rows: &mut Rows) -> Result<()> {
 }
 
 pub(super) fn groups(_: &View<'_>, rows: &mut Rows) -> Result<()> {
-    let own = ROLES.lines().skip(1).filter_map(|line| line.split_once('\t'));
     rows.add(
         ["grosysid", "groname", "grolist"],
         &[],
-        own.map(|(oid, name)| [oid.parse::<i64>().unwrap_or_default().into(), name.into(), "[]".into()]),
+        own_roles().map(|(oid, name)| [oid.into(), name.into(), "[]".into()]),
     );
     Ok(())
 }
