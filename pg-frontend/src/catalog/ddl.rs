@@ -169,6 +169,28 @@ pub fn trigger(sql: &str) -> i16 {
     bits
 }
 
+/// An expression as Postgres would print it: names quoted only where they must be, functions by the names
+/// that Postgres has for them (`rename`).
+pub fn expression(sql: &str, quote: impl Fn(&str) -> String, rename: impl Fn(&str) -> Option<String>) -> String {
+    let tokens = tokens(sql);
+    let mut out = String::with_capacity(sql.len());
+    let mut at = 0;
+    for (number, token) in tokens.iter().enumerate() {
+        out.push_str(&sql[at..token.start]);
+        at = token.start + token.text.len();
+        let call = tokens.get(number + 1).is_some_and(|next| next.text == "(");
+        match token.text.as_bytes().first() {
+            Some(b'"' | b'`' | b'[') => out.push_str(&quote(&token.name())),
+            _ if call => match rename(token.text) {
+                Some(name) => out.push_str(&name),
+                None => out.push_str(token.text),
+            },
+            _ => out.push_str(token.text),
+        }
+    }
+    out
+}
+
 /// The words and quoted names of an expression, out of their quotes.
 pub fn names(expression: &str) -> Vec<String> {
     tokens(expression)

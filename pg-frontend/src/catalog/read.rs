@@ -295,7 +295,7 @@ impl Reader<'_> {
             let expression: Option<String> = if generated {
                 let mut generated = texts.iter().filter(|text| text.columns == [&*name]);
                 generated.find_map(|text| match &text.rule {
-                    Rule::Generated(expression) => Some(expression.clone()),
+                    Rule::Generated(expression) => Some(text::expression(expression)),
                     _ => None,
                 })
             } else {
@@ -385,8 +385,8 @@ impl Reader<'_> {
             let sql = texts.indexes.get(&row.name).map_or("", String::as_str);
             let (expressions, condition) = ddl::index(sql);
             let mut keys = keys;
-            for (key, text) in keys.iter_mut().zip(expressions) {
-                key.expression = (key.column == 0).then_some(text);
+            for (key, sql) in keys.iter_mut().zip(expressions) {
+                key.expression = (key.column == 0).then(|| text::expression(&sql));
             }
             let index = Index {
                 oid: self.ids.take(Kind::Relation, &key(schema, &row.name)),
@@ -395,7 +395,7 @@ impl Reader<'_> {
                 unique: row.unique,
                 primary: false,
                 keys,
-                condition,
+                condition: condition.map(|sql| text::expression(&sql)),
             };
             table.indexes.push(index);
         }
@@ -467,7 +467,7 @@ impl Reader<'_> {
                 Rule::Check(expression) => (
                     checked(table, expression),
                     "check",
-                    ConstraintRule::Check(expression.clone()),
+                    ConstraintRule::Check(text::expression(expression)),
                 ),
                 Rule::Foreign(reference) => (
                     table.numbers(&constraint.columns),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use super::{ddl, relations};
 use crate::types::{self, Type};
 
 /// Bytes of a name at most.
@@ -81,9 +82,22 @@ fn cut(name: &str, bytes: usize) -> &str {
     &name[..name.floor_char_boundary(bytes)]
 }
 
+/// An expression as Postgres would print it, from SQLite's text: `pg_lower("a")` is `lower(a)`.
+pub(super) fn expression(sql: &str) -> String {
+    ddl::expression(without_parentheses(sql.trim()), quote_ident, |name| {
+        let bare = name.strip_prefix("pg_")?;
+        let functions = relations::get("pg_proc").builtin_rows();
+        let known = |name: &str| functions.first("proname", &name.to_owned().into()).is_some();
+        (!known(name) && known(bare)).then(|| bare.to_owned())
+    })
+}
+
 /// A column's default as `pg_get_expr` prints it, from SQLite's text of it.
 pub(super) fn default(sql: &str, ty: Type) -> String {
     let sql = without_parentheses(sql.trim());
+    if let Some(sequence) = sql.strip_prefix("pg_nextval(").and_then(|rest| rest.strip_suffix(')')) {
+        return format!("nextval({sequence}::regclass)");
+    }
     if sql.starts_with('\'') && is_one_string(sql) {
         return format!("{sql}::{}", types::names::format(ty.bare()).unwrap_or_else(|| "text".to_owned()));
     }
@@ -94,7 +108,7 @@ pub(super) fn default(sql: &str, ty: Type) -> String {
             format!("'{sql}'::integer")
         }
         _ if sql.eq_ignore_ascii_case("true") || sql.eq_ignore_ascii_case("false") => sql.to_ascii_lowercase(),
-        _ => sql.to_owned(),
+        _ => expression(sql),
     }
 }
 
@@ -151,6 +165,19 @@ mod tests {
         let name = object_name(&long, &long, "fkey", |_| false);
         assert_eq!(name.len(), 63);
         assert!(name.ends_with("x_fkey"));
+    }
+
+    #[test]
+    fn expressions_are_postgres_s_again() {
+        for (sql, text) in [
+            ("pg_lower(\"title\") || ' pg_lower('", "lower(title) || ' pg_lower('"),
+            ("(\"Odd\" > pg_table_size(1))", "\"Odd\" > pg_table_size(1)"),
+            ("pg_own_thing(\"a\")", "pg_own_thing(a)"),
+        ] {
+            assert_eq!(expression(sql), text);
+        }
+        assert_eq!(default("(pg_nextval('a_seq'))", Type::INT4), "nextval('a_seq'::regclass)");
+        assert_eq!(default("pg_now()", Type::TIMESTAMPTZ), "now()");
     }
 
     #[test]
