@@ -4,9 +4,10 @@
 //! not: two schemas of which the first was rolled back have one number. So there, and where the side
 //! tables may have changed, the text of the schema is compared as well.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::rc::Rc;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Result, TransactionState};
@@ -27,7 +28,7 @@ const SIDE_TABLES: [&str; 4] = [
 /// The catalog of one connection.
 pub(super) struct Session {
     state: Shared,
-    cached: Mutex<Option<Cached>>,
+    cached: RefCell<Option<Cached>>,
 }
 
 struct Cached {
@@ -35,7 +36,7 @@ struct Cached {
     /// Of the schema's text and the side tables.
     fingerprint: u64,
     side_tables: bool,
-    model: Arc<Model>,
+    model: Rc<Model>,
 }
 
 /// What shows cheaply that something may have changed.
@@ -61,7 +62,7 @@ impl Session {
     pub(super) fn new(state: &Shared) -> Self {
         Self {
             state: Shared::clone(state),
-            cached: Mutex::default(),
+            cached: RefCell::default(),
         }
     }
 
@@ -71,9 +72,9 @@ impl Session {
     }
 
     /// The model, read again if the database is not as it was.
-    pub(super) fn model(&self, connection: &Connection) -> Result<Arc<Model>> {
+    pub(super) fn model(&self, connection: &Connection) -> Result<Rc<Model>> {
         let stamp = stamp(connection)?;
-        let mut cached = lock(&self.cached);
+        let mut cached = self.cached.borrow_mut();
         if let Some(cached) = &mut *cached
             && cached.stamp.cookie == stamp.cookie
             && cached.stamp.temporary == stamp.temporary
@@ -82,16 +83,16 @@ impl Session {
             let unchanged = cached.stamp == stamp || !cached.side_tables;
             if committed && unchanged || fingerprint(connection)?.0 == cached.fingerprint {
                 cached.stamp = stamp;
-                return Ok(Arc::clone(&cached.model));
+                return Ok(Rc::clone(&cached.model));
             }
         }
         let (fingerprint, side_tables) = fingerprint(connection)?;
-        let model = Arc::new(read::read(connection, stamp.cookie)?);
+        let model = Rc::new(read::read(connection, stamp.cookie)?);
         *cached = Some(Cached {
             stamp,
             fingerprint,
             side_tables,
-            model: Arc::clone(&model),
+            model: Rc::clone(&model),
         });
         Ok(model)
     }
@@ -101,7 +102,7 @@ impl Session {
         &self,
         connection: &Connection,
         relation: &'static Relation,
-    ) -> Result<(i64, Arc<Rows>)> {
+    ) -> Result<(i64, Rc<Rows>)> {
         let model = self.model(connection)?;
         let view = View {
             model: &model,
@@ -109,23 +110,19 @@ impl Session {
             connection,
         };
         if relation.lifetime() == Lifetime::Statement {
-            return Ok((model.version, Arc::new(relation.rows(&view)?)));
+            return Ok((model.version, Rc::new(relation.rows(&view)?)));
         }
-        let made = lock(&model.relations).get(relation.name).cloned();
+        let made = model.relations.borrow().get(relation.name).cloned();
         let rows = match made {
             Some(rows) => rows,
             None => {
-                let rows = Arc::new(relation.rows(&view)?);
-                lock(&model.relations).insert(relation.name, Arc::clone(&rows));
+                let rows = Rc::new(relation.rows(&view)?);
+                model.relations.borrow_mut().insert(relation.name, Rc::clone(&rows));
                 rows
             }
         };
         Ok((model.version, rows))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn stamp(connection: &Connection) -> Result<Stamp> {

@@ -338,7 +338,7 @@ struct Reader<'t, 's> {
     tokens: &'t [Token<'s>],
 }
 
-impl Reader<'_, '_> {
+impl<'s> Reader<'_, 's> {
     /// A column with its constraints, or a constraint of the table (or several: the comma between them is optional).
     fn item(mut self, out: &mut Vec<ConstraintText>) {
         let Some(first) = self.tokens.first() else {
@@ -355,9 +355,9 @@ impl Reader<'_, '_> {
             vec![name]
         };
         let mut name = None;
-        while let Some(token) = self.next() {
+        while let Some(token) = self.advance() {
             if token.is("CONSTRAINT") {
-                name = self.next().map(|token| token.name());
+                name = self.advance().map(|token| token.name());
             } else if token.text == "(" {
                 // The type's length, or a default's expression.
                 self.skip_parentheses();
@@ -402,13 +402,13 @@ impl Reader<'_, '_> {
     /// After `REFERENCES`.
     fn reference(&mut self) -> Reference {
         let mut out = Reference {
-            table: self.next().map(|token| token.name()).unwrap_or_default(),
+            table: self.advance().map(|token| token.name()).unwrap_or_default(),
             columns: self.columns_or(&[]),
             ..Reference::default()
         };
         loop {
             if self.take("ON") {
-                let update = self.next().is_some_and(|token| token.is("UPDATE"));
+                let update = self.advance().is_some_and(|token| token.is("UPDATE"));
                 let action = self.action();
                 if update {
                     out.on_update = action;
@@ -416,13 +416,13 @@ impl Reader<'_, '_> {
                     out.on_delete = action;
                 }
             } else if self.take("MATCH") {
-                self.next();
+                self.advance();
             } else if self.peek(0, "NOT") && self.peek(1, "DEFERRABLE") {
                 self.tokens = &self.tokens[2..];
             } else if self.take("DEFERRABLE") {
                 out.deferrable = true;
             } else if self.take("INITIALLY") {
-                out.deferred = self.next().is_some_and(|token| token.is("DEFERRED"));
+                out.deferred = self.advance().is_some_and(|token| token.is("DEFERRED"));
             } else {
                 return out;
             }
@@ -430,11 +430,11 @@ impl Reader<'_, '_> {
     }
 
     fn action(&mut self) -> Action {
-        let Some(token) = self.next() else {
+        let Some(token) = self.advance() else {
             return Action::Nothing;
         };
         if token.is("SET") {
-            return match self.next() {
+            return match self.advance() {
                 Some(token) if token.is("NULL") => Action::SetNull,
                 _ => Action::SetDefault,
             };
@@ -476,7 +476,7 @@ impl Reader<'_, '_> {
     /// After an opening parenthesis: to behind its closing one.
     fn skip_parentheses(&mut self) {
         let mut depth = 1_usize;
-        while let Some(token) = self.next() {
+        while let Some(token) = self.advance() {
             match token.text {
                 "(" => depth += 1,
                 ")" => depth -= 1,
@@ -486,6 +486,12 @@ impl Reader<'_, '_> {
                 return;
             }
         }
+    }
+
+    fn advance(&mut self) -> Option<Token<'s>> {
+        let (first, rest) = self.tokens.split_first()?;
+        self.tokens = rest;
+        Some(*first)
     }
 
     fn peek(&self, ahead: usize, word: &str) -> bool {
@@ -498,16 +504,6 @@ impl Reader<'_, '_> {
             self.tokens = &self.tokens[1..];
         }
         found
-    }
-}
-
-impl<'s> Iterator for Reader<'_, 's> {
-    type Item = Token<'s>;
-
-    fn next(&mut self) -> Option<Token<'s>> {
-        let (first, rest) = self.tokens.split_first()?;
-        self.tokens = rest;
-        Some(*first)
     }
 }
 

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::ffi::{CStr, CString, c_int};
 use std::fmt::Write as _;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
@@ -52,10 +52,10 @@ pub(super) fn table(
     connection: &Connection,
     name: &str,
     relation: &'static Relation,
-    session: &Arc<Session>,
+    session: &Rc<Session>,
 ) -> Result<()> {
     const MODULE: &Module<'_, Table> = &Module::eponymous_only_module();
-    let data = Local((relation, Arc::clone(session)));
+    let data = Local((relation, Rc::clone(session)));
     connection.create_module(name, MODULE, Some(data))
 }
 
@@ -63,19 +63,19 @@ pub(super) fn table(
 /// result changes with the schema. Where `strict`, an argument that is NULL makes the result NULL.
 pub(super) fn function(
     connection: &Connection,
-    session: &Arc<Session>,
+    session: &Rc<Session>,
     name: &str,
     arguments: c_int,
     strict: bool,
     function: Function,
 ) -> Result<()> {
-    let session = Local(Arc::clone(session));
+    let session = Local(Rc::clone(session));
     connection.create_scalar_function(name, arguments, FunctionFlags::SQLITE_UTF8, move |context| {
         let null = (0..context.len()).any(|at| context.get_raw(at) == ValueRef::Null);
         if strict && null {
             return Ok(Cell::Null);
         }
-        let session: &Local<Arc<Session>> = &session;
+        let session: &Local<Rc<Session>> = &session;
         // SAFETY: the handle is of the connection that is calling, it is used on this thread and not kept.
         let connection = unsafe { context.get_connection() }?;
         function(&Call {
@@ -98,13 +98,13 @@ struct Table {
     /// Must be first: SQLite sees the struct as this.
     base: sqlite3_vtab,
     relation: &'static Relation,
-    session: Arc<Session>,
+    session: Rc<Session>,
     connection: Connection,
 }
 
 // SAFETY: `repr(C)` with the base first.
 unsafe impl<'vtab> VTab<'vtab> for Table {
-    type Aux = Local<(&'static Relation, Arc<Session>)>;
+    type Aux = Local<(&'static Relation, Rc<Session>)>;
     type Cursor = Cursor<'vtab>;
 
     fn connect(
@@ -177,7 +177,7 @@ struct Cursor<'vtab> {
     base: sqlite3_vtab_cursor,
     table: &'vtab Table,
     /// As they were when the statement began.
-    rows: Option<Arc<Rows>>,
+    rows: Option<Rc<Rows>>,
     version: i64,
     places: Vec<Place>,
     at: usize,
@@ -187,12 +187,12 @@ struct Cursor<'vtab> {
 unsafe impl VTabCursor for Cursor<'_> {
     fn filter(&mut self, column: c_int, _: Option<&str>, arguments: &Filters<'_>) -> Result<()> {
         let rows = match &self.rows {
-            Some(rows) => Arc::clone(rows),
+            Some(rows) => Rc::clone(rows),
             None => {
                 let table = self.table;
                 let (version, rows) = table.session.rows(&table.connection, table.relation)?;
                 self.version = version;
-                Arc::clone(self.rows.insert(rows))
+                Rc::clone(self.rows.insert(rows))
             }
         };
         self.at = 0;
@@ -225,11 +225,11 @@ unsafe impl VTabCursor for Cursor<'_> {
         };
         let columns = self.table.relation.columns.len();
         match usize::try_from(column).unwrap_or_default() {
-            own if own < columns => context.set_result(&rows.cell(place, own).output()),
+            own if own < columns => context.set_result(rows.cell(place, own).output()),
             system => match SYSTEM_COLUMNS.get(system - columns) {
-                Some(("tableoid", _)) => context.set_result(&self.table.relation.oid),
-                Some(("xmin", _)) => context.set_result(&self.version),
-                _ => context.set_result(&format!("(0,{})", self.at + 1)),
+                Some(("tableoid", _)) => context.set_result(self.table.relation.oid),
+                Some(("xmin", _)) => context.set_result(self.version),
+                _ => context.set_result(format!("(0,{})", self.at + 1)),
             },
         }
     }
@@ -344,7 +344,7 @@ unsafe impl VTabCursor for FunctionCursor {
         let row = self.rows.get(self.at);
         let cell = row.and_then(|row| row.get(usize::try_from(column).ok()?));
         match cell {
-            Some(cell) => context.set_result(&cell.output()),
+            Some(cell) => context.set_result(cell.output()),
             None => Ok(()),
         }
     }

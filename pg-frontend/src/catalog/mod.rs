@@ -31,7 +31,7 @@ mod sequence;
 mod tests;
 mod text;
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -43,7 +43,7 @@ use crate::types::Oid;
 /// # Errors
 /// SQLite's, if it cannot take them (out of memory).
 pub fn register(connection: &Connection, state: &Shared) -> rusqlite::Result<()> {
-    let session = Arc::new(current::Session::new(state));
+    let session = Rc::new(current::Session::new(state));
     for relation in relations::all() {
         let name = match relation.schema {
             "information_schema" => format!("information_schema_{}", relation.name),

@@ -3,8 +3,9 @@
 //!
 //! [`read`](super::read) makes a [`Model`]; the relations and functions of the catalog only look into it.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::ddl::Reference;
 use super::rows::Rows;
@@ -25,7 +26,7 @@ pub(super) struct Model {
     /// Relations by schema and name.
     pub(super) names: HashMap<(Oid, String), Oid>,
     /// Relations of the catalog that depend on the model alone, made when first asked for.
-    pub(super) relations: std::sync::Mutex<HashMap<&'static str, Arc<Rows>>>,
+    pub(super) relations: RefCell<HashMap<&'static str, Rc<Rows>>>,
 }
 
 /// Where in a [`Model`] a relation is.

@@ -16,7 +16,7 @@ mod server;
 mod sizes;
 mod tables;
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use rusqlite::functions::Context;
 use rusqlite::types::ValueRef;
@@ -55,7 +55,7 @@ pub(super) struct TableFunction {
 }
 
 /// Gives a connection the functions.
-pub(super) fn register(connection: &Connection, session: &Arc<Session>) -> Result<()> {
+pub(super) fn register(connection: &Connection, session: &Rc<Session>) -> Result<()> {
     let strict = [
         definitions::FUNCTIONS,
         lookup::FUNCTIONS,
@@ -79,7 +79,7 @@ pub(super) fn register(connection: &Connection, session: &Arc<Session>) -> Resul
 
 impl Call<'_> {
     /// The database.
-    fn model(&self) -> Result<Arc<Model>> {
+    fn model(&self) -> Result<Rc<Model>> {
         self.session.model(self.connection)
     }
 
