@@ -140,7 +140,8 @@ pub(crate) fn run(
     let refuse = |error: rusqlite::Error| Lost::Protocol(crate::error::of_sqlite(&error));
     wait_for_other_processes(&mut connection, server.settings.lock_wait).map_err(refuse)?;
     let defaults = settings::defaults(&server.settings, &wanted).map_err(Lost::Protocol)?;
-    let state = State::new(user.clone(), database.clone(), handle.pid, defaults);
+    let mut state = State::new(user.clone(), database.clone(), handle.pid, defaults);
+    state.databases = Some(server.databases.clone());
     let state = Rc::new(RefCell::new(state));
     crate::functions::register(&connection, &state).map_err(refuse)?;
     crate::catalog::register(&connection, &state).map_err(refuse)?;

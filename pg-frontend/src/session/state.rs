@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::variables::{self, Variable};
+use crate::databases::Databases;
 use crate::error::{PgError, Result};
 
 /// What functions, the catalog and the planner ask about the session. One thread, so no lock.
@@ -14,6 +15,8 @@ pub struct State {
     pub user: String,
     /// The database's name.
     pub database: String,
+    /// The server's databases, for `pg_database`.
+    pub databases: Option<Databases>,
     /// What `pg_backend_pid()` says and cancel requests name.
     pub pid: i32,
     /// Settings by lower-case name, as they are in force; those not here have their built-in defaults.
