@@ -148,6 +148,11 @@ pub(super) fn last_value(connection: &Connection, sequence: &Sequence) -> Result
     let Some((table, column)) = &sequence.owner else {
         return Ok(None);
     };
+    // Of tables that never give a number twice, SQLite keeps the last; there is such a table only then.
+    let kept = "SELECT seq FROM main.sqlite_sequence WHERE name = ?1";
+    if let Ok(last) = connection.query_row(kept, [table], |row| row.get(0)) {
+        return Ok(last);
+    }
     let sql = format!("SELECT max({}) FROM {}", names::quote(column), names::quote(table));
     connection.query_row(&sql, [], |row| row.get(0))
 }

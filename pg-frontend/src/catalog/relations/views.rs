@@ -79,7 +79,7 @@ pub(super) fn indexes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
                     schema(model, table),
                     table.name.clone().into(),
                     index.name.clone().into(),
-                    definitions::index(model, table, index).into(),
+                    definitions::index(model, table, index, false).into(),
                 ]
             })
         }),
