@@ -1,9 +1,11 @@
 //! The program: settings, logs, databases, the admin port, then clients until it is told to end.
 
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use pg_frontend::admin::{self, Admin};
+use pg_frontend::capture::outbox;
 use pg_frontend::config::Settings;
 use pg_frontend::config::command::{self, Task};
 use pg_frontend::databases::Databases;
@@ -28,7 +30,7 @@ fn main() -> ExitCode {
             .write_all(text.as_bytes())
             .map_err(|error| error.to_string()),
         Task::Serve(settings) => serve(*settings),
-        Task::Recover(..) => Err("this program was built without the extension".to_owned()),
+        Task::Recover(settings, file) => recover(&settings, &file),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,17 +68,37 @@ fn serve(settings: Settings) -> Result<(), String> {
     bound.serve().map_err(text)?;
     drop(admin);
     drop(watchdog);
+    if let Some(all) = &settings.captures.everything {
+        outbox::write(&databases, &all.database, &all.file).map_err(|error| error.message)?;
+    }
     databases.close().map_err(|error| error.message)?;
     tracing::info!("stopped; every commit is stored");
     Ok(())
 }
 
-/// The extension in every connection to come, and the databases that must be there.
-fn open(settings: &Settings) -> Result<Databases, String> {
+/// Makes the file of a capture that was not stopped cleanly.
+fn recover(settings: &Settings, file: &Path) -> Result<(), String> {
+    logs::start(settings.logs).map_err(|error| error.to_string())?;
+    let databases = open(settings)?;
+    outbox::write(&databases, &settings.database, file).map_err(|error| error.message)?;
+    databases.close().map_err(|error| error.message)
+}
+
+/// The extension in every connection to come. The first one brings its VFS.
+fn extend() -> Result<(), String> {
     #[cfg(feature = "extension")]
     sqlbridge::auto_extend()
         .map_err(|code| format!("the extension cannot be registered: {code:?}"))?;
-    let databases = Databases::new(settings.place.clone());
+    let opened = rusqlite::Connection::open_in_memory();
+    opened
+        .map(drop)
+        .map_err(|error| format!("SQLite cannot be used: {error}"))
+}
+
+/// The databases that must be there.
+fn open(settings: &Settings) -> Result<Databases, String> {
+    extend()?;
+    let databases = Databases::new(settings.place.clone()).with_captures(settings.captures.clone());
     for name in [FIRST, &settings.database] {
         databases.ensure(name).map_err(|error| error.message)?;
         // Once, so that what is known of it stays known.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Error, Result};
 use super::values::Values;
-use super::{Admin, Capture, Clients, Logs, Secret, Settings, is_loopback};
+use super::{Admin, Clients, Logs, Secret, Settings, is_loopback};
+use crate::capture::{Captures, Everything};
 use crate::databases::{Place, Store, check_name};
 use crate::protocol::auth::Method;
 use crate::server::settings::{Tls, TransactionMode};
@@ -30,7 +31,7 @@ pub fn build(values: &Values, read_file: ReadFile<'_>) -> Result<Settings> {
     let place = place(values, &database, &mut warnings)?;
     Ok(Settings {
         admin: admin(values, &clients)?,
-        capture: capture(values)?,
+        captures: captures(values, &database)?,
         watch_every: values.minutes("performance.cache_ttl_minutes")?,
         logs: logs(values)?,
         clients,
@@ -205,18 +206,28 @@ fn admin(values: &Values, clients: &Clients) -> Result<Option<Admin>> {
     }))
 }
 
-fn capture(values: &Values) -> Result<Option<Capture>> {
+fn captures(values: &Values, database: &str) -> Result<Captures> {
     let tables = values.names("capture.tables");
-    let Some(file) = values.path("capture.file") else {
-        if tables.is_empty() {
-            return Ok(None);
+    let everything = match values.path("capture.file") {
+        None if tables.is_empty() => None,
+        None => {
+            return Err(refuse(
+                "capture.tables is set, but not capture.file: say where the changeset goes",
+            ));
         }
-        return Err(refuse(
-            "capture.tables is set, but not capture.file: say where the changeset goes",
-        ));
+        Some(file) => {
+            needs_extension("capture.file")?;
+            Some(Everything {
+                database: database.to_owned(),
+                file,
+                tables,
+            })
+        }
     };
-    needs_extension("capture.file")?;
-    Ok(Some(Capture { file, tables }))
+    Ok(Captures {
+        everything,
+        directory: values.path("capture.directory").unwrap_or_default(),
+    })
 }
 
 fn place(values: &Values, database: &str, warnings: &mut Vec<String>) -> Result<Place> {

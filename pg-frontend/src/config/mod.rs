@@ -24,6 +24,7 @@ pub mod values;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::capture::Captures;
 use crate::databases::Place;
 use crate::protocol::auth::Method;
 use crate::server::settings::{Tls, TransactionMode};
@@ -46,8 +47,8 @@ pub struct Settings {
     pub logs: Logs,
     /// The admin port, if there is one.
     pub admin: Option<Admin>,
-    /// What is captured from the start on.
-    pub capture: Option<Capture>,
+    /// What is captured, and where clients' captures go.
+    pub captures: Captures,
     /// What the person who started it should know.
     pub warnings: Vec<String>,
 }
@@ -113,15 +114,6 @@ pub struct Admin {
     pub token: Option<Secret>,
     /// Bytes.
     pub body_limit: usize,
-}
-
-/// What is captured from the start on.
-#[derive(Debug, Clone)]
-pub struct Capture {
-    /// Where the changeset goes.
-    pub file: PathBuf,
-    /// Only these; empty: all.
-    pub tables: Vec<String>,
 }
 
 /// Text that is not shown.

@@ -141,8 +141,9 @@ pub const SETTINGS: &[Setting] = &[
     row("admin.host", &["ADMIN_HOST"], "admin-host", "127.0.0.1", Kind::Text, "Address to listen on for it; others than this machine's need a password or a token"),
     row("admin.token", &["ADMIN_TOKEN"], "", "", Kind::Secret, "A bearer token for it, besides the user and password"),
     row("admin.body_limit", &["ADMIN_BODY_LIMIT"], "admin-body-limit", "64MB", Kind::Size, "Largest body of a request to it"),
-    row("capture.file", &["CAPTURE_FILE"], "capture", "", Kind::Path, "A changeset of what all clients change is written here at a clean stop"),
+    row("capture.file", &["CAPTURE_FILE"], "capture", "", Kind::Path, "What all clients change in the database of database.name is added to this file at a clean stop, as a changeset"),
     row("capture.tables", &["CAPTURE_TABLES"], "capture-tables", "", Kind::Names, "Only these tables are captured; all without"),
+    row("capture.directory", &["CAPTURE_DIRECTORY"], "capture-directory", "./captures", Kind::Path, "Where the files of SELECT capture_start('file') are made"),
 ];
 
 /// The setting with a key.

@@ -91,7 +91,7 @@ fn nothing_given_is_a_local_server() {
     assert_eq!(settings.database, "myapp");
     assert_eq!(settings.place.describe(), "./data");
     assert_eq!(settings.admin.unwrap().port, 8080);
-    assert!(settings.capture.is_none());
+    assert!(settings.captures.everything.is_none());
     assert!(settings.warnings.is_empty());
 }
 
@@ -386,5 +386,40 @@ proptest! {
             let plain = |values: &Values| values.text(setting.key).map(|text| text.trim().to_owned());
             prop_assert_eq!(plain(&again), plain(&given));
         }
+    }
+}
+
+/// The page's table is this table; `UPDATE_REFERENCE=1` writes it.
+#[test]
+fn the_reference_has_all_settings() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pg-frontend.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = ("<!-- generated: settings -->\n", "<!-- end -->");
+    let (head, rest) = page.split_once(begin).expect("the mark");
+    let (now, tail) = rest.split_once(end).expect("the end's mark");
+    let mut table = "\n| in `config.yaml` | environment | flag | default | meaning |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    for setting in table::SETTINGS {
+        let code = |text: &str| format!("`{text}`");
+        let or_dash = |text: String| if text.is_empty() { "–".to_owned() } else { text };
+        let variables: Vec<_> = setting.env.iter().map(|name| code(name)).collect();
+        let flag = Some(setting.flag).filter(|flag| !flag.is_empty());
+        let words = match setting.kind {
+            table::Kind::Choice(words) => format!(" ({})", words.join(", ")),
+            _ => String::new(),
+        };
+        table.push_str(&format!(
+            "| `{}` | {} | {} | {} | {}{words} |\n",
+            setting.key,
+            variables.join(", "),
+            or_dash(flag.map(|flag| code(&format!("--{flag}"))).unwrap_or_default()),
+            or_dash(setting.default.to_owned()),
+            setting.meaning,
+        ));
+    }
+    table.push('\n');
+    if std::env::var_os("UPDATE_REFERENCE").is_some() {
+        std::fs::write(&path, format!("{head}{begin}{table}{end}{tail}")).unwrap();
+    } else {
+        assert_eq!(now, table, "run the tests with UPDATE_REFERENCE=1");
     }
 }

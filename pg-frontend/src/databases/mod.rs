@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::capture::Captures;
 use crate::error::{PgError, Result};
 
 pub use name::check as check_name;
@@ -30,7 +31,7 @@ pub use place::{Place, Store};
 
 /// Spare connections that are kept for a database.
 const SPARE: usize = 2;
-/// How long one of them waits for a lock.
+/// How long a new connection waits for a lock.
 const SHORT_WAIT: Duration = Duration::from_secs(5);
 
 /// All databases of the server.
@@ -38,11 +39,13 @@ const SHORT_WAIT: Duration = Duration::from_secs(5);
 pub struct Databases {
     place: Arc<Place>,
     in_use: Arc<Mutex<HashMap<String, Use>>>,
-    /// A connection to each database of a store that was ever opened: with it stays what is known of
-    /// the database, and reads go on while the store is out of reach.
+    /// A connection to each database that was ever opened. With it stays what is known of a database in a
+    /// store, so that reads go on while the store is out of reach; and a plain file is not
+    /// closed, with a checkpoint and under an exclusive lock, whenever the last client leaves.
     keepers: Arc<Mutex<BTreeMap<String, Connection>>>,
     /// Connections that wait for the next use, by database: they do not count as a use of it.
     spare: Arc<Mutex<HashMap<String, Vec<Connection>>>>,
+    captures: Arc<Captures>,
     /// The disk was found full, and has not been seen to have space since.
     full: Arc<AtomicBool>,
 }
@@ -72,8 +75,24 @@ impl Databases {
             in_use: Arc::default(),
             keepers: Arc::default(),
             spare: Arc::default(),
+            captures: Arc::default(),
             full: Arc::default(),
         }
+    }
+
+    /// With what is captured of their clients' changes.
+    #[must_use]
+    pub fn with_captures(self, captures: Captures) -> Self {
+        Self {
+            captures: Arc::new(captures),
+            ..self
+        }
+    }
+
+    /// What is captured.
+    #[must_use]
+    pub fn captures(&self) -> &Captures {
+        &self.captures
     }
 
     /// Where they lie.
@@ -82,8 +101,8 @@ impl Databases {
         &self.place
     }
 
-    /// A new connection, set up for the use of one thread. How it waits for locks (its busy handler)
-    /// is left to the caller.
+    /// A new connection, set up for the use of one thread. It waits a few seconds for locks; a caller
+    /// that knows better sets its own busy handler.
     ///
     /// # Errors
     /// 3D000: there is no such database. 55006: it is being dropped. 08006, 53100, 58030: it cannot be opened.
@@ -106,13 +125,7 @@ impl Databases {
         let spare = lock(&self.spare).get_mut(name).and_then(Vec::pop);
         match spare {
             Some(connection) => Ok(connection),
-            None => {
-                let connection = self.open(name)?;
-                connection
-                    .busy_timeout(SHORT_WAIT)
-                    .map_err(|error| place::refused("cannot use a connection", &error))?;
-                Ok(connection)
-            }
+            None => self.open(name),
         }
     }
 
@@ -127,8 +140,7 @@ impl Databases {
 
     fn keep(&self, name: &str) -> Result<()> {
         let mut keepers = lock(&self.keepers);
-        if self.place.is_store()
-            && !keepers.contains_key(name)
+        if !keepers.contains_key(name)
             && let Some(keeper) = self.place.open(name)?
         {
             keepers.insert(name.to_owned(), keeper);
@@ -170,7 +182,8 @@ impl Databases {
     pub fn close(&self) -> Result<()> {
         lock(&self.spare).clear();
         let keepers = std::mem::take(&mut *lock(&self.keepers));
-        for (name, keeper) in keepers {
+        let in_stores = keepers.into_iter().filter(|_| self.place.is_store());
+        for (name, keeper) in in_stores {
             place::settle(&keeper).map_err(|error| {
                 place::refused(
                     &format!("the outcome of the last COMMIT in \"{name}\" is not known"),
@@ -186,6 +199,9 @@ impl Databases {
     #[must_use]
     pub fn statistics(&self) -> BTreeMap<String, i64> {
         let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+        if !self.place.is_store() {
+            return sums;
+        }
         for keeper in lock(&self.keepers).values() {
             for (name, value) in place::statistics(keeper).unwrap_or_default() {
                 let sum = sums.entry(name.clone()).or_default();

@@ -8,9 +8,12 @@ use std::{fs, io};
 use rusqlite::ffi::ErrorCode;
 use rusqlite::{Connection, OpenFlags};
 
-use super::setup;
+use super::{SHORT_WAIT, setup};
 use crate::error::{PgError, Result};
+use crate::server::clock;
 
+/// Between two attempts to open a file that somebody holds.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
 /// What a plain database's file is called after its name.
 const SUFFIX: &str = ".sqlite";
 
@@ -125,7 +128,7 @@ impl Place {
                 if !path.is_file() {
                     return Ok(None);
                 }
-                let opened = Connection::open_with_flags(&path, flags);
+                let opened = patiently(|| Connection::open_with_flags(&path, flags));
                 opened.map(Some).map_err(|error| refused(&what(), &error))
             }
             Self::Store(store) => {
@@ -282,6 +285,25 @@ fn files(directory: &Path) -> io::Result<Vec<String>> {
         names.extend(name.map(str::to_owned));
     }
     Ok(names)
+}
+
+/// Opens, also where somebody holds the file for a moment: the extension reads the names of
+/// procedures while a connection is opened, when it has no busy handler yet.
+fn patiently(
+    open: impl Fn() -> rusqlite::Result<Connection>,
+) -> rusqlite::Result<Connection> {
+    let deadline = clock::monotonic() + SHORT_WAIT;
+    loop {
+        match open() {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && clock::monotonic() < deadline =>
+            {
+                clock::sleep(PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// For functions that need a connection and no database.

@@ -4,7 +4,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, Result};
 
-use super::Lease;
+use super::{Lease, SHORT_WAIT};
 
 /// A WAL file that has grown beyond this is cut back at the next checkpoint.
 const WAL_LIMIT_BYTES: i64 = 64 << 20;
@@ -14,6 +14,8 @@ const WAL_LIMIT_BYTES: i64 = 64 << 20;
 /// Text in double quotes is a name and nothing else, as in Postgres; what stands in a schema calls no
 /// function that could do harm; foreign keys hold; a COMMIT that returned is on the disk.
 pub(super) fn prepare(connection: &Connection, in_store: bool) -> Result<()> {
+    // Who closes a file's last connection holds it for a moment. Sessions wait in a way of their own later.
+    connection.busy_timeout(SHORT_WAIT)?;
     for (setting, on) in [
         (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
         (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),

@@ -108,3 +108,22 @@ fn what_is_no_database_is_said() {
     assert_eq!(error.code, "XX001");
     assert!(error.message.contains("not a database"), "{error}");
 }
+
+#[test]
+fn a_file_is_opened_while_its_last_connection_closes() {
+    let scratch = Scratch::new("closing");
+    let databases = scratch.databases();
+    databases.create("app").unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for n in 0..100 {
+                    let connection = databases.open("app").unwrap();
+                    connection
+                        .execute_batch(&format!("CREATE TABLE IF NOT EXISTS t(x); INSERT INTO t VALUES ({n})"))
+                        .unwrap();
+                }
+            });
+        }
+    });
+}

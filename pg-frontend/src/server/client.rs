@@ -1,7 +1,6 @@
 //! One client's thread, from its first byte to its last.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -57,13 +56,12 @@ fn begin(server: &Server, socket: Socket, peer: &str) -> std::io::Result<()> {
     };
     client.converse(&mut wire);
     let _ = wire.flush();
-    server.sessions.end(handle.pid);
     Ok(())
 }
 
 struct Client<'s> {
     server: &'s Server,
-    handle: &'s Arc<Handle>,
+    handle: &'s Handle,
     address: Option<IpAddr>,
     peer: &'s str,
 }

@@ -9,12 +9,14 @@
 //! | [`slots`] | so many sessions at a time |
 //! | [`attempts`] | failed proofs by address |
 //! | [`writers`] | the right to write a database, in line |
+//! | [`flusher`] | group commit |
 //! | [`shutdown`] | telling the server to end |
 //! | [`clock`] | the time |
 
 pub mod attempts;
 mod client;
 pub mod clock;
+pub mod flusher;
 pub mod sessions;
 pub mod settings;
 pub mod shutdown;
@@ -243,8 +245,9 @@ impl Server {
             .name("session".to_owned())
             .stack_size(STACK)
             .spawn(move || {
+                let counted = Counted(&server.threads);
                 client::serve(&server, socket);
-                server.threads.fetch_sub(1, Ordering::AcqRel);
+                drop(counted);
             });
         if let Err(error) = spawned {
             self.threads.fetch_sub(1, Ordering::AcqRel);
@@ -260,6 +263,11 @@ impl Server {
                 .iter()
                 .fold(false, |urgent, session| session.watch() | urgent);
             metrics::gauge!("pg_connections_active").set(to_f64(self.slots.taken()));
+            let reading = sessions
+                .iter()
+                .filter(|session| session.may_hold_snapshot())
+                .count();
+            metrics::gauge!("sqlite_locks_held", "kind" => "shared").set(to_f64(reading));
             if self.shutdown.begun() && self.threads.load(Ordering::Acquire) == 0 {
                 return;
             }
@@ -287,6 +295,15 @@ impl Server {
             }
             clock::sleep(Duration::from_millis(10));
         }
+    }
+}
+
+/// A thread, as long as it lives; also if it panics.
+struct Counted<'c>(&'c AtomicUsize);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

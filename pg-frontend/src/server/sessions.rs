@@ -9,6 +9,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::InterruptHandle;
+use subtle::ConstantTimeEq;
 
 use super::clock;
 use crate::protocol::transport::Socket;
@@ -203,6 +204,12 @@ impl Handle {
         }
     }
 
+    /// It executes, or is inside of a transaction.
+    #[must_use]
+    pub fn may_hold_snapshot(&self) -> bool {
+        !matches!(self.phase(), Phase::Starting | Phase::Idle)
+    }
+
     /// Looks after it. True: it has a deadline, so look again soon.
     pub(super) fn watch(&self) -> bool {
         self.deliver();
@@ -243,6 +250,27 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A session's place among the others; it is gone with it, also after a panic.
+#[derive(Debug)]
+pub struct Registered<'a> {
+    sessions: &'a Sessions,
+    handle: Arc<Handle>,
+}
+
+impl std::ops::Deref for Registered<'_> {
+    type Target = Handle;
+
+    fn deref(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        self.sessions.lock().remove(&self.handle.pid);
+    }
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Sessions {
@@ -256,7 +284,7 @@ impl Sessions {
     }
 
     /// A session begins on the current thread.
-    pub fn begin(&self, secret: u32, socket: Socket, allowed: Duration) -> Arc<Handle> {
+    pub fn begin(&self, secret: u32, socket: Socket, allowed: Duration) -> Registered<'_> {
         let mut all = self.lock();
         let pid = loop {
             let pid = self.last.fetch_add(1, Ordering::Relaxed).wrapping_add(1) & i32::MAX;
@@ -266,19 +294,17 @@ impl Sessions {
         };
         let handle = Arc::new(Handle::new(pid, secret, socket, allowed));
         all.insert(pid, Arc::clone(&handle));
-        handle
-    }
-
-    /// It is over.
-    pub fn end(&self, pid: i32) {
-        self.lock().remove(&pid);
+        Registered {
+            sessions: self,
+            handle,
+        }
     }
 
     /// Cancels the statement of a session, if the secret is right. Nobody learns whether it was.
     pub fn cancel(&self, pid: i32, secret: u32) {
         let handle = self.lock().get(&pid).cloned();
         if let Some(handle) = handle
-            && handle.secret == secret
+            && bool::from(handle.secret.ct_eq(&secret))
             && matches!(handle.phase(), Phase::Active | Phase::Copying)
         {
             handle.interrupt(Interrupt::Cancel);

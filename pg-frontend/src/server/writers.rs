@@ -12,11 +12,14 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use super::clock;
+use super::flusher::Flusher;
 
 /// What the sessions of one database share.
 #[derive(Debug, Default)]
 pub struct Common {
     line: Mutex<Line>,
+    /// Makes commits durable, several at a time.
+    pub flusher: Flusher,
     /// Grows with each change of the schema by a session: plans made before are made again.
     pub schema: AtomicU64,
 }

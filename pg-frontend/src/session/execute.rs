@@ -150,6 +150,7 @@ impl<'s> Session<'s> {
         // A suspended statement that writes has not committed: it needs a transaction around it.
         let alone = alone
             && self.transaction.block == Block::None
+            && (plan.read_only || !self.recorder.is_active())
             && (plan.read_only || limit.is_none() || plan.columns.is_none());
         let mark = self.wire.mark();
         let mut attempt = 0;
@@ -196,7 +197,7 @@ impl<'s> Session<'s> {
             _ => sent.rows,
         };
         if alone {
-            self.end_alone(true);
+            self.end_alone(true)?;
         }
         self.complete(&plan.tag, count);
         Ok(())
@@ -273,7 +274,7 @@ impl<'s> Session<'s> {
         }
         self.schema_changed();
         if own && outside {
-            self.end_alone(true);
+            self.end_alone(true)?;
         } else if own && self.transaction.block == Block::Implicit {
             self.commit()?;
         }
@@ -391,7 +392,7 @@ impl<'s> Session<'s> {
         if own && self.transaction.block == Block::Implicit && alone {
             self.commit()?;
         } else if own && self.transaction.block == Block::None {
-            self.end_alone(true);
+            self.end_alone(true)?;
         }
         portal.progress = Progress::Over;
         backend::complete(&mut self.wire.out, &format!("COPY {rows}"));

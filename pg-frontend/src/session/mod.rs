@@ -9,12 +9,14 @@
 //! | `portal` | bound statements and their rows |
 //! | `plans`, `generations` | plans and SQLite statements, kept |
 //! | `transaction` | Postgres' transactions on SQLite's |
+//! | `durable` | group commit, checkpoints |
 //! | `copy` | COPY in and out |
 //! | [`state`], [`variables`], `settings` | what functions see of the session; `SET` and `SHOW` |
 //! | `failure` | how what was asked for comes to nothing |
 
 pub mod copy;
 mod cursors;
+mod durable;
 mod execute;
 mod extended;
 mod failure;
@@ -36,6 +38,7 @@ use std::time::{Duration, Instant};
 use metrics::{Counter, Histogram, counter, histogram};
 use rusqlite::Connection;
 
+use crate::capture::Recorder;
 use crate::error::PgError;
 use crate::protocol::backend::{self, Severity};
 use crate::protocol::frontend::{Frame, Message};
@@ -46,6 +49,7 @@ use crate::server::clock;
 use crate::server::sessions::{Handle, Interrupt, Phase};
 use crate::server::writers::Common;
 use crate::types::Style;
+use durable::Wal;
 use extended::Prepared;
 use failure::{Failure, Result};
 use plans::Plans;
@@ -60,8 +64,10 @@ pub(crate) struct Session<'s> {
     wire: &'s mut Wire,
     connection: &'s Connection,
     common: Arc<Common>,
+    wal: Option<Wal>,
     state: Shared,
     transaction: Transaction<'s>,
+    recorder: Recorder,
     plans: Plans<'s>,
     prepared: HashMap<Box<str>, Prepared<'s>>,
     portals: HashMap<Box<str>, Portal<'s>>,
@@ -141,9 +147,12 @@ pub(crate) fn run(
     crate::catalog::register(&connection, &state).map_err(refuse)?;
     handle.connected(connection.get_interrupt_handle());
     tracing::info!(pid = handle.pid, peer, user, database, "client connected");
+    let wal = Wal::take_over(&mut connection).map_err(refuse)?;
     let mut session = Session {
         common: server.commons.of(&database),
+        wal,
         transaction: Transaction::new(&connection).map_err(refuse)?,
+        recorder: Recorder::new(&connection, &server.databases, &database).map_err(refuse)?,
         server,
         handle,
         wire,
@@ -161,6 +170,7 @@ pub(crate) fn run(
     };
     session.greet();
     session.serve();
+    session.recorder.end();
     tracing::info!(pid = handle.pid, peer, "client disconnected");
     Ok(())
 }
@@ -244,12 +254,13 @@ impl<'s> Session<'s> {
     }
 
     fn message(&mut self, frame: &Frame) -> Result<Next> {
+        if self.skipping && !matches!(frame.kind, b'S' | b'X') {
+            return Ok(Next::Message);
+        }
         let message = match Message::parse(frame) {
             Ok(message) => message,
             // The frame is whole: what follows can be understood.
-            Err(error)
-                if frame.kind.is_ascii_alphabetic() && b"QPBDCEHSXdcfp".contains(&frame.kind) =>
-            {
+            Err(error) if b"QPBDCEHSXdcfp".contains(&frame.kind) => {
                 if frame.kind == b'Q' {
                     self.refuse(Failure::Error(error))?;
                     self.ready()?;
@@ -264,7 +275,6 @@ impl<'s> Session<'s> {
         match message {
             Message::Terminate => return Ok(Next::End),
             Message::Sync => self.sync()?,
-            _ if self.skipping => {}
             Message::Query(text) => self.simple(text)?,
             // What a client still sends of a COPY that has failed.
             Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => {}
@@ -306,6 +316,11 @@ impl<'s> Session<'s> {
 
     /// `ReadyForQuery`, and everything before it goes out.
     fn ready(&mut self) -> Result<()> {
+        if self.transaction.block == Block::None
+            && let Err(error) = self.recorder.settle(self.connection)
+        {
+            self.notice(Severity::Warning, &error);
+        }
         self.report_settings();
         let status = self.transaction.status();
         backend::ready(&mut self.wire.out, status);
@@ -319,6 +334,9 @@ impl<'s> Session<'s> {
         }
         self.handle.forget_cancel();
         self.wire.flush()?;
+        if self.transaction.block == Block::None {
+            self.checkpoint();
+        }
         let why = self.handle.interrupted();
         let idle = self.transaction.block == Block::None;
         if why.ends_session() || (idle && self.server.shutdown.begun()) {

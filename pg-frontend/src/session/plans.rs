@@ -139,8 +139,12 @@ impl<'s> Session<'s> {
         // Read first: a change that comes while the plan is made makes it stale.
         let schema = self.common.schema.load(Ordering::Acquire);
         let state = self.state.borrow();
-        let mut plan = sql::plan(self.connection, &state, parsed, given)
-            .map_err(|error| moved(error, parsed.offset))?;
+        let mut plan = if parsed.text.is_empty() {
+            nothing()
+        } else {
+            sql::plan(self.connection, &state, parsed, given)
+                .map_err(|error| moved(error, parsed.offset))?
+        };
         let mut idle = None;
         if let (Action::Run(sql), None) = (&plan.action, &plan.columns) {
             let statement = prepare(self.connection, sql)?;
@@ -179,6 +183,17 @@ impl<'s> Session<'s> {
             Action::Show(name) => Some(super::settings::shown_columns(name).into()),
             _ => planned.plan.columns.clone().map(Arc::from),
         })
+    }
+}
+
+/// The plan of an empty text.
+fn nothing() -> Plan {
+    Plan {
+        action: Action::Empty,
+        tag: Tag::Plain(String::new()),
+        parameters: Vec::new(),
+        columns: None,
+        read_only: true,
     }
 }
 

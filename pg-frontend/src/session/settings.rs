@@ -167,7 +167,15 @@ impl Session<'_> {
 
     /// What `SHOW` says of one setting.
     fn shown(&self, name: &str) -> Option<String> {
+        // Outside of a transaction, what the next one will have.
+        let inside = self.transaction.block != super::Block::None;
         match name {
+            "transaction_isolation" if !inside => {
+                self.state.borrow().setting("default_transaction_isolation")
+            }
+            "transaction_read_only" if !inside => {
+                self.state.borrow().setting("default_transaction_read_only")
+            }
             "transaction_isolation" => Some(self.transaction.isolation_name().to_owned()),
             "transaction_read_only" => Some(
                 if self.transaction.is_read_only() {

@@ -209,6 +209,7 @@ impl<'s> Session<'s> {
 
     /// Waits in line for the right to write.
     fn take_turn(&mut self) -> Result<()> {
+        self.server.databases.admit()?;
         let own = self
             .state
             .borrow()
@@ -246,10 +247,13 @@ impl<'s> Session<'s> {
         }
     }
 
-    fn drop_turn(&mut self) {
-        if self.transaction.turn.take().is_some() {
+    /// Gives the right to write on; says whether it had it.
+    fn drop_turn(&mut self) -> bool {
+        let had = self.transaction.turn.take().is_some();
+        if had {
             metrics::gauge!("sqlite_locks_held", "kind" => "reserved").decrement(1);
         }
+        had
     }
 
     /// Begins SQLite's transaction.
@@ -269,9 +273,10 @@ impl<'s> Session<'s> {
     }
 
     /// A statement that was a transaction of its own has ended.
-    pub(super) fn end_alone(&mut self, committed: bool) {
-        self.drop_turn();
+    pub(super) fn end_alone(&mut self, committed: bool) -> Result<()> {
+        let wrote = committed && self.drop_turn();
         self.after_end(committed, "single statement");
+        self.make_durable(wrote)
     }
 
     /// The schema has been changed: plans made before do not hold.
@@ -306,6 +311,13 @@ impl<'s> Session<'s> {
     pub(super) fn commit(&mut self) -> Result<()> {
         self.portals.retain(|_, portal| portal.hold || portal.held);
         let deadline = clock::monotonic() + self.server.settings.lock_wait;
+        if self.recorder.is_active()
+            && let Err(error) = self.recorder.before_commit(self.connection)
+        {
+            let told = self.explain(&error);
+            self.roll_back("its changes cannot be captured");
+            return Err(told.into());
+        }
         let outcome = loop {
             match self.transaction.commit.raw_execute() {
                 // SQLite leaves the transaction open: readers of a rollback journal are in the way.
@@ -322,10 +334,15 @@ impl<'s> Session<'s> {
         };
         match outcome {
             Ok(_) => {
-                self.drop_turn();
+                let wrote = self.drop_turn();
+                if self.recorder.is_active()
+                    && let Err(error) = self.recorder.after_commit(self.connection)
+                {
+                    tracing::error!(pid = self.handle.pid, %error, "a capture goes on with changes that it has already");
+                }
                 self.end_portals(true);
                 self.after_end(true, "");
-                Ok(())
+                self.make_durable(wrote)
             }
             Err(error) => {
                 let told = self.explain(&error);
@@ -358,7 +375,7 @@ impl<'s> Session<'s> {
         match self.transaction.block {
             Block::None => {
                 self.undo_all();
-                self.end_alone(false);
+                self.after_end(false, "an error");
                 self.end_portals(false);
             }
             Block::Implicit => self.roll_back("an error"),
@@ -609,6 +626,7 @@ impl<'s> Session<'s> {
                 }
             }
             "23505" => self.name_index(&mut told),
+            "53100" => self.server.databases.note(&told),
             _ => {}
         }
         told
