@@ -241,6 +241,18 @@ pub(super) const STRICT: &[Entry] = &[
     }),
 ];
 
+/// A number of so many digits at most, taken from the front.
+fn take_digits(rest: &mut &str, most: usize, name: &str) -> Result<i64> {
+    let end = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
+    if end == 0 {
+        let found: String = rest.chars().take(most).collect();
+        return Err(PgError::new("22007", format!("invalid value \"{found}\" for \"{name}\"")));
+    }
+    let value = rest[..end].parse().unwrap_or(0);
+    *rest = &rest[end..];
+    Ok(value)
+}
+
 /// A text read by a format: the moment it shows, and the offset if it says one.
 fn read(a: &Arguments<'_>) -> Result<(i64, Option<i32>)> {
     let (text, format) = (a.text(0)?, a.text(1)?);
@@ -259,15 +271,7 @@ fn read(a: &Arguments<'_>) -> Result<(i64, Option<i32>)> {
             continue;
         };
         rest = rest.trim_start();
-        let mut digits = |most: usize| -> Result<i64> {
-            let end = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
-            if end == 0 {
-                return Err(PgError::new("22007", format!("invalid value \"{}\" for \"{name}\"", rest.chars().take(most).collect::<String>())));
-            }
-            let value = rest[..end].parse().unwrap_or(0);
-            rest = &rest[end..];
-            Ok(value)
-        };
+        let mut digits = |most: usize| take_digits(&mut rest, most, name);
         match name {
             "YYYY" | "IYYY" => year = digits(4)?,
             "YYY" | "YY" | "Y" => {
@@ -286,12 +290,12 @@ fn read(a: &Arguments<'_>) -> Result<(i64, Option<i32>)> {
             "SS" => second = digits(2)?,
             "MS" | "FF3" => {
                 let before = rest.len();
-                let value = digits(3)?;
+                let value = take_digits(&mut rest, 3, name)?;
                 micros = value * 10i64.pow(6 - u32::try_from(before - rest.len()).unwrap_or(3));
             }
             "US" | "FF6" => {
                 let before = rest.len();
-                let value = digits(6)?;
+                let value = take_digits(&mut rest, 6, name)?;
                 micros = value * 10i64.pow(6 - u32::try_from(before - rest.len()).unwrap_or(6));
             }
             "SSSS" | "SSSSS" => second = digits(5)?,

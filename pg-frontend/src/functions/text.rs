@@ -25,21 +25,32 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// One character for one, as the C library does it.
+fn upper(c: char) -> char {
+    let mut mapped = c.to_uppercase();
+    mapped.next().filter(|_| mapped.next().is_none()).unwrap_or(c)
+}
+
+fn lower(c: char) -> char {
+    let mut mapped = c.to_lowercase();
+    mapped.next().filter(|_| mapped.next().is_none()).unwrap_or(c)
+}
+
 fn set(a: &Arguments<'_>) -> Result<Vec<char>> {
     Ok(a.text_or(1, " ")?.chars().collect())
 }
 
 pub(super) const STRICT: &[Entry] = &[
-    ("pg_upper", 1, |a| text_value(a.text(0)?.to_uppercase())),
-    ("pg_lower", 1, |a| text_value(a.text(0)?.to_lowercase())),
+    ("pg_upper", 1, |a| text_value(a.text(0)?.chars().map(upper).collect::<String>())),
+    ("pg_lower", 1, |a| text_value(a.text(0)?.chars().map(lower).collect::<String>())),
     ("pg_initcap", 1, |a| {
         let mut out = String::new();
         let mut inside = false;
         for c in a.text(0)?.chars() {
             if inside {
-                out.extend(c.to_lowercase());
+                out.push(lower(c));
             } else {
-                out.extend(c.to_uppercase());
+                out.push(upper(c));
             }
             inside = c.is_alphanumeric();
         }

@@ -68,7 +68,6 @@ pub(super) const STRICT: &[Entry] = &[
         }
         Ok(Value::Blob(key))
     }),
-    ("pg_special_float", 1, |a| Ok(Value::Real(crate::types::float::parse_f64(a.text(0)?)?))),
     ("pg_element_bytes", 1, |a| Ok(Value::Blob(bytea::parse(a.text(0)?)?))),
     ("pg_bytes_element", 1, |a| {
         let mut out = bytes::BytesMut::new();

@@ -12,7 +12,6 @@ pub(super) fn plan(connection: &Connection, text: &str, given: &[Oid]) -> Option
     let statement = connection.prepare(&sql).ok()?;
     let columns: Vec<Column> = statement
         .columns()
-        .iter()
         .map(|column| Column {
             name: column.name().to_owned(),
             ty: column.decl_type().and_then(types::parse_name).unwrap_or(Type::TEXT),

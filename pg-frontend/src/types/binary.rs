@@ -32,8 +32,8 @@ pub fn decode(ty: Type, bytes: &[u8]) -> Result<Value> {
         20 | 5069 => Value::Integer(i64::from_be_bytes(fixed(ty, bytes)?)),
         26 | 28 | 29 => Value::Integer(u32::from_be_bytes(fixed(ty, bytes)?).into()),
         _ if ty.is_reg() => Value::Integer(u32::from_be_bytes(fixed(ty, bytes)?).into()),
-        700 => Value::Real(f32::from_be_bytes(fixed(ty, bytes)?).into()),
-        701 => Value::Real(f64::from_be_bytes(fixed(ty, bytes)?)),
+        700 => text::real_value(f32::from_be_bytes(fixed(ty, bytes)?).into()),
+        701 => text::real_value(f64::from_be_bytes(fixed(ty, bytes)?)),
         17 => Value::Blob(bytes.to_vec()),
         1700 => {
             let number = Numeric::read_binary(bytes).ok_or_else(|| broken(ty))?;

@@ -44,8 +44,8 @@ pub fn input(ty: Type, text: &str, style: &Style) -> Result<Value> {
         25 | 1043 | 19 | 705 | 142 | 194 | 1790 => Value::Text(text.to_owned()),
         20 | 21 | 23 => Value::Integer(parse_int(ty, text)?),
         16 => Value::Integer(i64::from(parse_bool(text)?)),
-        701 => Value::Real(float::parse_f64(text)?),
-        700 => Value::Real(parse_f32(text)?),
+        701 => real_value(float::parse_f64(text)?),
+        700 => real_value(parse_f32(text)?),
         1700 => {
             let number = Numeric::parse(text).ok_or_else(|| invalid(ty, text))?;
             Value::Text(number.to_string())
@@ -107,6 +107,12 @@ pub fn input(ty: Type, text: &str, style: &Style) -> Result<Value> {
             None => Value::Text(text.to_owned()),
         },
     })
+}
+
+/// A double as SQLite can have it: NaN, of which it makes NULL, is text.
+#[must_use]
+pub fn real_value(real: f64) -> Value {
+    if real.is_nan() { Value::Text("NaN".to_owned()) } else { Value::Real(real) }
 }
 
 impl Type {

@@ -193,7 +193,7 @@ fn names(words: &mut Words<'_>) -> Result<Vec<String>> {
 
 fn option(words: &mut Words<'_>, out: &mut Options) -> Result<()> {
     let name = words.name()?;
-    let mut list = |words: &mut Words<'_>| -> Result<Vec<String>> {
+    let list = |words: &mut Words<'_>| -> Result<Vec<String>> {
         words.expect("(")?;
         let found = names(words)?;
         words.expect(")")?;

@@ -42,6 +42,8 @@ impl Compiler<'_> {
         } else {
             (self.coerce(a, ty, Context::Implicit, span)?, self.coerce(b, ty, Context::Implicit, span)?)
         };
+        // A column's numbers come with their scale.
+        let (a, b) = if ty.oid == 1700 { (self.scaled(a), self.scaled(b)) } else { (a, b) };
         let (x, y) = (&a.sql, &b.sql);
         let zero_free = matches!(&b.kind, Kind::Number(digits) if digits.bytes().any(|c| (b'1'..=b'9').contains(&c)) && digits.as_bytes()[0] != b'-');
         let sql = match (ty.oid, operator) {
@@ -65,6 +67,12 @@ impl Compiler<'_> {
         out.not_null = not_null;
         out.unchecked = unchecked;
         Ok(out)
+    }
+
+    /// A numeric of a native column as text with its column's scale.
+    pub(crate) fn scaled(&self, typed: Typed) -> Typed {
+        let scale = crate::types::names::precision_and_scale(typed.ty.modifier);
+        if typed.native && typed.ty.oid == 1700 && scale.is_some() { self.numeric_text(typed) } else { typed }
     }
 
     /// Dates, times and intervals.
@@ -143,9 +151,15 @@ impl Compiler<'_> {
                 Some(rest) => rest.to_owned(),
                 None => format!("-{digits}"),
             };
-            return Ok(self.number(&turned));
+            let mut out = self.number(&turned);
+            if typed.ty.oid == 1700 {
+                out.sql = crate::sql::names::literal(&turned);
+                out.ty = typed.ty.bare();
+            }
+            return Ok(out);
         }
         let typed = if typed.is_unknown() { self.coerce(typed, Type::FLOAT8, Context::Implicit, span)? } else { typed };
+        let typed = self.scaled(typed);
         let mut out = match typed.ty.oid {
             1700 => Typed::new(format!("pg_numeric_neg({})", typed.sql), Type::NUMERIC),
             1186 => Typed::new(format!("pg_interval_neg({})", typed.sql), Type::INTERVAL),

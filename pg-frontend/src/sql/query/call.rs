@@ -184,7 +184,8 @@ impl Compiler<'_> {
                 }
                 code => {
                     let ty = letter(code).unwrap_or(Type::TEXT);
-                    self.coerce(argument, ty, Context::Implicit, span)?
+                    let argument = self.coerce(argument, ty, Context::Implicit, span)?;
+                    self.scaled(argument)
                 }
             };
             parts.push(argument.sql);

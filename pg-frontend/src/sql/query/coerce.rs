@@ -26,7 +26,8 @@ pub(crate) fn write_value(value: &Value) -> String {
         Value::Null => "NULL".to_owned(),
         Value::Integer(integer) if *integer == i64::MIN => "(-9223372036854775807-1)".to_owned(),
         Value::Integer(integer) => integer.to_string(),
-        Value::Real(real) if real.is_nan() => "pg_special_float('NaN')".to_owned(),
+        // SQLite makes NULL of a NaN: it is text.
+        Value::Real(real) if real.is_nan() => "'NaN'".to_owned(),
         Value::Real(real) if real.is_infinite() => {
             if *real > 0.0 { "9e999" } else { "-9e999" }.to_owned()
         }
@@ -381,7 +382,8 @@ impl Compiler<'_> {
                 self.coerce(item, ty, Context::Implicit, span)
             })
             .collect::<Result<Vec<_>>>()?;
-        if ty.oid == 1700 && !all_native {
+        let scaled = ty.modifier < 0 && items.iter().any(|item| item.native && precision_scale(item.ty).is_some());
+        if ty.oid == 1700 && (!all_native || scaled) {
             // Numbers of both representations: all as text, so that they compare alike.
             let items = items.into_iter().map(|item| self.numeric_text(item)).collect();
             return Ok((items, ty));
@@ -416,6 +418,18 @@ impl Compiler<'_> {
             Some(element) => format!("{}[]", self.type_name(element)),
             None => crate::sql::schema::enum_labels(self.connection, ty).map_or_else(|| "unknown".to_owned(), |(name, _)| name),
         }
+    }
+
+    /// `'pg_class'::regclass`: a number is the oid itself, a name is looked up when it is run.
+    fn reg_literal(&mut self, written: &str, to: Type) -> Result<Typed> {
+        let trimmed = written.trim();
+        if let Ok(oid) = trimmed.parse::<u32>() {
+            return Ok(Typed::new(oid.to_string(), to).not_null());
+        }
+        if trimmed == "-" {
+            return Ok(Typed::new("0", to).not_null());
+        }
+        Ok(Typed::new(format!("pg_reg_oid({}, {})", literal(trimmed), to.oid), to).not_null())
     }
 
     /// The labels of an enum as a JSON array in quotes.

@@ -9,7 +9,6 @@ use sqlparser::tokenizer::Span;
 use super::coerce::Context;
 use super::{Compiler, Kind, Typed, unsupported};
 use crate::error::{PgError, Result};
-use crate::sql::lexer;
 use crate::sql::names::{fold, idents, literal};
 use crate::types::Type;
 
@@ -568,6 +567,19 @@ impl Compiler<'_> {
         }
         let mut typed = if parts.is_empty() { self.expr(root)? } else { self.resolve(&parts)? };
         while let Some((first, after)) = rest.split_first() {
+            // Subscripts of several dimensions go together.
+            let indexes: Vec<&Expr> = rest
+                .iter()
+                .map_while(|access| match access {
+                    AccessExpr::Subscript(Subscript::Index { index }) => Some(index),
+                    _ => None,
+                })
+                .collect();
+            if indexes.len() > 1 && typed.ty.element().is_some() {
+                rest = &rest[indexes.len()..];
+                typed = self.subscripts(typed, &indexes)?;
+                continue;
+            }
             rest = after;
             typed = match first {
                 AccessExpr::Dot(field) => self.field(typed, field, span)?,
@@ -588,6 +600,15 @@ impl Compiler<'_> {
             };
         }
         Ok(typed)
+    }
+
+    fn subscripts(&mut self, typed: Typed, indexes: &[&Expr]) -> Result<Typed> {
+        let mut sql = typed.sql.clone();
+        for index in indexes {
+            let index = self.expr_as(index, Type::INT4)?;
+            sql = format!("pg_array_get({sql}, {}, 1)", index.sql);
+        }
+        Ok(self.array_item(&sql, typed.ty.element().unwrap_or(Type::TEXT)))
     }
 
     fn subscript(&mut self, typed: Typed, index: Typed, span: Span) -> Result<Typed> {
@@ -649,9 +670,4 @@ pub(crate) fn function_name(name: &ast::ObjectName) -> Result<String> {
         },
         _ => Err(PgError::new("42601", format!("improper qualified name (too many dotted names): {name}"))),
     }
-}
-
-/// Strings of an `E''` literal are unescaped by the parser; this is for commands that are read by tokens.
-pub(crate) fn token_text(text: &str, token: lexer::Token) -> String {
-    lexer::string_value(token.kind, &text[token.start..token.end])
 }

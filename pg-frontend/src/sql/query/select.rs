@@ -135,7 +135,7 @@ impl Compiler<'_> {
             }
             SetExpr::Values(values) => self.values(values, expected),
             SetExpr::Table(table) => {
-                let name = table.table_name.clone().unwrap_or_default();
+                let name = table.table_name.clone().map_or_else(String::new, |name| name.to_string());
                 let sql = match &table.schema_name {
                     Some(schema) => format!("SELECT * FROM {schema}.{name}"),
                     None => format!("SELECT * FROM {name}"),
@@ -232,6 +232,7 @@ impl Compiler<'_> {
                 native: x.native && y.native,
                 table: 0,
                 number: 0,
+                fields: None,
             })
             .collect();
         Ok(Compiled { sql, columns })
@@ -368,10 +369,15 @@ impl Compiler<'_> {
     /// A value as the client or the next query gets it.
     fn final_form(&self, item: &Typed) -> String {
         if let Kind::Row(items) = &item.kind {
+            if !self.outermost {
+                let parts: Vec<String> = items.iter().map(|(_, item)| self.as_item(item)).collect();
+                return format!("json_array({})", parts.join(", "));
+            }
             return row_text(items);
         }
         if self.outermost && item.ty.is_reg() {
-            return format!("pg_reg_show({}, {})", item.sql, item.ty.oid);
+            // The oid for those who want it in binary, and what it is called.
+            return format!("({0} || ' ' || pg_reg_name({0}, {1}))", item.sql, item.ty.oid);
         }
         item.sql.clone()
     }
@@ -563,6 +569,10 @@ impl Compiler<'_> {
                 native: item.native || item.ty.is_int(),
                 table: item.table,
                 number: if item.table == 0 { 0 } else { item.number },
+                fields: match &item.kind {
+                    Kind::Row(row) if !self.outermost => Some(row.iter().map(|(name, item)| (name.clone(), item.ty)).collect()),
+                    _ => None,
+                },
             })
             .collect();
         Ok((typed, outputs))
@@ -582,15 +592,7 @@ impl Compiler<'_> {
 
     /// What `*` or `t.*` stands for.
     fn all_columns(&mut self, qualifiers: Option<&[&sqlparser::ast::Ident]>) -> Result<Vec<(String, Typed)>> {
-        let value = |column: &super::scope::RelationColumn, nullable: bool| {
-            let mut out = Typed::new(column.sql.clone(), column.ty);
-            out.kind = Kind::Column;
-            out.not_null = column.not_null && !nullable;
-            out.native = column.native;
-            out.table = column.table;
-            out.number = column.number;
-            (column.name.clone(), out)
-        };
+        let value = |column: &super::scope::RelationColumn, nullable: bool| (column.name.clone(), column.typed(nullable));
         match qualifiers {
             Some(qualifiers) => {
                 for level in (0..self.scopes.len()).rev() {
@@ -822,7 +824,7 @@ fn name_in(expr: &Expr) -> Option<String> {
         Expr::CompoundIdentifier(parts) => fold(parts.last()?),
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => return name_in(inner),
         Expr::Function(function) => idents(&function.name).ok()?.last().map(|ident| fold(ident))?,
-        Expr::Cast { expr: inner, data_type, .. } => return name_in(inner).or_else(|| type_word(data_type)),
+        Expr::Cast { expr: inner, data_type, .. } => return strong_name(inner).or_else(|| type_word(data_type)),
         Expr::TypedString(typed) => return type_word(&typed.data_type),
         Expr::Case { else_result, .. } => else_result.as_deref().and_then(name_in).unwrap_or_else(|| "case".to_owned()),
         Expr::Exists { .. } => "exists".to_owned(),
@@ -842,7 +844,6 @@ fn name_in(expr: &Expr) -> Option<String> {
             _ => "btrim",
         }
         .to_owned(),
-        Expr::Value(value) if matches!(value.value, sqlparser::ast::Value::Boolean(_)) => "bool".to_owned(),
         Expr::CompoundFieldAccess { root, access_chain } => {
             for access in access_chain.iter().rev() {
                 if let sqlparser::ast::AccessExpr::Dot(Expr::Identifier(ident)) = access {
@@ -861,6 +862,16 @@ fn name_in(expr: &Expr) -> Option<String> {
         },
         _ => return None,
     })
+}
+
+/// A name that a cast around does not replace: a column's or a function's.
+fn strong_name(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Cast { expr: inner, .. } | Expr::Nested(inner) => strong_name(inner),
+        Expr::Case { else_result, .. } => else_result.as_deref().and_then(strong_name),
+        Expr::TypedString(_) => None,
+        other => name_in(other),
+    }
 }
 
 /// The catalog's name of a type: what `SELECT '1'::integer` calls its column.
