@@ -14,6 +14,8 @@
 mod between;
 mod debug;
 
+pub use sqlite_abi::entry::ErrorLog;
+
 use sqlite_abi::{Code, Connection, Extension, FunctionFlags, Value, entry};
 
 /// The extension.
@@ -50,6 +52,16 @@ impl Extension for Sqlbridge {
 #[inline]
 pub fn auto_extend() -> Result<(), Code> {
     entry::auto_extend_linked::<Sqlbridge>()
+}
+
+/// Sends SQLite's error log, where the extension writes what happens to stores, to `L`. Only for a
+/// program that links SQLite itself, before its first connection.
+///
+/// # Errors
+/// SQLite's code, if SQLite was used before.
+#[inline]
+pub fn log_to<L: ErrorLog>() -> Result<(), Code> {
+    entry::log_linked::<L>()
 }
 
 /// What `load_extension()` looks for.

@@ -16,3 +16,6 @@ pub mod changeset;
 
 #[path = "../../wasm-udf/tests/procedure_invariants/mod.rs"]
 pub mod procedure;
+
+#[path = "../../pg-frontend/tests/create_table_invariants/mod.rs"]
+pub mod pg_ddl;

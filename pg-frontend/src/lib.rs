@@ -17,7 +17,8 @@
 //! | [`catalog`] | `pg_catalog` and `information_schema` |
 //! | [`databases`] | names of databases, and connections to them |
 //! | [`capture`] | recording what clients change |
-//! | [`config`], [`admin`] | settings; metrics, health and the procedure API |
+//! | [`config`], [`logs`], [`admin`] | settings; logs; metrics, health and the procedure API |
+//! | [`signals`] | SIGTERM and SIGINT |
 //! | [`error`] | SQLSTATEs |
 
 pub mod admin;
@@ -27,8 +28,10 @@ pub mod config;
 pub mod databases;
 pub mod error;
 pub mod functions;
+pub mod logs;
 pub mod protocol;
 pub mod server;
 pub mod session;
+pub mod signals;
 pub mod sql;
 pub mod types;

@@ -84,6 +84,39 @@ pub fn auto_extend_linked<E: Extension>() -> Result<(), Code> {
     Code(unsafe { sqlite3_auto_extension(Some(auto_entry::<E>())) }).into_result()
 }
 
+/// Takes the lines of SQLite's error log: <https://www.sqlite.org/errlog.html>.
+pub trait ErrorLog: 'static {
+    /// Takes a line, on whichever thread it was written. It must not call SQLite.
+    fn line(code: i32, message: &str);
+}
+
+/// In a program that links SQLite, sends SQLite's error log to `L`. Before the first connection.
+///
+/// # Errors
+/// `SQLITE_MISUSE`: SQLite was used before.
+#[inline]
+pub fn log_linked<L: ErrorLog>() -> Result<(), Code> {
+    // Generic, so that only a program that calls it needs the symbol.
+    unsafe extern "C" {
+        fn sqlite3_config(option: c_int, ...) -> c_int;
+    }
+    let line: unsafe extern "C" fn(*mut c_void, c_int, *const c_char) = log_line::<L>;
+    let no_argument = std::ptr::null_mut::<c_void>();
+    // SAFETY: the arguments of SQLITE_CONFIG_LOG; SQLite itself refuses the call once it is in use.
+    Code(unsafe { sqlite3_config(c::SQLITE_CONFIG_LOG, line, no_argument) }).into_result()
+}
+
+/// # Safety
+/// SQLite calls it, with a text that ends with a NUL.
+unsafe extern "C" fn log_line<L: ErrorLog>(_: *mut c_void, code: c_int, message: *const c_char) {
+    // SAFETY: as promised.
+    let message = unsafe { std::ffi::CStr::from_ptr(message) };
+    // A panic ends here; there is nobody to tell of it.
+    let _ = guard("the error log", || {
+        L::line(code, &message.to_string_lossy())
+    });
+}
+
 /// [`attach`] in the form in which `sqlite3_auto_extension` takes it.
 fn auto_entry<E: Extension>() -> unsafe extern "C" fn() {
     type Entry = unsafe extern "C" fn(*mut c_void, *mut *mut c_char, *const c_void) -> c_int;

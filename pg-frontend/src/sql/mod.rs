@@ -2,6 +2,26 @@
 //!
 //! [`parse`] splits a query's text into statements; [`plan`] makes of one what the session executes.
 //! What does not parse as Postgres goes to SQLite as it stands (`PRAGMA`, `INSERT OR REPLACE`).
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`lexer`], [`parse`](mod@parse) | tokens, statements, the syntax tree |
+//! | [`command`] | commands that are read by their tokens |
+//! | [`query`] | queries and changes of data: the tree made SQLite's text, with types |
+//! | [`ddl`] | tables, indexes, views and the rest |
+//! | [`names`], [`schema`] | schemas over SQLite's names; tables read as Postgres's |
+//! | [`native`] | what goes to SQLite as it stands |
+
+pub(crate) mod command;
+pub(crate) mod ddl;
+pub(crate) mod lexer;
+pub mod names;
+mod native;
+pub(crate) mod parse;
+pub(crate) mod query;
+pub mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -234,10 +254,24 @@ pub enum CopyFormat {
 /// # Errors
 /// 42601, with the position: an unfinished quote or comment.
 pub fn parse(query: &str) -> Result<Vec<Parsed>> {
-    Ok(vec![Parsed {
-        text: query.into(),
-        offset: 0,
-    }])
+    let ranges = lexer::split(query)?;
+    if let [(start, end)] = ranges.as_slice() {
+        return Ok(vec![Parsed {
+            text: query[*start..*end].into(),
+            offset: query[..*start].chars().count(),
+        }]);
+    }
+    let mut out = Vec::with_capacity(ranges.len());
+    let (mut last, mut offset) = (0, 0);
+    for (start, end) in ranges {
+        offset += query[last..start].chars().count();
+        last = start;
+        out.push(Parsed {
+            text: query[start..end].into(),
+            offset,
+        });
+    }
+    Ok(out)
 }
 
 /// Makes a plan for a statement, on the connection that will run it. `given` are the parameter types that
@@ -251,12 +285,80 @@ pub fn plan(
     parsed: &Parsed,
     given: &[Oid],
 ) -> Result<Plan> {
-    let _ = (connection, state);
-    Ok(Plan {
-        action: Action::Run(Arc::clone(&parsed.text)),
-        tag: Tag::Rows("SELECT"),
-        parameters: given.iter().map(|oid| Type::of(*oid)).collect(),
-        columns: None,
+    let text = parsed.text.as_ref();
+    if !is_query(text)
+        && let Some(plan) = command::read(connection, state, text, given)?
+    {
+        return Ok(plan);
+    }
+    let statement = match parse::statement(text) {
+        Ok(statement) => statement,
+        Err(error) => return native::plan(connection, text, given).ok_or(error),
+    };
+    match query_plan(&statement, connection, state, text, given)? {
+        Some(plan) => Ok(plan),
+        None => match ddl::plan(&statement, text, connection, state)? {
+            Some(plan) => Ok(plan),
+            None => native::plan(connection, text, given)
+                .ok_or_else(|| query::unsupported(first_words(text))),
+        },
+    }
+}
+
+/// It begins like a query, and no command does: the usual case, told without reading it all.
+fn is_query(text: &str) -> bool {
+    let word = |word: &str| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    if word("SELECT ") {
+        // `SELECT … INTO t` is a command.
+        return !text.as_bytes().windows(4).any(|four| four.eq_ignore_ascii_case(b"into"));
+    }
+    word("INSERT ") || word("UPDATE ") || word("DELETE ") || word("WITH ") || word("VALUES")
+}
+
+fn first_words(text: &str) -> String {
+    text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+}
+
+/// The plan of a query or a change of data; none where the statement is neither.
+fn query_plan(
+    statement: &sqlparser::ast::Statement,
+    connection: &Connection,
+    state: &State,
+    text: &str,
+    given: &[Oid],
+) -> Result<Option<Plan>> {
+    use sqlparser::ast::{SetExpr, Statement};
+    let mut compiler = query::Compiler::new(connection, state, text, given);
+    let (change, tag) = match statement {
+        Statement::Query(query) => match query.body.as_ref() {
+            SetExpr::Insert(Statement::Insert(insert)) => (compiler.insert(insert, Some(query))?, "INSERT"),
+            SetExpr::Update(Statement::Update(update)) => (compiler.update(update, Some(query))?, "UPDATE"),
+            SetExpr::Delete(Statement::Delete(delete)) => (compiler.delete(delete, Some(query))?, "DELETE"),
+            _ => {
+                compiler.outermost = true;
+                let compiled = compiler.query(query, None)?;
+                return Ok(Some(Plan {
+                    action: Action::Run(compiled.sql.into()),
+                    tag: Tag::Rows("SELECT"),
+                    parameters: compiler.parameter_types(),
+                    columns: Some(compiled.columns.iter().map(query::Output::column).collect()),
+                    read_only: !compiler.writes,
+                }));
+            }
+        },
+        // SQLite's own forms go to SQLite.
+        Statement::Insert(insert) if insert.or.is_some() || insert.replace_into => return Ok(None),
+        Statement::Update(update) if update.or.is_some() => return Ok(None),
+        Statement::Insert(insert) => (compiler.insert(insert, None)?, "INSERT"),
+        Statement::Update(update) => (compiler.update(update, None)?, "UPDATE"),
+        Statement::Delete(delete) => (compiler.delete(delete, None)?, "DELETE"),
+        _ => return Ok(None),
+    };
+    Ok(Some(Plan {
+        action: Action::Run(change.sql.into()),
+        tag: Tag::Changes(tag),
+        parameters: compiler.parameter_types(),
+        columns: change.returning.map(|outputs| outputs.iter().map(query::Output::column).collect()),
         read_only: false,
-    })
+    }))
 }

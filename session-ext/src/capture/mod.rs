@@ -227,6 +227,18 @@ impl State {
         Ok(self.session(handle)?.indirect)
     }
 
+    /// Forgets what a session has captured, and goes on from here.
+    pub(crate) fn reset(&mut self, handle: i64) -> Result<()> {
+        self.session(handle)?;
+        let seed = self.secret(handle) as u64;
+        for watch in self.watches_of(handle) {
+            watch.touched = Touched::new(seed);
+            watch.fresh = false;
+            watch.replaced = false;
+        }
+        Ok(())
+    }
+
     fn change(&mut self, handle: i64, body: impl FnOnce(&mut Session)) -> Result<()> {
         let session = self.sessions.get_mut(&handle);
         session.map(body).ok_or(Error::NoSession(handle))

@@ -34,6 +34,11 @@ pub(super) const FUNCTIONS: &[FunctionDoc] = &[
         "the same without the old values",
     ),
     doc(
+        "session_reset(h)",
+        "1",
+        "forgets what was captured so far, and goes on from here; a table that was new is new no more",
+    ),
+    doc(
         "session_delete(h)",
         "1, or 0 where there is no such session",
         "ends a session",
@@ -85,6 +90,7 @@ const SCALARS: &[(&str, i32, Body)] = &[
     ("session_attach", 2, attach),
     ("session_changeset", 1, changeset),
     ("session_patchset", 1, patchset),
+    ("session_reset", 1, reset),
     ("session_delete", 1, delete),
     ("session_enable", 2, enable),
     ("session_indirect", 2, indirect),
@@ -172,6 +178,11 @@ fn patchset(sessions: &Sessions, connection: &Connection<'_>, arguments: &Argume
         .lock()?
         .changes(connection, handle(arguments)?, Kind::Patchset)?;
     Ok(Value::Blob(changes))
+}
+
+fn reset(sessions: &Sessions, _: &Connection<'_>, arguments: &Arguments<'_>) -> Answer {
+    sessions.lock()?.reset(handle(arguments)?)?;
+    flag(true)
 }
 
 fn delete(sessions: &Sessions, connection: &Connection<'_>, arguments: &Arguments<'_>) -> Answer {

@@ -1,7 +1,13 @@
 //! Errors as Postgres clients know them.
 //! <https://www.postgresql.org/docs/15/protocol-error-fields.html>
+//!
+//! `sqlite` makes them of SQLite's errors.
+
+mod sqlite;
 
 use std::fmt;
+
+pub use sqlite::{is_lost_race, of_sqlite};
 
 /// What goes into an `ErrorResponse`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +22,9 @@ pub struct PgError {
     pub hint: Option<String>,
     /// Where in the query's text, in characters, from 1.
     pub position: Option<usize>,
-    /// Schema, table, column and constraint it is about.
+    /// What was being done: a line of COPY.
+    pub context: Option<String>,
+    /// Table, column and constraint it is about.
     pub table: Option<String>,
     /// See `table`.
     pub column: Option<String>,
@@ -34,10 +42,18 @@ impl PgError {
             detail: None,
             hint: None,
             position: None,
+            context: None,
             table: None,
             column: None,
             constraint: None,
         }
+    }
+
+    /// With what else is known.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
     }
 
     /// With a hint.

@@ -1,0 +1,107 @@
+//! Statements and clauses that make an object again: what `pg_get_indexdef` and its kin return.
+
+use super::model::{Constraint, ConstraintRule, Index, IndexKey, Model, Table};
+use super::text::quote_ident;
+use super::{ddl, names};
+use crate::sql::schema;
+use crate::types::Oid;
+
+/// `pg_get_indexdef(oid)`: a `CREATE INDEX`. `pretty` is what psql asks for: without what needs not be there.
+pub(super) fn index(model: &Model, table: &Table, index: &Index, pretty: bool) -> String {
+    let keys: Vec<String> = index.keys.iter().map(|key| index_key(table, key, true)).collect();
+    let condition = index
+        .condition
+        .as_ref()
+        .map_or_else(String::new, |condition| format!(" WHERE {}", enclosed(condition, pretty)));
+    format!(
+        "CREATE {}INDEX {} ON {} USING btree ({}){condition}",
+        if index.unique { "UNIQUE " } else { "" },
+        quote_ident(&index.name),
+        names::qualified(model, table.namespace, &table.name),
+        keys.join(", ")
+    )
+}
+
+/// A column of an index: `lower(name)`, and with `order`: `name DESC`.
+pub(super) fn index_key(table: &Table, key: &IndexKey, order: bool) -> String {
+    let mut out = match &key.expression {
+        Some(expression) if called(expression).is_some() => expression.clone(),
+        Some(expression) => format!("({expression})"),
+        None => quote_ident(table.column_name(key.column)),
+    };
+    if order {
+        if let Some(collation) = &key.collation {
+            out.push_str(&format!(" COLLATE {}", quote_ident(collation)));
+        }
+        if key.descending {
+            out.push_str(" DESC");
+        }
+    }
+    out
+}
+
+/// The function that an expression is a call of: such a one needs no parentheses in an index.
+pub(super) fn called(expression: &str) -> Option<&str> {
+    let (name, rest) = expression.split_once('(')?;
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    (plain && !name.is_empty() && rest.find(')') == Some(rest.len() - 1)).then_some(name)
+}
+
+/// `pg_get_constraintdef(oid)`. Names of other tables are qualified where the search path does not find them.
+pub(super) fn constraint(
+    model: &Model,
+    table: &Table,
+    constraint: &Constraint,
+    pretty: bool,
+    visible: impl Fn(Oid) -> bool,
+) -> String {
+    let columns = |table: &Table, numbers: &[i16]| {
+        let names: Vec<String> = numbers
+            .iter()
+            .map(|&number| quote_ident(table.column_name(number)))
+            .collect();
+        names.join(", ")
+    };
+    match &constraint.rule {
+        ConstraintRule::Primary(_) => format!("PRIMARY KEY ({})", columns(table, &constraint.columns)),
+        ConstraintRule::Unique(_) => format!("UNIQUE ({})", columns(table, &constraint.columns)),
+        ConstraintRule::Check(expression) => format!("CHECK ({})", enclosed(expression, pretty)),
+        ConstraintRule::Foreign(reference) => {
+            let target = model.target(reference);
+            let (name, referred) = match &target {
+                Some(target) if visible(target.table.oid) => {
+                    (quote_ident(&target.table.name), columns(target.table, &target.columns))
+                }
+                Some(target) => (
+                    names::qualified(model, target.table.namespace, &target.table.name),
+                    columns(target.table, &target.columns),
+                ),
+                None => (quote_ident(&reference.table), reference.columns.join(", ")),
+            };
+            let mut out = format!("FOREIGN KEY ({}) REFERENCES {name}({referred})", columns(table, &constraint.columns));
+            for (word, action) in [("UPDATE", reference.on_update), ("DELETE", reference.on_delete)] {
+                if action != ddl::Action::Nothing {
+                    out.push_str(&format!(" ON {word} {}", action.words()));
+                }
+            }
+            if reference.deferrable {
+                out.push_str(" DEFERRABLE");
+            }
+            if reference.deferred {
+                out.push_str(" INITIALLY DEFERRED");
+            }
+            out
+        }
+    }
+}
+
+fn enclosed(expression: &str, pretty: bool) -> String {
+    if pretty { expression.to_owned() } else { format!("({expression})") }
+}
+
+/// `pg_get_viewdef(oid)`: the query, as it was written for Postgres if it was.
+pub(super) fn view(table: &Table) -> String {
+    let written = schema::read_view_header(&table.sql).map(|(_, query)| query);
+    let query = written.unwrap_or_else(|| ddl::view(&table.sql).to_owned());
+    format!(" {};", query.trim_end_matches(';').trim())
+}

@@ -1,0 +1,494 @@
+//! What is in the database: schemas, tables, columns, indexes, constraints, triggers, sequences.
+
+use std::collections::HashSet;
+
+use rusqlite::Result;
+
+use super::{all, facts};
+use crate::catalog::{definitions, names};
+use crate::catalog::model::{Column, Constraint, ConstraintRule, Identity, Index, Model, Table};
+use crate::catalog::oids::OWNER;
+use crate::catalog::relations::get;
+use crate::catalog::rows::{Cell, Relation, Rows, View, array};
+use crate::types::Oid;
+
+/// The access methods `heap` and `btree`.
+const HEAP: i64 = 2;
+const BTREE: i64 = 403;
+
+/// What SQLite calls with `CREATE TRIGGER` is no function; this one's name comes nearest.
+const TRIGGER_FUNCTION: i64 = 5029;
+
+/// The columns of a sequence, which is a relation of one row.
+const SEQUENCE_COLUMNS: [(&str, Oid); 3] = [("last_value", 20), ("log_cnt", 20), ("is_called", 16)];
+
+pub(super) fn namespaces(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    rows.add(
+        ["oid", "nspname"],
+        &[("nspowner", OWNER.into())],
+        view.model
+            .namespaces
+            .iter()
+            .map(|namespace| [namespace.oid.into(), namespace.name.clone().into()]),
+    );
+    Ok(())
+}
+
+fn builtin_namespace(model: &Model, relation: &Relation) -> Option<Oid> {
+    names::namespace(model, relation.schema)
+}
+
+pub(super) fn classes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    let model = view.model;
+    let constants = [
+        ("relowner", OWNER.into()),
+        ("relispopulated", true.into()),
+        ("relallvisible", Cell::Integer(0)),
+        ("relpages", Cell::Integer(0)),
+    ];
+    rows.add(
+        ["oid", "relname", "relnamespace", "relkind", "relnatts", "relam", "relpersistence", "relreplident", "reltuples"],
+        &constants,
+        all().iter().map(|relation| {
+            [
+                relation.oid.into(),
+                relation.name.into(),
+                builtin_namespace(model, relation).into(),
+                if relation.view { "v" } else { "r" }.into(),
+                Cell::Integer(i64::try_from(relation.columns.len()).unwrap_or_default()),
+                Cell::Integer(if relation.view { 0 } else { HEAP }),
+                "p".into(),
+                "n".into(),
+                (-1.0).into(),
+            ]
+        }),
+    );
+    let referred = referred(model);
+    rows.add(
+        [
+            "oid", "relname", "relnamespace", "reltype", "relkind", "relnatts", "relam", "relpersistence",
+            "relreplident", "reltuples", "relfilenode", "relhasindex", "relchecks", "relhasrules", "relhastriggers",
+        ],
+        &constants,
+        model.tables.iter().map(|table| {
+            let checks = table.constraints.iter().filter(|each| matches!(each.rule, ConstraintRule::Check(_)));
+            [
+                table.oid.into(),
+                table.name.clone().into(),
+                table.namespace.into(),
+                table.row_type.into(),
+                table.kind().into(),
+                Cell::Integer(i64::try_from(table.columns.len()).unwrap_or_default()),
+                Cell::Integer(if table.view { 0 } else { HEAP }),
+                persistence(table).into(),
+                if table.view { "n" } else { "d" }.into(),
+                table.rows.into(),
+                if table.view { 0 } else { table.oid }.into(),
+                (!table.indexes.is_empty()).into(),
+                Cell::Integer(i64::try_from(checks.count()).unwrap_or_default()),
+                table.view.into(),
+                has_triggers(table, &referred).into(),
+            ]
+        }),
+    );
+    rows.add(
+        ["oid", "relname", "relnamespace", "relkind", "relnatts", "relam", "relpersistence", "relreplident", "reltuples", "relfilenode"],
+        &constants,
+        model.tables.iter().flat_map(|table| {
+            table.indexes.iter().map(move |index| {
+                [
+                    index.oid.into(),
+                    index.name.clone().into(),
+                    table.namespace.into(),
+                    "i".into(),
+                    Cell::Integer(i64::try_from(index.keys.len()).unwrap_or_default()),
+                    Cell::Integer(BTREE),
+                    persistence(table).into(),
+                    "n".into(),
+                    table.rows.max(0.0).into(),
+                    index.oid.into(),
+                ]
+            })
+        }),
+    );
+    rows.add(
+        ["oid", "relname", "relnamespace", "relkind", "relnatts", "relpersistence", "relreplident", "reltuples", "relfilenode"],
+        &constants,
+        model.sequences.iter().map(|sequence| {
+            [
+                sequence.oid.into(),
+                sequence.name.clone().into(),
+                sequence.namespace.into(),
+                "S".into(),
+                Cell::Integer(3),
+                "p".into(),
+                "n".into(),
+                1.0.into(),
+                sequence.oid.into(),
+            ]
+        }),
+    );
+    Ok(())
+}
+
+/// The tables that foreign keys refer to.
+pub(super) fn referred(model: &Model) -> HashSet<Oid> {
+    let constraints = model.tables.iter().flat_map(|table| &table.constraints);
+    constraints
+        .filter_map(|constraint| match &constraint.rule {
+            ConstraintRule::Foreign(reference) => model.target(reference).map(|target| target.table.oid),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Postgres enforces foreign keys with triggers, on both sides.
+pub(super) fn has_triggers(table: &Table, referred: &HashSet<Oid>) -> bool {
+    !table.triggers.is_empty()
+        || referred.contains(&table.oid)
+        || table.constraints.iter().any(|each| matches!(each.rule, ConstraintRule::Foreign(_)))
+}
+
+const fn persistence(table: &Table) -> &'static str {
+    if table.temporary { "t" } else { "p" }
+}
+
+/// The columns of `pg_attribute` that follow from a column's type.
+const OF_TYPE: [&str; 7] = ["atttypid", "attlen", "attbyval", "attalign", "attstorage", "attcollation", "attndims"];
+
+fn of_type(ty: Oid) -> [Cell; 7] {
+    let facts = facts(ty);
+    [
+        ty.into(),
+        facts.length.into(),
+        facts.by_value.into(),
+        facts.align.into(),
+        facts.storage.into(),
+        facts.collation.into(),
+        facts.is_array.into(),
+    ]
+}
+
+pub(super) fn attributes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    let [ty, len, by_value, align, storage, collation, dimensions] = OF_TYPE;
+    let constants = [
+        ("attislocal", true.into()),
+        ("attstattarget", Cell::Integer(-1)),
+        ("attcacheoff", Cell::Integer(-1)),
+    ];
+    let columns = [
+        "attrelid", "attname", "attnum", "atttypmod", "attnotnull", "atthasdef", "attidentity", "attgenerated", ty, len,
+        by_value, align, storage, collation, dimensions,
+    ];
+    let plain = |relation: Oid, name: Cell, number: usize, ty: Oid, not_null: bool| {
+        row(relation, name, i16::try_from(number).unwrap_or_default(), -1, not_null, false, "", "", ty)
+    };
+    rows.add(
+        columns,
+        &constants,
+        all().iter().flat_map(|relation| {
+            relation.columns.iter().zip(1..).map(move |(column, number)| {
+                plain(relation.oid, column.name.into(), number, column.ty, column.not_null)
+            })
+        }),
+    );
+    rows.add(
+        columns,
+        &constants,
+        view.model.tables.iter().flat_map(|table| table.columns.iter().map(move |column| attribute(table, column))),
+    );
+    rows.add(
+        columns,
+        &constants,
+        view.model.tables.iter().flat_map(|table| {
+            let indexes = table.indexes.iter();
+            indexes.flat_map(move |index| {
+                index.keys.iter().zip(1..).map(move |(key, number)| {
+                    let column = table.columns.iter().find(|column| column.number == key.column);
+                    let expression = key.expression.as_deref().unwrap_or_default();
+                    let called = definitions::called(expression).unwrap_or("expr");
+                    let name = column.map_or(called, |column| &column.name).to_owned();
+                    let ty = column.map_or(25, |column| column.ty.oid);
+                    let modifier = column.map_or(-1, |column| column.ty.modifier);
+                    row(index.oid, name.into(), number, modifier, false, false, "", "", ty)
+                })
+            })
+        }),
+    );
+    rows.add(
+        columns,
+        &constants,
+        view.model.sequences.iter().flat_map(|sequence| {
+            let columns = SEQUENCE_COLUMNS.iter().zip(1..);
+            columns.map(move |(&(name, ty), number)| plain(sequence.oid, name.into(), number, ty, true))
+        }),
+    );
+    Ok(())
+}
+
+fn attribute(table: &Table, column: &Column) -> [Cell; 15] {
+    row(
+        table.oid,
+        column.name.clone().into(),
+        column.number,
+        column.ty.modifier,
+        column.not_null && !table.view,
+        column.default.is_some(),
+        match column.identity {
+            Some(Identity::Always) => "a",
+            Some(Identity::ByDefault) => "d",
+            None => "",
+        },
+        if column.generated { "s" } else { "" },
+        column.ty.oid,
+    )
+}
+
+#[expect(clippy::too_many_arguments, reason = "a row of pg_attribute in its columns' order")]
+fn row(
+    relation: Oid,
+    name: Cell,
+    number: i16,
+    modifier: i32,
+    not_null: bool,
+    default: bool,
+    identity: &'static str,
+    generated: &'static str,
+    ty: Oid,
+) -> [Cell; 15] {
+    let [ty, len, by_value, align, storage, collation, dimensions] = of_type(ty);
+    [
+        relation.into(),
+        name,
+        number.into(),
+        modifier.into(),
+        not_null.into(),
+        default.into(),
+        identity.into(),
+        generated.into(),
+        ty,
+        len,
+        by_value,
+        align,
+        storage,
+        collation,
+        dimensions,
+    ]
+}
+
+pub(super) fn defaults(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    rows.add(
+        ["oid", "adrelid", "adnum", "adbin"],
+        &[],
+        view.model.tables.iter().flat_map(|table| {
+            table.columns.iter().filter_map(move |column| {
+                let (oid, text) = column.default.as_ref()?;
+                Some([(*oid).into(), table.oid.into(), column.number.into(), text.clone().into()])
+            })
+        }),
+    );
+    Ok(())
+}
+
+pub(super) fn indexes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    rows.add(
+        [
+            "indexrelid", "indrelid", "indnatts", "indnkeyatts", "indisunique", "indisprimary", "indkey",
+            "indcollation", "indclass", "indoption", "indexprs", "indpred",
+        ],
+        &[
+            ("indimmediate", true.into()),
+            ("indisvalid", true.into()),
+            ("indisready", true.into()),
+            ("indislive", true.into()),
+        ],
+        view.model.tables.iter().flat_map(|table| table.indexes.iter().map(move |each| index(table, each))),
+    );
+    Ok(())
+}
+
+fn index(table: &Table, index: &Index) -> [Cell; 12] {
+    let keys = i16::try_from(index.keys.len()).unwrap_or_default();
+    let types: Vec<Oid> = index
+        .keys
+        .iter()
+        .map(|key| {
+            let column = table.columns.iter().find(|column| column.number == key.column);
+            column.map_or(25, |column| column.ty.oid)
+        })
+        .collect();
+    let expressions: Vec<&str> = index.keys.iter().filter_map(|key| key.expression.as_deref()).collect();
+    [
+        index.oid.into(),
+        table.oid.into(),
+        keys.into(),
+        keys.into(),
+        index.unique.into(),
+        index.primary.into(),
+        array(index.columns()).into(),
+        array(types.iter().map(|&ty| facts(ty).collation)).into(),
+        array(types.iter().map(|&ty| facts(ty).operator_class)).into(),
+        // Descending, and nulls first, as Postgres has it without another word.
+        array(index.keys.iter().map(|key| if key.descending { 3 } else { 0 })).into(),
+        (!expressions.is_empty()).then(|| expressions.join(", ")).into(),
+        index.condition.as_ref().map(|condition| format!("({condition})")).into(),
+    ]
+}
+
+pub(super) fn constraints(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    let model = view.model;
+    rows.add(
+        [
+            "oid", "conname", "connamespace", "contype", "condeferrable", "condeferred", "conrelid", "conindid",
+            "confrelid", "confupdtype", "confdeltype", "confmatchtype", "connoinherit", "conkey", "confkey", "conbin",
+        ],
+        &[("convalidated", true.into()), ("conislocal", true.into())],
+        model
+            .tables
+            .iter()
+            .flat_map(|table| table.constraints.iter().map(move |each| constraint(model, table, each))),
+    );
+    Ok(())
+}
+
+fn constraint(model: &Model, table: &Table, constraint: &Constraint) -> [Cell; 16] {
+    let foreign = match &constraint.rule {
+        ConstraintRule::Foreign(reference) => Some(reference),
+        _ => None,
+    };
+    let target = foreign.and_then(|reference| model.target(reference));
+    let index = match constraint.rule {
+        ConstraintRule::Primary(at) | ConstraintRule::Unique(at) => table.indexes.get(at),
+        _ => target.as_ref().and_then(|target| target.index),
+    };
+    let check = match &constraint.rule {
+        ConstraintRule::Check(expression) => Some(expression.clone()),
+        _ => None,
+    };
+    [
+        constraint.oid.into(),
+        constraint.name.clone().into(),
+        table.namespace.into(),
+        constraint.kind().into(),
+        foreign.is_some_and(|reference| reference.deferrable).into(),
+        foreign.is_some_and(|reference| reference.deferred).into(),
+        table.oid.into(),
+        index.map_or(0, |index| index.oid).into(),
+        target.as_ref().map_or(0, |target| target.table.oid).into(),
+        foreign.map_or(" ", |reference| reference.on_update.letter()).into(),
+        foreign.map_or(" ", |reference| reference.on_delete.letter()).into(),
+        foreign.map_or(" ", |_| "s").into(),
+        check.is_none().into(),
+        (!constraint.columns.is_empty()).then(|| array(&constraint.columns)).into(),
+        target.map(|target| array(target.columns)).into(),
+        check.into(),
+    ]
+}
+
+pub(super) fn triggers(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    rows.add(
+        ["oid", "tgrelid", "tgname", "tgtype"],
+        &[("tgenabled", "O".into()), ("tgfoid", Cell::Integer(TRIGGER_FUNCTION))],
+        view.model.tables.iter().flat_map(|table| {
+            table.triggers.iter().map(move |trigger| {
+                [trigger.oid.into(), table.oid.into(), trigger.name.clone().into(), trigger.bits.into()]
+            })
+        }),
+    );
+    Ok(())
+}
+
+pub(super) fn rules(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    rows.add(
+        ["oid", "ev_class"],
+        &[
+            ("rulename", "_RETURN".into()),
+            ("ev_type", "1".into()),
+            ("ev_enabled", "O".into()),
+            ("is_instead", true.into()),
+        ],
+        view.model
+            .tables
+            .iter()
+            .filter(|table| table.view)
+            .map(|table| [table.rule.into(), table.oid.into()]),
+    );
+    Ok(())
+}
+
+pub(super) fn sequences(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    rows.add(
+        ["seqrelid", "seqtypid", "seqstart", "seqincrement", "seqmax", "seqmin", "seqcycle"],
+        &[("seqcache", Cell::Integer(1))],
+        view.model.sequences.iter().map(|sequence| {
+            [
+                sequence.oid.into(),
+                sequence.ty.into(),
+                sequence.start.into(),
+                sequence.increment.into(),
+                sequence.maximum.into(),
+                sequence.minimum.into(),
+                sequence.cycle.into(),
+            ]
+        }),
+    );
+    Ok(())
+}
+
+pub(super) fn descriptions(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    rows.add(
+        ["objoid", "classoid", "objsubid", "description"],
+        &[],
+        view.model.comments.iter().map(|comment| {
+            [comment.object.into(), comment.class.into(), comment.column.into(), comment.text.clone().into()]
+        }),
+    );
+    Ok(())
+}
+
+/// Indexes of constraints, defaults of columns, sequences of columns, rules of views.
+pub(super) fn dependencies(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    let model = view.model;
+    let class = |name: &'static str| -> Cell { get(name).oid.into() };
+    let none = Cell::Integer(0);
+    let mut found = Vec::new();
+    for table in &model.tables {
+        for constraint in &table.constraints {
+            if let ConstraintRule::Primary(at) | ConstraintRule::Unique(at) = constraint.rule
+                && let Some(index) = table.indexes.get(at)
+            {
+                let (one, other) = (class("pg_class"), class("pg_constraint"));
+                found.push([one, index.oid.into(), other, constraint.oid.into(), none.clone(), "i".into()]);
+            }
+        }
+        for column in &table.columns {
+            if let Some((oid, _)) = &column.default {
+                let (one, other) = (class("pg_attrdef"), class("pg_class"));
+                found.push([one, (*oid).into(), other, table.oid.into(), column.number.into(), "a".into()]);
+            }
+        }
+        for index in table.indexes.iter().filter(|index| !table.is_of_constraint(index)) {
+            for column in index.columns() {
+                let class = class("pg_class");
+                found.push([class.clone(), index.oid.into(), class, table.oid.into(), column.into(), "a".into()]);
+            }
+        }
+        if table.view {
+            let (one, other) = (class("pg_rewrite"), class("pg_class"));
+            found.push([one, table.rule.into(), other, table.oid.into(), none.clone(), "i".into()]);
+        }
+    }
+    for sequence in &model.sequences {
+        let owner = sequence.owner.as_ref().and_then(|(table, column)| {
+            let table = model.stored(table)?;
+            Some((table.oid, table.column(column)?.number))
+        });
+        if let Some((table, column)) = owner {
+            let class = class("pg_class");
+            let kind = if model.is_of_identity(sequence) { "i" } else { "a" };
+            found.push([class.clone(), sequence.oid.into(), class, table.into(), column.into(), kind.into()]);
+        }
+    }
+    rows.add(["classid", "objid", "refclassid", "refobjid", "refobjsubid", "deptype"], &[], found);
+    Ok(())
+}

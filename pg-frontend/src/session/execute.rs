@@ -1,0 +1,420 @@
+//! What is done for each kind of statement.
+
+use std::time::Duration;
+
+use rusqlite::types::Value;
+
+use super::failure::{Failure, Result};
+use super::portal::{self, Portal, Progress, SendError, Sent, Sink};
+use super::transaction::{Block, failed};
+use super::{Session, copy};
+use crate::error::{PgError, is_lost_race};
+use crate::protocol::backend::{self, Severity};
+use crate::server::clock;
+use crate::server::sessions::Interrupt;
+use crate::sql::{Action, Tag};
+
+/// How often a statement that is a transaction of its own is tried again after a lost race.
+const RETRIES: u32 = 20;
+
+impl<'s> Session<'s> {
+    /// Executes a portal, or goes on with it, up to `limit` rows: rows and `CommandComplete`, or
+    /// `PortalSuspended`. `alone`: the statement may be a transaction of its own. `describe`: the rows'
+    /// description goes first.
+    pub(super) fn execute(
+        &mut self,
+        portal: &mut Portal<'s>,
+        limit: Option<u64>,
+        alone: bool,
+        describe: bool,
+    ) -> Result<()> {
+        let began = clock::monotonic();
+        self.state.borrow_mut().statement_time = clock::wall_microseconds();
+        self.refresh_style();
+        let outcome = self.act(portal, limit, alone, describe);
+        let took = clock::monotonic().saturating_duration_since(began);
+        self.observe(portal, took);
+        outcome
+    }
+
+    fn observe(&self, portal: &Portal<'s>, took: Duration) {
+        self.counters.queries.increment(1);
+        self.counters.durations.record(took.as_secs_f64());
+        if took >= self.server.settings.slow_query {
+            let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            let statement = match &portal.planned.plan.action {
+                Action::Run(sql) => sql,
+                Action::Copy(copy) => &copy.sql,
+                _ => tag_word(&portal.planned.plan.tag),
+            };
+            tracing::warn!(pid = self.handle.pid, milliseconds, statement, "slow query");
+        }
+    }
+
+    fn act(
+        &mut self,
+        portal: &mut Portal<'s>,
+        limit: Option<u64>,
+        alone: bool,
+        describe: bool,
+    ) -> Result<()> {
+        let planned = std::rc::Rc::clone(&portal.planned);
+        if matches!(portal.progress, Progress::Over) && portal.columns.is_none() {
+            return Err(PgError::new("55000", "portal cannot be run").into());
+        }
+        if !matches!(planned.plan.action, Action::Transaction(_) | Action::Empty)
+            && self.transaction.block == Block::Failed
+        {
+            return Err(failed().into());
+        }
+        match &planned.plan.action {
+            Action::Run(_) => return self.run(portal, limit, alone, describe),
+            Action::Empty => {
+                backend::bare(&mut self.wire.out, b'I');
+                return Ok(());
+            }
+            Action::Copy(copy) => return self.copy(copy, portal, alone),
+            Action::Show(name) => self.send_shown(name, portal, describe)?,
+            Action::Fetch {
+                name,
+                count,
+                discard,
+            } => return self.fetch(name, *count, *discard, portal, describe),
+            Action::Execute { name, arguments } => {
+                return self.execute_prepared(name, arguments, limit, alone, describe);
+            }
+            Action::Transaction(command) => {
+                let tag = self.transaction_command(command)?;
+                portal.progress = Progress::Over;
+                backend::complete(&mut self.wire.out, tag);
+                return Ok(());
+            }
+            Action::Script(statements) => self.script(statements, &planned, alone)?,
+            Action::Nothing(warning) => {
+                if let Some(warning) = warning {
+                    self.notice(Severity::Warning, &PgError::new("01000", warning.clone()));
+                }
+            }
+            Action::Set { name, value, local } => self.set(name, value.as_deref(), *local)?,
+            Action::ResetAll => self.state.borrow_mut().reset_all(),
+            Action::Discard(what) => self.discard(what)?,
+            Action::Prepare { name, types, text } => self.prepare_statement(name, types, text)?,
+            Action::Deallocate(name) => self.deallocate(name.as_deref())?,
+            Action::Declare {
+                name,
+                hold,
+                binary,
+                text,
+            } => self.declare(name, *hold, *binary, text, &portal.parameters)?,
+            Action::Close(name) => self.close_cursor(name.as_deref())?,
+            Action::CreateDatabase { name } => {
+                self.not_in_block("CREATE DATABASE", alone)?;
+                self.server.databases.create(name)?;
+            }
+            Action::DropDatabase { name, if_exists } => {
+                self.not_in_block("DROP DATABASE", alone)?;
+                self.drop_database(name, *if_exists)?;
+            }
+        }
+        portal.progress = Progress::Over;
+        if self.transaction.block == Block::None {
+            self.state.borrow_mut().end_transaction(true);
+        }
+        self.complete(&planned.plan.tag, 0);
+        Ok(())
+    }
+
+    /// `CommandComplete`
+    fn complete(&mut self, tag: &Tag, count: u64) {
+        match tag {
+            Tag::Plain(tag) => backend::complete(&mut self.wire.out, tag),
+            Tag::Rows(tag) | Tag::Changes(tag) => {
+                // An INSERT's tag has the oid of a time long gone.
+                let zero = if *tag == "INSERT" { " 0" } else { "" };
+                backend::complete(&mut self.wire.out, &format!("{tag}{zero} {count}"));
+            }
+        }
+    }
+
+    /// A statement of SQLite's.
+    fn run(
+        &mut self,
+        portal: &mut Portal<'s>,
+        limit: Option<u64>,
+        alone: bool,
+        describe: bool,
+    ) -> Result<()> {
+        let planned = std::rc::Rc::clone(&portal.planned);
+        let plan = &planned.plan;
+        let fresh = matches!(portal.progress, Progress::Fresh);
+        // A suspended statement that writes has not committed: it needs a transaction around it.
+        let alone = alone
+            && self.transaction.block == Block::None
+            && (plan.read_only || !self.recorder.is_active())
+            && (plan.read_only || limit.is_none() || plan.columns.is_none());
+        let mark = self.wire.mark();
+        let mut attempt = 0;
+        let sent = loop {
+            if fresh {
+                self.admit(&planned, alone)?;
+                if describe && let Some(columns) = &portal.columns {
+                    backend::row_description(&mut self.wire.out, columns, &portal.formats);
+                }
+            }
+            match self.rows(portal, limit) {
+                Ok(sent) => break sent,
+                Err(SendError::Sqlite(error))
+                    if alone
+                        && is_lost_race(&error)
+                        && attempt < RETRIES
+                        && self.wire.take_back(mark) =>
+                {
+                    portal.progress = Progress::Fresh;
+                    self.fail();
+                    attempt += 1;
+                    metrics::counter!("pg_statement_retries_total").increment(1);
+                    // The loser steps back a little longer each time.
+                    clock::sleep(Duration::from_millis(u64::from(attempt)));
+                    if self.handle.interrupted() != Interrupt::None {
+                        return Err(self.interrupted());
+                    }
+                }
+                Err(SendError::Sqlite(error)) => return Err(self.explain(&error).into()),
+                Err(SendError::Client(error)) => return Err(error.into()),
+                Err(SendError::Gone) => return Err(Failure::Gone),
+            }
+        };
+        if !sent.over {
+            backend::bare(&mut self.wire.out, b's');
+            return Ok(());
+        }
+        if planned.changes_schema() {
+            self.schema_changed();
+        }
+        let count = match plan.tag {
+            // As Postgres counts for a portal that is fetched in parts.
+            Tag::Changes(_) if limit.is_none() && fresh => self.connection.changes(),
+            _ => sent.rows,
+        };
+        if alone {
+            self.end_alone(true)?;
+        }
+        self.complete(&plan.tag, count);
+        Ok(())
+    }
+
+    /// Sends rows of a portal; begins it where it has not begun.
+    pub(super) fn rows(
+        &mut self,
+        portal: &mut Portal<'s>,
+        limit: Option<u64>,
+    ) -> Result<Sent, SendError> {
+        let planned = std::rc::Rc::clone(&portal.planned);
+        let sink = Sink {
+            columns: portal.columns.as_deref().unwrap_or_default(),
+            formats: &portal.formats,
+            style: &self.style,
+            limit,
+            silent: portal.columns.is_none(),
+        };
+        let mut statement = match std::mem::replace(&mut portal.progress, Progress::Over) {
+            Progress::Over => {
+                return Ok(Sent {
+                    rows: 0,
+                    over: true,
+                });
+            }
+            Progress::Drained(mut rows) => {
+                let sent = portal::send_drained(&mut self.wire.out, &mut rows, &sink)
+                    .map_err(SendError::Client)?;
+                portal.progress = Progress::Drained(rows);
+                return Ok(sent);
+            }
+            Progress::Open(statement) => statement,
+            Progress::Fresh => {
+                let Action::Run(sql) = &planned.plan.action else {
+                    return Err(SendError::Client(PgError::new(
+                        "55000",
+                        "portal cannot be run",
+                    )));
+                };
+                let mut statement = planned
+                    .take(self.connection, sql)
+                    .map_err(SendError::Sqlite)?;
+                bind(&mut statement, &portal.parameters).map_err(SendError::Sqlite)?;
+                statement
+            }
+        };
+        let sent = portal::send(self.wire, &mut statement, &sink)?;
+        if sent.over {
+            planned.give_back(statement);
+        } else {
+            portal.progress = Progress::Open(statement);
+        }
+        Ok(sent)
+    }
+
+    /// Several statements of SQLite's for one of Postgres': all or nothing.
+    fn script(
+        &mut self,
+        statements: &[String],
+        planned: &super::plans::Planned<'s>,
+        alone: bool,
+    ) -> Result<()> {
+        let own = alone && self.transaction.block == Block::None;
+        let outside = statements.iter().any(|sql| {
+            let word = sql.trim_start().get(..6).unwrap_or_default();
+            word.eq_ignore_ascii_case("vacuum")
+        });
+        self.admit(planned, own && outside)?;
+        for sql in statements {
+            if let Err(error) = self.connection.execute_batch(sql) {
+                return Err(self.explain(&error).into());
+            }
+        }
+        self.schema_changed();
+        if own && outside {
+            self.end_alone(true)?;
+        } else if own && self.transaction.block == Block::Implicit {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    fn send_shown(&mut self, name: &str, portal: &mut Portal<'s>, describe: bool) -> Result<()> {
+        let rows = self.show(name)?;
+        let Some(columns) = portal.columns.clone() else {
+            return Ok(());
+        };
+        if describe {
+            backend::row_description(&mut self.wire.out, &columns, &portal.formats);
+        }
+        for row in &rows {
+            let values = columns.iter().zip(&portal.formats).zip(row);
+            let values = values.map(|((column, format), text)| {
+                (
+                    column.ty,
+                    *format,
+                    rusqlite::types::ValueRef::Text(text.as_bytes()),
+                )
+            });
+            backend::data_row(&mut self.wire.out, values, &self.style)?;
+        }
+        Ok(())
+    }
+
+    /// What cannot be undone is not done inside of a transaction.
+    fn not_in_block(&self, what: &str, alone: bool) -> Result<()> {
+        if self.transaction.block == Block::None && alone {
+            return Ok(());
+        }
+        Err(PgError::new(
+            "25001",
+            format!("{what} cannot run inside a transaction block"),
+        )
+        .into())
+    }
+
+    fn drop_database(&mut self, name: &str, if_exists: bool) -> Result<()> {
+        if *name == self.state.borrow().database {
+            return Err(PgError::new("55006", "cannot drop the currently open database").into());
+        }
+        match self.server.databases.drop(name) {
+            Err(error) if if_exists && error.code == "3D000" => {
+                let notice = PgError::new(
+                    "00000",
+                    format!("database \"{name}\" does not exist, skipping"),
+                );
+                self.notice(Severity::Notice, &notice);
+                Ok(())
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    fn discard(&mut self, what: &str) -> Result<()> {
+        let all = what.eq_ignore_ascii_case("all");
+        if all && self.transaction.block != Block::None {
+            return Err(
+                PgError::new("25001", "DISCARD ALL cannot run inside a transaction block").into(),
+            );
+        }
+        if all {
+            self.portals.clear();
+            self.prepared.clear();
+            self.state.borrow_mut().reset_all();
+        }
+        if all || what.eq_ignore_ascii_case("plans") {
+            self.plans.clear();
+        }
+        if all || what.eq_ignore_ascii_case("temp") || what.eq_ignore_ascii_case("temporary") {
+            self.discard_temporary()?;
+        }
+        Ok(())
+    }
+
+    fn discard_temporary(&mut self) -> Result<()> {
+        let names =
+            "SELECT type || ' \"' || replace(name, '\"', '\"\"') || '\"' FROM temp.sqlite_schema
+                     WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+        let mut statement = self.connection.prepare(names)?;
+        let names: Vec<String> = statement
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        drop(statement);
+        for name in &names {
+            let (kind, name) = name.split_once(' ').unwrap_or(("table", name));
+            self.connection
+                .execute_batch(&format!("DROP {kind} temp.{name}"))?;
+        }
+        if !names.is_empty() {
+            self.schema_changed();
+        }
+        Ok(())
+    }
+
+    fn copy(
+        &mut self,
+        copy: &crate::sql::Copy,
+        portal: &mut Portal<'s>,
+        alone: bool,
+    ) -> Result<()> {
+        let planned = std::rc::Rc::clone(&portal.planned);
+        let own = self.transaction.block == Block::None;
+        // COPY IN is one transaction, whatever SQLite needs for it.
+        self.admit(&planned, own && !copy.from && alone)?;
+        let outcome = if copy.from {
+            copy::copy_in(self, copy)
+        } else {
+            copy::copy_out(self, copy, &portal.parameters)
+        };
+        let rows = outcome?;
+        if own && self.transaction.block == Block::Implicit && alone {
+            self.commit()?;
+        } else if own && self.transaction.block == Block::None {
+            self.end_alone(true)?;
+        }
+        portal.progress = Progress::Over;
+        backend::complete(&mut self.wire.out, &format!("COPY {rows}"));
+        Ok(())
+    }
+}
+
+fn tag_word(tag: &Tag) -> &str {
+    match tag {
+        Tag::Rows(tag) | Tag::Changes(tag) => tag,
+        Tag::Plain(tag) => tag,
+    }
+}
+
+/// Binds parameters; the statement may use fewer than the client gave types for.
+pub(super) fn bind(
+    statement: &mut rusqlite::Statement<'_>,
+    parameters: &[Value],
+) -> rusqlite::Result<()> {
+    let used = statement.parameter_count();
+    for (index, value) in parameters.iter().take(used).enumerate() {
+        statement.raw_bind_parameter(index + 1, value)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,51 @@
+//! Simple queries: a text of statements, each with its result. Together they are one transaction,
+//! unless the text says otherwise with `BEGIN` and `COMMIT`.
+
+use super::failure::Result;
+use super::portal::Portal;
+use super::transaction::{Block, failed};
+use super::{Session, extended};
+use crate::protocol::backend;
+use crate::sql::Parsed;
+
+impl Session<'_> {
+    /// `Query`, up to `ReadyForQuery`.
+    pub(super) fn simple(&mut self, text: &str) -> Result<()> {
+        // As in Postgres: a simple query ends the unnamed statement and portal.
+        self.prepared.remove("");
+        self.portals.remove("");
+        if let Err(failure) = self.statements(text) {
+            self.refuse(failure)?;
+        }
+        self.ready()
+    }
+
+    fn statements(&mut self, text: &str) -> Result<()> {
+        let statements = self.parse(text)?;
+        if statements.is_empty() {
+            backend::bare(&mut self.wire.out, b'I');
+        }
+        let alone = statements.len() == 1;
+        for parsed in statements.iter() {
+            self.statement(parsed, alone)?;
+        }
+        if self.transaction.block == Block::Implicit {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    fn statement(&mut self, parsed: &Parsed, alone: bool) -> Result<()> {
+        if self.transaction.block == Block::Failed && !extended::ends_transaction(&parsed.text) {
+            return Err(failed().into());
+        }
+        let planned = self.plan(parsed, &[])?;
+        if !planned.plan.parameters.is_empty() {
+            let text = "there is no parameter $1";
+            return Err(crate::error::PgError::new("42P02", text).into());
+        }
+        let columns = self.columns(&planned)?;
+        let mut portal = Portal::new(planned, columns);
+        self.execute(&mut portal, None, alone, true)
+    }
+}

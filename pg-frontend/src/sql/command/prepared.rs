@@ -1,0 +1,161 @@
+//! `PREPARE`, `EXECUTE`, `DEALLOCATE`, `DECLARE`, `FETCH`, `MOVE`, `CLOSE`.
+
+use rusqlite::Connection;
+
+use super::words::Words;
+use super::plain;
+use crate::error::Result;
+use crate::session::state::State;
+use crate::sql::query::Compiler;
+use crate::sql::query::typenames::data_type;
+use crate::sql::{Action, Plan, Tag, parse};
+
+/// One of these commands.
+pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State) -> Result<Plan> {
+    let first = words.advance().unwrap_or_default();
+    match first.as_str() {
+        "PREPARE" => prepare(words, connection),
+        "EXECUTE" => execute(words, connection, state),
+        "DEALLOCATE" => {
+            words.accept("PREPARE");
+            let name = if words.accept("ALL") { None } else { Some(words.name()?) };
+            words.end()?;
+            let tag = if name.is_none() { "DEALLOCATE ALL" } else { "DEALLOCATE" };
+            Ok(plain(Action::Deallocate(name), tag))
+        }
+        "DECLARE" => declare(words),
+        "CLOSE" => {
+            let name = if words.accept("ALL") { None } else { Some(words.name()?) };
+            words.end()?;
+            Ok(plain(Action::Close(name), "CLOSE CURSOR"))
+        }
+        _ => fetch(words, first == "MOVE"),
+    }
+}
+
+fn prepare(words: &mut Words<'_>, connection: &Connection) -> Result<Plan> {
+    let name = words.name()?;
+    let mut types = Vec::new();
+    if words.accept("(") {
+        let list = words.bracketed()?;
+        for written in list.split(',') {
+            // A type is read as a cast's.
+            let cast = format!("SELECT NULL::{written}");
+            let ty = match parse::statement(&cast)? {
+                sqlparser::ast::Statement::Query(query) => type_of_cast(&query, connection)?,
+                _ => 0,
+            };
+            types.push(ty);
+        }
+    }
+    words.expect("AS")?;
+    let text = words.rest();
+    if text.is_empty() {
+        return Err(words.unexpected());
+    }
+    Ok(plain(
+        Action::Prepare {
+            name,
+            types,
+            text: text.into(),
+        },
+        "PREPARE",
+    ))
+}
+
+fn type_of_cast(query: &sqlparser::ast::Query, connection: &Connection) -> Result<u32> {
+    use sqlparser::ast::{Expr, SelectItem, SetExpr};
+    if let SetExpr::Select(select) = query.body.as_ref()
+        && let Some(SelectItem::UnnamedExpr(Expr::Cast { data_type: written, .. })) = select.projection.first()
+    {
+        return Ok(data_type(connection, written)?.oid);
+    }
+    Ok(0)
+}
+
+fn execute(words: &mut Words<'_>, connection: &Connection, state: &State) -> Result<Plan> {
+    let name = words.name()?;
+    let mut arguments = Vec::new();
+    if words.accept("(") {
+        let list = words.bracketed()?;
+        words.end()?;
+        if !list.is_empty() {
+            // The values, each as an expression of its own.
+            let text = format!("SELECT {list}");
+            if let sqlparser::ast::Statement::Query(query) = parse::statement(&text)?
+                && let sqlparser::ast::SetExpr::Select(select) = query.body.as_ref()
+            {
+                let mut compiler = Compiler::new(connection, state, &text, &[]);
+                let (items, _) = compiler.projection(&select.projection, Some(&[]))?;
+                arguments = items.into_iter().map(|item| item.sql).collect();
+            }
+        }
+    }
+    words.end()?;
+    Ok(plain(Action::Execute { name, arguments }, "EXECUTE"))
+}
+
+fn declare(words: &mut Words<'_>) -> Result<Plan> {
+    let name = words.name()?;
+    let (mut binary, mut hold) = (false, false);
+    loop {
+        if words.accept("BINARY") {
+            binary = true;
+        } else if words.accept("INSENSITIVE") || words.accept("ASENSITIVE") || words.accept("NO SCROLL") || words.accept("SCROLL") {
+        } else {
+            break;
+        }
+    }
+    words.expect("CURSOR")?;
+    if words.accept("WITH HOLD") {
+        hold = true;
+    } else {
+        words.accept("WITHOUT HOLD");
+    }
+    words.expect("FOR")?;
+    let text = words.rest();
+    if text.is_empty() {
+        return Err(words.unexpected());
+    }
+    Ok(plain(
+        Action::Declare {
+            name,
+            hold,
+            binary,
+            text: text.into(),
+        },
+        "DECLARE CURSOR",
+    ))
+}
+
+/// `FETCH [NEXT | FORWARD [n | ALL] | n | ALL] [FROM | IN] name`; backwards is refused.
+fn fetch(words: &mut Words<'_>, discard: bool) -> Result<Plan> {
+    let backwards = || crate::sql::query::unsupported("moving a cursor backwards");
+    let mut count = Some(1);
+    // A cursor may be called like a direction.
+    let alone = words.peek_at(1).is_none();
+    if alone {
+    } else if words.accept("NEXT") {
+    } else if words.accept("FORWARD") {
+        if words.accept("ALL") {
+            count = None;
+        } else if words.peek().is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit())) {
+            count = Some(words.integer()?);
+        }
+    } else if words.accept("ALL") {
+        count = None;
+    } else if matches!(words.peek().as_deref(), Some("PRIOR" | "FIRST" | "LAST" | "ABSOLUTE" | "RELATIVE" | "BACKWARD" | "-")) {
+        return Err(backwards());
+    } else if words.peek().is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit())) {
+        count = Some(words.integer()?);
+    }
+    if !words.accept("FROM") {
+        words.accept("IN");
+    }
+    let name = words.name()?;
+    words.end()?;
+    let word = if discard { "MOVE" } else { "FETCH" };
+    let mut plan = plain(Action::Fetch { name, count, discard }, word);
+    plan.tag = Tag::Rows(word);
+    Ok(plan)
+}

@@ -1,0 +1,2 @@
+//! Statements planned and run on a connection.
+
