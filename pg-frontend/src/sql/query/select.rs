@@ -54,6 +54,8 @@ impl Compiler<'_> {
     }
 
     fn query_body(&mut self, query: &Query, expected: Option<&[Type]>) -> Result<Compiled> {
+        // `FOR UPDATE` waits for the right to write: what it returns does not change before the update.
+        self.writes |= !query.locks.is_empty();
         let limit = self.limit(query.limit_clause.as_ref(), query.fetch.as_ref())?;
         match query.body.as_ref() {
             SetExpr::Select(select) => self.select(select, query.order_by.as_ref(), &limit, expected),
@@ -831,7 +833,8 @@ fn name_in(expr: &Expr) -> Option<String> {
         Expr::Array(_) => "array".to_owned(),
         Expr::Tuple(_) => "row".to_owned(),
         Expr::Extract { .. } => "extract".to_owned(),
-        Expr::Substring { .. } => "substring".to_owned(),
+        Expr::Substring { shorthand, .. } => if *shorthand { "substr" } else { "substring" }.to_owned(),
+        Expr::BinaryOp { op: sqlparser::ast::BinaryOperator::Overlaps, .. } => "overlaps".to_owned(),
         Expr::Position { .. } => "position".to_owned(),
         Expr::Overlay { .. } => "overlay".to_owned(),
         Expr::Interval(_) => "interval".to_owned(),
