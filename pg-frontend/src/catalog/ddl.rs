@@ -169,24 +169,47 @@ pub fn trigger(sql: &str) -> i16 {
     bits
 }
 
-/// An expression as Postgres would print it: names quoted only where they must be, functions by the names
-/// that Postgres has for them (`rename`).
-pub fn expression(sql: &str, quote: impl Fn(&str) -> String, rename: impl Fn(&str) -> Option<String>) -> String {
+/// What a call in an expression is for Postgres.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// A call of the same name.
+    Kept,
+    /// A call of another name.
+    Named(String),
+    /// Nothing: its first argument stands for itself.
+    Argument,
+}
+
+/// An expression as Postgres would print it: names quoted only where they must be (`quote`), functions
+/// as Postgres has them (`call`).
+pub fn expression(sql: &str, quote: &impl Fn(&str) -> String, call: &impl Fn(&str) -> Call) -> String {
     let tokens = tokens(sql);
     let mut out = String::with_capacity(sql.len());
+    let mut written = 0;
     let mut at = 0;
-    for (number, token) in tokens.iter().enumerate() {
-        out.push_str(&sql[at..token.start]);
-        at = token.start + token.text.len();
-        let call = tokens.get(number + 1).is_some_and(|next| next.text == "(");
+    while let Some(token) = tokens.get(at) {
+        out.push_str(&sql[written..token.start]);
+        written = token.start + token.text.len();
+        let calls = tokens.get(at + 1).is_some_and(|next| next.text == "(");
         match token.text.as_bytes().first() {
             Some(b'"' | b'`' | b'[') => out.push_str(&quote(&token.name())),
-            _ if call => match rename(token.text) {
-                Some(name) => out.push_str(&name),
-                None => out.push_str(token.text),
+            _ if calls => match call(token.text) {
+                Call::Kept => out.push_str(token.text),
+                Call::Named(name) => out.push_str(&name),
+                Call::Argument => {
+                    let close = closing(&tokens, at + 1);
+                    let inside = tokens.get(at + 2..close).unwrap_or_default();
+                    let first = split(inside).next().unwrap_or_default();
+                    out.push_str(&expression(text(sql, first), quote, call));
+                    let end = tokens.get(close).map_or(sql.len(), |token| token.start + 1);
+                    (at, written) = (close, end);
+                }
             },
+            _ if token.is("NOTNULL") => out.push_str("IS NOT NULL"),
+            _ if token.is("ISNULL") => out.push_str("IS NULL"),
             _ => out.push_str(token.text),
         }
+        at += 1;
     }
     out
 }
@@ -581,6 +604,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(sql in "[a-zA-Z(),'\"\\[\\]`/*\\- é.0-9]{0,80}|CREATE TABLE t\\(.{0,80}") {
             let _ = (table(&sql), index(&sql), view(&sql).len(), trigger(&sql));
+            let _ = expression(&sql, &|name| name.to_owned(), &|_| Call::Argument);
         }
     }
 }

@@ -6,13 +6,13 @@ use super::{ddl, names};
 use crate::sql::schema;
 use crate::types::Oid;
 
-/// `pg_get_indexdef(oid)`: a `CREATE INDEX`.
-pub(super) fn index(model: &Model, table: &Table, index: &Index) -> String {
+/// `pg_get_indexdef(oid)`: a `CREATE INDEX`. `pretty` is what psql asks for: without what needs not be there.
+pub(super) fn index(model: &Model, table: &Table, index: &Index, pretty: bool) -> String {
     let keys: Vec<String> = index.keys.iter().map(|key| index_key(table, key, true)).collect();
     let condition = index
         .condition
         .as_ref()
-        .map_or_else(String::new, |condition| format!(" WHERE ({condition})"));
+        .map_or_else(String::new, |condition| format!(" WHERE {}", enclosed(condition, pretty)));
     format!(
         "CREATE {}INDEX {} ON {} USING btree ({}){condition}",
         if index.unique { "UNIQUE " } else { "" },
@@ -52,6 +52,7 @@ pub(super) fn constraint(
     model: &Model,
     table: &Table,
     constraint: &Constraint,
+    pretty: bool,
     visible: impl Fn(Oid) -> bool,
 ) -> String {
     let columns = |table: &Table, numbers: &[i16]| {
@@ -64,7 +65,7 @@ pub(super) fn constraint(
     match &constraint.rule {
         ConstraintRule::Primary(_) => format!("PRIMARY KEY ({})", columns(table, &constraint.columns)),
         ConstraintRule::Unique(_) => format!("UNIQUE ({})", columns(table, &constraint.columns)),
-        ConstraintRule::Check(expression) => format!("CHECK (({expression}))"),
+        ConstraintRule::Check(expression) => format!("CHECK ({})", enclosed(expression, pretty)),
         ConstraintRule::Foreign(reference) => {
             let target = model.target(reference);
             let (name, referred) = match &target {
@@ -92,6 +93,10 @@ pub(super) fn constraint(
             out
         }
     }
+}
+
+fn enclosed(expression: &str, pretty: bool) -> String {
+    if pretty { expression.to_owned() } else { format!("({expression})") }
 }
 
 /// `pg_get_viewdef(oid)`: the query, as it was written for Postgres if it was.

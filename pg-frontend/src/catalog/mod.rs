@@ -7,7 +7,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`model`], [`read`], [`ddl`] | the database as Postgres would describe it, and how it is read |
+//! | [`model`], [`read`], [`ddl`], [`side`] | the database as Postgres would describe it, and how it is read |
 //! | [`current`] | the model of a connection, kept until the schema changes |
 //! | [`oids`] | object ids of what is in the database |
 //! | [`rows`], [`relations`] | the relations |
@@ -26,7 +26,7 @@ pub mod oids;
 mod read;
 mod relations;
 mod rows;
-mod sequence;
+mod side;
 #[cfg(test)]
 mod tests;
 mod text;

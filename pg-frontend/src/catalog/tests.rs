@@ -260,3 +260,21 @@ fn names_of_types_and_relations() {
     let error = connection.query_row("SELECT pg_reg_oid('nothing', 2205)", [], |_| Ok(())).unwrap_err();
     assert_eq!(error.to_string(), "relation \"nothing\" does not exist (42P01)");
 }
+
+#[test]
+fn comments() {
+    let connection = connect();
+    connection
+        .execute_batch(
+            "CREATE TABLE pg_frontend_comments (kind TEXT, object TEXT, part TEXT, text TEXT, PRIMARY KEY (kind, object, part)) WITHOUT ROWID;
+             INSERT INTO pg_frontend_comments VALUES ('table', 'authors', '', 'who writes'), ('column', 'authors', 'name', 'in full'),
+               ('table', 'gone', '', 'x');",
+        )
+        .unwrap();
+    let sql = "SELECT obj_description(pg_reg_oid('authors', 2205), 'pg_class'), col_description(pg_reg_oid('authors', 2205), 2),
+      (SELECT count(*) FROM pg_description)";
+    assert_eq!(rows(&connection, sql), ["who writes|in full|2"]);
+    connection.execute_batch("UPDATE pg_frontend_comments SET text = 'others'").unwrap();
+    assert_eq!(rows(&connection, sql), ["others|others|2"]);
+    assert!(rows(&connection, "SELECT relname FROM pg_class WHERE relname LIKE 'pg_frontend%'").is_empty());
+}

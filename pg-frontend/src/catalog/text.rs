@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::{ddl, relations};
+use super::ddl::{self, Call};
+use super::relations;
 use crate::types::{self, Type};
 
 /// Bytes of a name at most.
@@ -82,13 +83,21 @@ fn cut(name: &str, bytes: usize) -> &str {
     &name[..name.floor_char_boundary(bytes)]
 }
 
+/// Functions by which values are made fit for a column; Postgres does so without a word.
+const FITTING: [&str; 3] = ["pg_shape", "pg_int2", "pg_int4"];
+
 /// An expression as Postgres would print it, from SQLite's text: `pg_lower("a")` is `lower(a)`.
 pub(super) fn expression(sql: &str) -> String {
-    ddl::expression(without_parentheses(sql.trim()), quote_ident, |name| {
-        let bare = name.strip_prefix("pg_")?;
+    ddl::expression(without_parentheses(sql.trim()), &quote_ident, &|name| {
+        if FITTING.contains(&name) {
+            return Call::Argument;
+        }
         let functions = relations::get("pg_proc").builtin_rows();
         let known = |name: &str| functions.first("proname", &name.to_owned().into()).is_some();
-        (!known(name) && known(bare)).then(|| bare.to_owned())
+        match name.strip_prefix("pg_") {
+            Some(bare) if !known(name) && known(bare) => Call::Named(bare.to_owned()),
+            _ => Call::Kept,
+        }
     })
 }
 
@@ -173,6 +182,8 @@ mod tests {
             ("pg_lower(\"title\") || ' pg_lower('", "lower(title) || ' pg_lower('"),
             ("(\"Odd\" > pg_table_size(1))", "\"Odd\" > pg_table_size(1)"),
             ("pg_own_thing(\"a\")", "pg_own_thing(a)"),
+            ("(\"a\" NOTNULL)", "a IS NOT NULL"),
+            ("pg_shape(pg_lower(\"a\"), 25, -1, 0) > 'x'", "lower(a) > 'x'"),
         ] {
             assert_eq!(expression(sql), text);
         }

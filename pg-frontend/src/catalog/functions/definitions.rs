@@ -78,7 +78,7 @@ fn index(call: &Call<'_>) -> Result<Cell> {
     };
     // Column 0 is the whole statement.
     Ok(match call.integer(1).unwrap_or_default() {
-        0 => definitions::index(&model, table, index).into(),
+        0 => definitions::index(&model, table, index, call.integer(2) == Some(1)).into(),
         number => usize::try_from(number - 1)
             .ok()
             .and_then(|at| index.keys.get(at))
@@ -93,7 +93,8 @@ fn constraint(call: &Call<'_>) -> Result<Cell> {
     let found = model.constraint(call.oid(0));
     Ok(found
         .map(|(table, constraint)| {
-            definitions::constraint(&model, table, constraint, |oid| path.sees(&model, oid))
+            let pretty = call.integer(1) == Some(1);
+            definitions::constraint(&model, table, constraint, pretty, |oid| path.sees(&model, oid))
         })
         .into())
 }

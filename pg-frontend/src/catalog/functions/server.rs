@@ -4,12 +4,13 @@ use rusqlite::Result;
 
 use super::{Call, Entry};
 use crate::catalog::rows::Cell;
-use crate::catalog::sequence;
+use crate::catalog::side;
 
 /// Of these, an argument that is NULL makes the result NULL.
 pub(super) const FUNCTIONS: &[Entry] = &[
     ("pg_encoding_to_char", 1, encoding_name),
     ("pg_char_to_encoding", 1, encoding_number),
+    ("pg_getdatabaseencoding", 0, database_encoding),
     ("pg_is_in_recovery", 0, no),
     ("pg_is_wal_replay_paused", 0, no),
     ("pg_jit_available", 0, no),
@@ -85,6 +86,10 @@ fn encoding_name(call: &Call<'_>) -> Result<Cell> {
     Ok(found.map_or("", |each| each.1).into())
 }
 
+fn database_encoding(_: &Call<'_>) -> Result<Cell> {
+    Ok("UTF8".into())
+}
+
 fn encoding_number(call: &Call<'_>) -> Result<Cell> {
     let name = call.text(0).replace('-', "");
     let found = ENCODINGS.iter().find(|each| each.1.eq_ignore_ascii_case(&name));
@@ -115,7 +120,7 @@ fn sequence_last_value(call: &Call<'_>) -> Result<Cell> {
     let model = call.model()?;
     let oid = call.relation(0, &model)?;
     match model.sequence(oid) {
-        Some(each) => sequence::last_value(call.connection, each).map(Cell::from),
+        Some(each) => side::last_value(call.connection, each).map(Cell::from),
         None => Ok(Cell::Null),
     }
 }

@@ -6,7 +6,7 @@ use rusqlite::Result;
 use super::objects::{has_triggers, referred};
 use crate::catalog::model::{Model, Table};
 use crate::catalog::rows::{Cell, Relation, Rows, View};
-use crate::catalog::{definitions, relations, sequence};
+use crate::catalog::{definitions, relations, side};
 
 /// The schema of a relation, as the views name it.
 fn schema(model: &Model, table: &Table) -> Cell {
@@ -79,7 +79,7 @@ pub(super) fn indexes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
                     schema(model, table),
                     table.name.clone().into(),
                     index.name.clone().into(),
-                    definitions::index(model, table, index).into(),
+                    definitions::index(model, table, index, false).into(),
                 ]
             })
         }),
@@ -101,7 +101,7 @@ pub(super) fn sequences(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             each.maximum.into(),
             each.increment.into(),
             each.cycle.into(),
-            sequence::last_value(view.connection, each)?.into(),
+            side::last_value(view.connection, each)?.into(),
         ]);
     }
     rows.add(

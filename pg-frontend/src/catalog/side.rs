@@ -1,15 +1,19 @@
-//! Sequences, enums and comments, which SQLite has no place for: the server's own tables keep them.
+//! The side tables: sequences, enums and comments, which SQLite has no place for.
 
 use rusqlite::{Connection, OptionalExtension as _, Result};
 
-use super::model::{Class, Enum, Sequence};
+use super::model::{Class, Comment, Enum, Sequence};
 use super::oids::Kind;
 use super::read::Reader;
+use super::relations;
 use crate::sql::{names, schema};
 use crate::types::{self, Oid, Type};
 
 /// The table of sequences that have no rowid to rely on.
 const SEQUENCES: &str = "pg_frontend_sequences";
+/// What `COMMENT ON` said: the kind of the object, its name in SQLite, and a part of it (a column, a
+/// constraint) or nothing.
+const COMMENTS: &str = "pg_frontend_comments";
 
 impl Reader<'_> {
     pub(super) fn sequences(&mut self) -> Result<()> {
@@ -82,7 +86,56 @@ impl Reader<'_> {
     }
 
     pub(super) fn comments(&mut self) -> Result<()> {
+        if !self.has(COMMENTS)? {
+            return Ok(());
+        }
+        let sql = format!("SELECT kind, object, part, text FROM main.{COMMENTS}");
+        let mut statement = self.connection.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (kind, object, part): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            // Of what is not there any more, nothing is said.
+            if let Some((class, object, column)) = self.commented(&kind, &object, &part) {
+                let class = relations::get(class).oid;
+                let text = row.get(3)?;
+                self.model.comments.push(Comment {
+                    class,
+                    object,
+                    column,
+                    text,
+                });
+            }
+        }
         Ok(())
+    }
+
+    /// What a comment is about: the relation of the catalog that describes it, its oid, its column.
+    fn commented(&self, kind: &str, object: &str, part: &str) -> Option<(&'static str, Oid, i16)> {
+        let model = &self.model;
+        let table = || model.stored(object);
+        match kind {
+            "column" => {
+                let table = table()?;
+                Some(("pg_class", table.oid, table.column(part)?.number))
+            }
+            "constraint" => {
+                let mut constraints = table()?.constraints.iter();
+                let found = constraints.find(|each| each.name == part)?;
+                Some(("pg_constraint", found.oid, 0))
+            }
+            "schema" => {
+                let mut namespaces = model.namespaces.iter();
+                Some(("pg_namespace", namespaces.find(|each| each.name == object)?.oid, 0))
+            }
+            "type" => {
+                let place = self.place(object);
+                let mut enums = model.enums.iter();
+                let found = enums.find(|each| (each.namespace, &each.name) == (place.0, &place.1))?;
+                Some(("pg_type", found.oid, 0))
+            }
+            // Tables, views, indexes, sequences.
+            _ => Some(("pg_class", *model.names.get(&self.place(object))?, 0)),
+        }
     }
 }
 
@@ -95,6 +148,11 @@ pub(super) fn last_value(connection: &Connection, sequence: &Sequence) -> Result
     let Some((table, column)) = &sequence.owner else {
         return Ok(None);
     };
+    // Of tables that never give a number twice, SQLite keeps the last; there is such a table only then.
+    let kept = "SELECT seq FROM main.sqlite_sequence WHERE name = ?1";
+    if let Ok(last) = connection.query_row(kept, [table], |row| row.get(0)) {
+        return Ok(last);
+    }
     let sql = format!("SELECT max({}) FROM {}", names::quote(column), names::quote(table));
     connection.query_row(&sql, [], |row| row.get(0))
 }
