@@ -49,8 +49,6 @@ fn serve(settings: Settings) -> Result<(), String> {
     let shutdown = server::Shutdown::new().map_err(text)?;
     signals::catch(shutdown.clone()).map_err(text)?;
     let watchdog = Watchdog::start(&databases, FIRST, settings.watch_every).map_err(text)?;
-    let clients = settings.clients.for_server().map_err(text)?;
-    let bound = server::bind(clients, databases.clone(), shutdown).map_err(text)?;
     let admin = match &settings.admin {
         Some(port) => {
             let office = admin::Office {
@@ -65,6 +63,8 @@ fn serve(settings: Settings) -> Result<(), String> {
         }
         None => None,
     };
+    let clients = settings.clients.for_server().map_err(text)?;
+    let bound = server::bind(clients, databases.clone(), shutdown).map_err(text)?;
     greet(&settings, &bound, admin.as_ref()).map_err(text)?;
     bound.serve().map_err(text)?;
     drop(admin);
