@@ -526,6 +526,17 @@ def test_a_portal_that_changes_cannot_run_twice(wire):
     assert count(wire) == 0
 
 
+def test_a_change_is_counted_whole_under_a_limit(wire):
+    insert = parse("", "INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'z')")
+    assert wire.ask(insert, bind("", ""), describe("P"), execute("", 1), SYNC) == "1 2 n C[INSERT 0 3] Z[I]"
+
+
+def test_what_is_skipped_is_a_notice(wire):
+    wire.send(query("DROP TABLE IF EXISTS nothing"))
+    notice, *_ = wire.read_until("Z")
+    assert (notice.kind, notice.fields["S"], notice.fields["C"]) == ("N", "NOTICE", "00000")
+
+
 def test_returning_in_parts(wire):
     insert = parse("", "INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'z') RETURNING a")
     assert wire.ask(insert, bind("", ""), execute("", 2), SYNC) == "1 2 D[1] D[2] s Z[I]"
@@ -712,7 +723,10 @@ def test_copy_header_does_not_count(wire):
 def test_copy_binary(wire):
     wire.run("INSERT INTO t VALUES (1, 'x'), (2, NULL)")
     wire.send(query("COPY t TO STDOUT WITH (FORMAT binary)"))
-    data = b"".join(answer.body for answer in wire.read_until("Z") if answer.kind == "d")
+    chunks = [answer.body for answer in wire.read_until("Z") if answer.kind == "d"]
+    # One for each row, the first with the signature, and the end's.
+    assert len(chunks) == 3
+    data = b"".join(chunks)
     row = b"\0\2\0\0\0\4\0\0\0\1\0\0\0\1x" + b"\0\2\0\0\0\4\0\0\0\2\xff\xff\xff\xff"
     assert data == b"PGCOPY\n\xff\r\n\0" + bytes(8) + row + b"\xff\xff"
     wire.run("DELETE FROM t")

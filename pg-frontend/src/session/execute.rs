@@ -90,9 +90,9 @@ impl<'s> Session<'s> {
                 return Ok(());
             }
             Action::Script(statements) => self.script(statements, &planned, alone)?,
-            Action::Nothing(warning) => {
-                if let Some(warning) = warning {
-                    self.notice(Severity::Warning, &PgError::new("01000", warning.clone()));
+            Action::Nothing(notice) => {
+                if let Some(notice) = notice {
+                    self.notice(Severity::Notice, &PgError::new("00000", notice.clone()));
                 }
             }
             Action::Set { name, value, local } => self.set(name, value.as_deref(), *local)?,
@@ -192,8 +192,10 @@ impl<'s> Session<'s> {
             self.schema_changed();
         }
         let count = match plan.tag {
-            // As Postgres counts for a portal that is fetched in parts.
-            Tag::Changes(_) if limit.is_none() && fresh => self.connection.changes(),
+            // As Postgres counts: a portal that is fetched in parts has the rows of its last part.
+            Tag::Changes(_) if fresh && (limit.is_none() || portal.columns.is_none()) => {
+                self.connection.changes()
+            }
             _ => sent.rows,
         };
         if alone {
