@@ -157,5 +157,5 @@ has_database_privilege(tt)b>has_database_privilege has_database_privilege(ot)b>h
 pg_has_role(tt)b pg_has_role(ot)b pg_has_role(tot)b pg_has_role(oot)b row_security_active(o)b>row_security_active
 to_regclass(t)R>pg_to_regclass to_regtype(t)Y>pg_to_regtype pg_stat_get_numscans(o)I pg_stat_get_live_tuples(o)I pg_stat_get_tuples_inserted(o)I pg_my_temp_schema()o pg_is_other_temp_schema(o)b
 pg_get_replica_identity_index(o)o pg_sequence_last_value(R)I pg_is_wal_replay_paused()b pg_describe_object(ooi)t pg_identify_object(ooi)t
-quote_ident(k)t acldefault(oo)x>acldefault array_in(a)t pg_index_column_has_property(oit)b pg_indexam_has_property(ot)b pg_index_has_property(ot)b pg_jit_available()b
+quote_ident(k)t acldefault(to)x>acldefault array_in(a)t pg_index_column_has_property(oit)b pg_indexam_has_property(ot)b pg_index_has_property(ot)b pg_jit_available()b
 ";
