@@ -180,7 +180,11 @@ fn json_key(json: &Json, out: &mut Vec<u8>) {
         }
         Json::Number(digits) => {
             out.push(3);
-            number_key(Numeric::parse(digits).map_or(0.0, |number| number.to_f64()), out);
+            let number = Numeric::parse(digits).unwrap_or_else(Numeric::zero).trimmed();
+            number_key(number.to_f64(), out);
+            // Digits that a double does not tell apart.
+            out.extend_from_slice(number.to_string().as_bytes());
+            out.push(0);
         }
         Json::Bool(truth) => out.extend_from_slice(&[4, u8::from(*truth)]),
         Json::Array(items) => {

@@ -138,6 +138,7 @@ impl Compiler<'_> {
                 if !ty.is_float() && !ty.is_int() && ty.oid != 1700 {
                     return Err(self.no_function(name, &typed, span));
                 }
+                let first = self.scaled(first);
                 Typed::new(wrap("pg_deviation", &format!("{}, {}", literal(name), first.sql)), result)
             }
         })
@@ -230,8 +231,9 @@ impl Compiler<'_> {
         };
         let descending = super::select::is_descending(order);
         let value = self.expr(&order.expr)?;
-        let mut value = self.settled(value, order.expr.span())?;
-        let mut ty = value.ty;
+        let value = self.settled(value, order.expr.span())?;
+        let mut value = self.scaled(value);
+        let mut ty = value.ty.bare();
         if name == "percentile_cont" && ty.oid != Type::INTERVAL.oid {
             value = self.coerce(value, Type::FLOAT8, Context::Implicit, span)?;
             ty = Type::FLOAT8;

@@ -63,10 +63,15 @@ impl Compiler<'_> {
             return Err(self.error_at(span, "42809", format!("FILTER specified, but {name} is not an aggregate function")));
         }
         let named = named_arguments(function);
-        if name == "make_interval" && !named.is_empty() {
-            return self.make_interval(&named, span);
-        }
         let arguments = Arguments::of(function)?;
+        if name == "make_interval" {
+            let positional = arguments.exprs.len() - named.len();
+            let names = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+            let mut all: Vec<(String, &Expr)> =
+                names.iter().zip(&arguments.exprs[..positional]).map(|(name, expr)| ((*name).to_owned(), *expr)).collect();
+            all.extend(named);
+            return self.make_interval(&all, span);
+        }
         self.call_by_name(&name, &arguments.exprs, span)
     }
 
@@ -174,6 +179,10 @@ impl Compiler<'_> {
         for (index, argument) in arguments.into_iter().enumerate() {
             let argument = match signature.arguments[index.min(most - 1)] {
                 b'a' => self.settled(argument, span)?,
+                // As it is written for a client: booleans are t and f.
+                b'w' if argument.ty.oid == Type::BOOL.oid => {
+                    Typed::new(format!("(CASE {} WHEN 1 THEN 't' WHEN 0 THEN 'f' END)", argument.sql), Type::TEXT)
+                }
                 b'w' => self.shown(argument, span)?,
                 b'A' => self.coerce(argument, array, Context::Implicit, span)?,
                 b'e' => {
