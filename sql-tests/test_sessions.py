@@ -154,6 +154,21 @@ def test_sessions_are_apart_and_end_with_their_connection(tmp_path, connect):
     second.execute("DROP TABLE t")
 
 
+def test_a_reset_begins_anew(db):
+    """One changeset for each transaction, without attaching again; also for tables that came since."""
+    db.executescript("CREATE TABLE t(id INTEGER PRIMARY KEY, n)")
+    db.execute("SELECT session_create('main'), session_attach(1, NULL)").fetchone()
+    sql = 'SELECT "table", op, old, new FROM changeset_each(session_changeset(1)) ORDER BY "table", pk'
+    db.executescript("INSERT INTO t VALUES (1, 'a'); CREATE TABLE u(id INTEGER PRIMARY KEY); INSERT INTO u VALUES (1)")
+    assert db.execute(sql).fetchall() == [("t", "INSERT", None, '[1,"a"]'), ("u", "INSERT", None, "[1]")]
+    assert one(db, "SELECT session_reset(1)") == 1
+    assert one(db, "SELECT session_isempty(1)") == 1
+    db.executescript("UPDATE t SET n = 'b'; INSERT INTO u VALUES (2)")
+    assert db.execute(sql).fetchall() == [("t", "UPDATE", '[1,"a"]', '[{},"b"]'), ("u", "INSERT", None, "[2]")]
+    with pytest.raises(sqlite3.Error, match="no session"):
+        one(db, "SELECT session_reset(9)")
+
+
 def test_it_works_inside_dml(db):
     session(db, "users")
     db.execute("CREATE TABLE outbox(id INTEGER PRIMARY KEY, changes)")

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
+use pg_frontend::admin::metrics::Metrics;
 use pg_frontend::admin::{self, Admin};
 use pg_frontend::capture::outbox;
 use pg_frontend::config::Settings;
@@ -44,7 +45,6 @@ fn serve(settings: Settings) -> Result<(), String> {
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    let metrics = admin::metrics::Metrics::install().map_err(|error| error.to_string())?;
     let databases = open(&settings)?;
     let shutdown = server::Shutdown::new().map_err(text)?;
     signals::catch(shutdown.clone()).map_err(text)?;
@@ -57,7 +57,8 @@ fn serve(settings: Settings) -> Result<(), String> {
                 databases: databases.clone(),
                 database: settings.database.clone(),
                 health: watchdog.health(),
-                metrics,
+                // Without the port nobody could read them.
+                metrics: Metrics::install().map_err(|error| error.to_string())?,
                 access: admin::Access::new(&settings, port),
             };
             Some(Admin::start(port, office).map_err(text)?)
@@ -99,10 +100,14 @@ fn extend() -> Result<(), String> {
 fn open(settings: &Settings) -> Result<Databases, String> {
     extend()?;
     let databases = Databases::new(settings.place.clone()).with_captures(settings.captures.clone());
+    databases.reach(FIRST).map_err(|error| error.message)?;
     for name in [FIRST, &settings.database] {
         databases.ensure(name).map_err(|error| error.message)?;
-        // Once, so that what is known of it stays known.
+        // Once, so that it stays open.
         databases.open(name).map_err(|error| error.message)?;
+    }
+    if let Some(all) = &settings.captures.everything {
+        outbox::prepare(&databases, &all.database).map_err(|error| error.message)?;
     }
     Ok(databases)
 }

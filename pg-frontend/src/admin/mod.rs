@@ -19,6 +19,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
@@ -33,7 +34,11 @@ use crate::databases::Databases;
 use crate::databases::health::Health;
 
 /// Requests that may use SQLite at a time.
-const THREADS: usize = 2;
+const THREADS: usize = 4;
+/// Between two times that measurements are tidied up.
+const TIDY: Duration = Duration::from_secs(5);
+/// How long the end waits for requests that use SQLite.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What all requests share.
 #[derive(Debug)]
@@ -85,9 +90,14 @@ impl Admin {
             .max_blocking_threads(THREADS)
             .thread_name("admin-sql")
             .build()?;
-        let router = router(Arc::new(office), settings.body_limit);
+        let office = Arc::new(office);
+        let metrics = office.metrics.clone();
+        let router = router(office, settings.body_limit);
         let (end, ended) = oneshot::channel();
-        let serve = move || runtime.block_on(serve(listeners, router, ended));
+        let serve = move || {
+            runtime.block_on(serve(listeners, router, metrics, ended));
+            runtime.shutdown_timeout(PATIENCE);
+        };
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
             .spawn(serve)?;
@@ -116,7 +126,12 @@ impl Drop for Admin {
     }
 }
 
-async fn serve(listeners: Vec<TcpListener>, router: Router, ended: oneshot::Receiver<()>) {
+async fn serve(
+    listeners: Vec<TcpListener>,
+    router: Router,
+    metrics: metrics::Metrics,
+    mut ended: oneshot::Receiver<()>,
+) {
     for listener in listeners {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => {
@@ -130,8 +145,10 @@ async fn serve(listeners: Vec<TcpListener>, router: Router, ended: oneshot::Rece
             Err(error) => tracing::error!(%error, "the admin port cannot be served"),
         }
     }
-    // Told to end, or dropped: the same. Requests under way are not waited for.
-    let _ = ended.await;
+    // Until told to end.
+    while tokio::time::timeout(TIDY, &mut ended).await.is_err() {
+        metrics.tidy();
+    }
 }
 
 fn router(office: Arc<Office>, body_limit: usize) -> Router {

@@ -74,8 +74,11 @@ fn start(
         );
         return Err(PgError::new("55000", message));
     }
-    wish.own = Some(file.clone());
-    wish.start.push(Start { file, tables });
+    wish.own = Some(file);
+    wish.start = Some(Start {
+        capture: path.clone(),
+        tables,
+    });
     Ok(path)
 }
 
@@ -104,6 +107,7 @@ fn stop(databases: &Databases, database: &str, wish: &Mutex<Wish>) -> Result<Opt
     };
     let bytes = outbox::write(databases, database, &file)?;
     wish.own = None;
+    wish.start = None;
     wish.stop = true;
     Ok(Some(bytes as i64))
 }

@@ -26,6 +26,8 @@ pub struct Everything {
     pub database: String,
     /// Where it goes.
     pub file: PathBuf,
+    /// What it is called in the outbox: the file's whole path.
+    pub name: String,
     /// Only these tables; empty: all.
     pub tables: Vec<String>,
 }

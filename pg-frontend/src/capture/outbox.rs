@@ -17,6 +17,17 @@ use crate::error::{PgError, Result};
 pub(super) const CREATE: &str =
     "CREATE TABLE IF NOT EXISTS pg_frontend_captured(capture TEXT NOT NULL, changes BLOB NOT NULL)";
 
+/// Makes the table, so that no client has to.
+///
+/// # Errors
+/// What SQLite says.
+pub fn prepare(databases: &Databases, database: &str) -> Result<()> {
+    let connection = databases.reuse(database)?;
+    let made = connection.execute_batch(CREATE);
+    databases.give_back(database, connection);
+    made.map_err(|error| crate::error::of_sqlite(&error))
+}
+
 /// Writes what waits for a file to it, adding to what is in it already, and forgets it here. Returns
 /// the file's size in bytes.
 ///
@@ -90,7 +101,10 @@ fn forget(connection: &Connection, capture: &str, last: i64) -> rusqlite::Result
 }
 
 /// What a file's capture is called: its whole path.
-pub(super) fn name(file: &Path) -> Result<String> {
+///
+/// # Errors
+/// 42602: it is not UTF-8.
+pub fn name(file: &Path) -> Result<String> {
     let absolute = std::path::absolute(file).map_err(|error| broken(file, &error))?;
     let text = absolute.to_str().map(str::to_owned);
     text.ok_or_else(|| PgError::new("42602", format!("{} is not UTF-8", file.display())))

@@ -26,7 +26,7 @@ pub struct Recorder {
 /// What the functions have asked for, until the recorder gets to it.
 #[derive(Debug, Default)]
 pub(super) struct Wish {
-    pub(super) start: Vec<Start>,
+    pub(super) start: Option<Start>,
     pub(super) stop: bool,
     /// The file that this client's own capture goes to, from its start to its stop.
     pub(super) own: Option<PathBuf>,
@@ -35,7 +35,9 @@ pub(super) struct Wish {
 /// A capture to begin.
 #[derive(Debug, Clone)]
 pub(super) struct Start {
-    pub(super) file: PathBuf,
+    /// Its name in the outbox.
+    pub(super) capture: String,
+    /// Only these; empty: all.
     pub(super) tables: Vec<String>,
 }
 
@@ -55,10 +57,11 @@ pub(super) fn lock(wish: &Mutex<Wish>) -> std::sync::MutexGuard<'_, Wish> {
 }
 
 impl Recorder {
-    /// For a client's connection; adds the functions to it.
+    /// For a client's connection; adds the functions to it. Where everything is captured, this begins
+    /// here.
     ///
     /// # Errors
-    /// SQLite's.
+    /// SQLite's; then the client must not be let in: its changes would be missing.
     pub fn new(
         connection: &Connection,
         databases: &Databases,
@@ -66,19 +69,21 @@ impl Recorder {
     ) -> rusqlite::Result<Self> {
         let wish = Arc::new(Mutex::new(Wish::default()));
         functions::register(connection, databases, database, &wish)?;
+        let mut active = Vec::new();
         if let Some(all) = &databases.captures().everything
             && all.database == database
         {
-            lock(&wish).start.push(Start {
-                file: all.file.clone(),
-                tables: all.tables.clone(),
+            active.push(Active {
+                handle: create(connection, &all.tables)?,
+                capture: all.name.clone(),
+                own: false,
             });
         }
         Ok(Self {
             databases: databases.clone(),
             database: database.to_owned(),
             wish,
-            active: Vec::new(),
+            active,
         })
     }
 
@@ -95,27 +100,28 @@ impl Recorder {
     pub fn settle(&mut self, connection: &Connection) -> Result<()> {
         let (start, stop) = {
             let mut wish = lock(&self.wish);
-            (
-                std::mem::take(&mut wish.start),
-                std::mem::take(&mut wish.stop),
-            )
+            (wish.start.take(), std::mem::take(&mut wish.stop))
         };
         if stop {
             for ended in self.active.extract_if(.., |active| active.own) {
                 delete(connection, ended.handle).map_err(|error| of_sqlite(&error))?;
             }
         }
-        for start in start {
-            let capture = outbox::name(&start.file)?;
-            let own = lock(&self.wish).own.as_ref() == Some(&start.file);
-            let handle = create(connection, &start.tables).map_err(|error| of_sqlite(&error))?;
-            tracing::info!(file = capture, database = self.database, "capture begins");
-            self.active.push(Active {
-                handle,
-                capture,
-                own,
-            });
-        }
+        let Some(Start { capture, tables }) = start else {
+            return Ok(());
+        };
+        let handle = create(connection, &tables).map_err(|error| {
+            lock(&self.wish).own = None;
+            let mut told = of_sqlite(&error);
+            told.message = format!("the capture {capture} did not begin: {}", told.message);
+            told
+        })?;
+        tracing::info!(file = capture, database = self.database, "capture begins");
+        self.active.push(Active {
+            handle,
+            capture,
+            own: true,
+        });
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::{Error, Result};
 use super::values::Values;
 use super::{Admin, Clients, Logs, Secret, Settings, is_loopback};
-use crate::capture::{Captures, Everything};
+use crate::capture::{Captures, Everything, outbox};
 use crate::databases::{Place, Store, check_name};
 use crate::protocol::auth::Method;
 use crate::server::settings::{Tls, TransactionMode};
@@ -217,9 +217,11 @@ fn captures(values: &Values, database: &str) -> Result<Captures> {
         }
         Some(file) => {
             needs_extension("capture.file")?;
+            let name = outbox::name(&file).map_err(|error| refuse(error.message))?;
             Some(Everything {
                 database: database.to_owned(),
                 file,
+                name,
                 tables,
             })
         }
@@ -299,8 +301,15 @@ fn common(values: &Values, sqlite_path: Option<PathBuf>) -> Result<Vec<(String, 
         ),
     ];
     if values.given("storage.max_staleness").is_some() {
-        let milliseconds = values.duration("storage.max_staleness")?.as_millis();
+        let milliseconds = values.milliseconds("storage.max_staleness")?;
         parameters.push(("max_staleness".to_owned(), milliseconds.to_string()));
+    }
+    if values.given("storage.retention").is_some() {
+        let retention = values.duration("storage.retention")?;
+        parameters.push((
+            "retention".to_owned(),
+            format!("{}ms", retention.as_millis()),
+        ));
     }
     let beside = sqlite_path.map(|path| {
         let mut path = path.into_os_string();

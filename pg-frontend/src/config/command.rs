@@ -37,6 +37,7 @@ pub fn command() -> Command {
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
                 .env("PG_FRONTEND_CONFIG")
+                .global(true)
                 .help("Settings in YAML; config.yaml where there is one"),
         )
         .arg(
@@ -88,7 +89,7 @@ fn value_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Path => "PATH",
         Kind::Port => "PORT",
-        Kind::Duration => "TIME",
+        Kind::Duration | Kind::Milliseconds => "TIME",
         Kind::Size => "SIZE",
         Kind::Count | Kind::Minutes => "NUMBER",
         Kind::Switch => "BOOL",
@@ -103,6 +104,9 @@ fn value_name(kind: Kind) -> &'static str {
 /// What is wrong with the settings.
 pub fn task(matches: &ArgMatches, environment: &[(String, String)]) -> Result<Task> {
     let mut values = Values::default();
+    let outer = matches;
+    // Flags may stand after the subcommand as well.
+    let matches = outer.subcommand().map_or(outer, |(_, inner)| inner);
     if let Some((name, text)) = file(matches.get_one::<PathBuf>("config"))? {
         sources::file(&mut values, &name, &text)?;
     }
@@ -114,10 +118,10 @@ pub fn task(matches: &ArgMatches, environment: &[(String, String)]) -> Result<Ta
     });
     sources::flags(&mut values, given.collect::<Vec<_>>());
     let settings = build(&values, &|path| std::fs::read_to_string(path))?;
-    if matches.get_flag("print-config") {
+    if outer.get_flag("print-config") {
         return Ok(Task::Print(super::show::yaml(&values)));
     }
-    if let Some(("capture-recover", matches)) = matches.subcommand() {
+    if outer.subcommand_name() == Some("capture-recover") {
         let file = matches
             .get_one::<PathBuf>("file")
             .cloned()

@@ -37,6 +37,8 @@ pub enum Kind {
     Count,
     /// `500ms`, `30s`, `5m`, `1h`; a bare number is seconds; 0 is none.
     Duration,
+    /// As `Duration`, but a bare number is milliseconds.
+    Milliseconds,
     /// A number of minutes.
     Minutes,
     /// `64MB`, `2GB`, in powers of 1024.
@@ -56,7 +58,7 @@ impl Kind {
             Self::Switch => "true or false".to_owned(),
             Self::Port => "a port, 0 to 65535".to_owned(),
             Self::Count => "a whole number from 1 on".to_owned(),
-            Self::Duration => "a time such as 500ms, 30s, 5m".to_owned(),
+            Self::Duration | Self::Milliseconds => "a time such as 500ms, 30s, 5m".to_owned(),
             Self::Minutes => "a whole number of minutes from 1 on".to_owned(),
             Self::Size => "a size such as 64MB, 2GB".to_owned(),
             Self::Names => "names with commas between".to_owned(),
@@ -127,7 +129,8 @@ pub const SETTINGS: &[Setting] = &[
     row("storage.gcs.service_account", &["GCS_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT"], "gcs-service-account", "", Kind::Path, "File with a service account's key in JSON; without, the application default credentials"),
     row("storage.gcs.endpoint", &["GCS_ENDPOINT", "STORAGE_EMULATOR_HOST"], "gcs-endpoint", "", Kind::Text, "URL of the storage service"),
     row("storage.timeout", &["SQLBRIDGE_TIMEOUT"], "storage-timeout", "30s", Kind::Duration, "How long a request to the store, or a COMMIT with its retries, may take"),
-    row("storage.max_staleness", &["SQLBRIDGE_MAX_STALENESS"], "max-staleness", "1s", Kind::Duration, "For how long a read may trust what is known without asking the store; 0 asks each time"),
+    row("storage.max_staleness", &["SQLBRIDGE_MAX_STALENESS"], "max-staleness", "1s", Kind::Milliseconds, "For how long a read may trust what is known without asking the store; 0 asks each time; a bare number is milliseconds; with file 0"),
+    row("storage.retention", &[], "retention", "24h", Kind::Duration, "For how long files stay after they were merged; recorded when a database is made"),
     row("storage.cache_dir", &["SQLBRIDGE_CACHE_DIR"], "cache-dir", "", Kind::Path, "Directory for cached pages; the user's cache directory without"),
     row("storage.cache_size", &["SQLBRIDGE_CACHE_SIZE"], "cache-size", "1GB", Kind::Size, "Most bytes of pages cached, for each database"),
     row("logging.level", &["LOG_LEVEL"], "log-level", "info", Kind::Choice(&["debug", "info", "warn", "error"]), "The least that is logged"),

@@ -400,7 +400,13 @@ fn the_reference_has_all_settings() {
     let mut table = "\n| in `config.yaml` | environment | flag | default | meaning |\n| --- | --- | --- | --- | --- |\n".to_owned();
     for setting in table::SETTINGS {
         let code = |text: &str| format!("`{text}`");
-        let or_dash = |text: String| if text.is_empty() { "–".to_owned() } else { text };
+        let or_dash = |text: String| {
+            if text.is_empty() {
+                "–".to_owned()
+            } else {
+                text
+            }
+        };
         let variables: Vec<_> = setting.env.iter().map(|name| code(name)).collect();
         let flag = Some(setting.flag).filter(|flag| !flag.is_empty());
         let words = match setting.kind {
@@ -411,7 +417,10 @@ fn the_reference_has_all_settings() {
             "| `{}` | {} | {} | {} | {}{words} |\n",
             setting.key,
             variables.join(", "),
-            or_dash(flag.map(|flag| code(&format!("--{flag}"))).unwrap_or_default()),
+            or_dash(
+                flag.map(|flag| code(&format!("--{flag}")))
+                    .unwrap_or_default()
+            ),
             or_dash(setting.default.to_owned()),
             setting.meaning,
         ));

@@ -104,6 +104,12 @@ impl Values {
         Ok(self.read(key, duration)?.unwrap_or_default())
     }
 
+    pub(super) fn milliseconds(&self, key: &str) -> Result<u128> {
+        let bare = |text: &str| text.parse().ok().map(Duration::from_millis);
+        let read = self.read(key, |text| bare(text).or_else(|| duration(text)))?;
+        Ok(read.unwrap_or_default().as_millis())
+    }
+
     pub(super) fn minutes(&self, key: &str) -> Result<Duration> {
         Ok(Duration::from_secs(60 * self.count(key)? as u64))
     }

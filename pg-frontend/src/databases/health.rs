@@ -18,7 +18,7 @@ use crate::error::Result;
 /// While something is wrong, look again after this time.
 const SOON: Duration = Duration::from_secs(2);
 /// A store that does not answer within this time is out of reach.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Looks after a place, in a thread of its own, until it is dropped.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub struct Watchdog {
 
 /// What the thread and those who ask share.
 #[derive(Debug, Default)]
-struct Shared {
+pub(super) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -78,7 +78,7 @@ impl Watchdog {
     /// # Errors
     /// The machine gives no thread.
     pub fn start(databases: &Databases, name: &str, every: Duration) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::clone(&databases.watched);
         let mut probe = Probe {
             place: Arc::clone(&databases.place),
             full: Arc::clone(&databases.full),
@@ -124,6 +124,12 @@ impl Drop for Watchdog {
 }
 
 impl Shared {
+    /// Somebody has met a problem: look now.
+    pub(super) fn ask(&self) {
+        lock(&self.state).asked = true;
+        self.changed.notify_all();
+    }
+
     /// Waits until it is time to look, or somebody asks. False: it is over.
     fn wait(&self, every: Duration) -> bool {
         let state = lock(&self.state);

@@ -46,6 +46,7 @@ pub struct Databases {
     /// Connections that wait for the next use, by database: they do not count as a use of it.
     spare: Arc<Mutex<HashMap<String, Vec<Connection>>>>,
     captures: Arc<Captures>,
+    watched: Arc<health::Shared>,
     /// The disk was found full, and has not been seen to have space since.
     full: Arc<AtomicBool>,
 }
@@ -76,6 +77,7 @@ impl Databases {
             keepers: Arc::default(),
             spare: Arc::default(),
             captures: Arc::default(),
+            watched: Arc::default(),
             full: Arc::default(),
         }
     }
@@ -143,6 +145,10 @@ impl Databases {
         if !keepers.contains_key(name)
             && let Some(keeper) = self.place.open(name)?
         {
+            if self.place.is_store() {
+                let transaction = place::transaction(&keeper).unwrap_or_default();
+                tracing::info!(database = name, transaction, "storage: database opened");
+            }
             keepers.insert(name.to_owned(), keeper);
         }
         Ok(())
@@ -163,8 +169,12 @@ impl Databases {
         .hint("Make room; the server looks every two seconds."))
     }
 
-    /// Looks at an error that a client is told: after 53100, nobody writes before there is space.
+    /// Looks at an error that a client is told. After 53100 nobody writes before there is space, and a
+    /// store that was not reached is looked at.
     pub fn note(&self, error: &PgError) {
+        if matches!(error.code, "08006" | "08007" | "53100") {
+            self.watched.ask();
+        }
         if error.code == "53100"
             && self.place.has_space().is_err()
             && !self.full.swap(true, Ordering::Relaxed)
@@ -181,6 +191,10 @@ impl Databases {
     /// 08006: whether the last COMMIT of a database was stored could not be found out.
     pub fn close(&self) -> Result<()> {
         lock(&self.spare).clear();
+        if self.place.is_store() {
+            let statistics = self.statistics();
+            tracing::info!(?statistics, "storage: so much was done");
+        }
         let keepers = std::mem::take(&mut *lock(&self.keepers));
         let in_stores = keepers.into_iter().filter(|_| self.place.is_store());
         for (name, keeper) in in_stores {
@@ -238,6 +252,14 @@ impl Databases {
         self.place.create(name)?;
         tracing::info!(database = name, "database created");
         Ok(())
+    }
+
+    /// At the start: whether the store can be reached, soon.
+    ///
+    /// # Errors
+    /// 08006, 42501: why not.
+    pub fn reach(&self, name: &str) -> Result<()> {
+        self.place.reach(name, health::PATIENCE)
     }
 
     /// Makes a database where there is none; another server may do the same at this moment.

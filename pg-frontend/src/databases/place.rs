@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, io};
 
 use rusqlite::ffi::ErrorCode;
@@ -13,7 +14,7 @@ use crate::error::{PgError, Result};
 use crate::server::clock;
 
 /// Between two attempts to open a file that somebody holds.
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(2);
 /// What a plain database's file is called after its name.
 const SUFFIX: &str = ".sqlite";
 
@@ -144,6 +145,24 @@ impl Place {
         }
     }
 
+    /// Whether a store can be reached, without the patience that clients have; `name` need not exist.
+    pub(super) fn reach(&self, name: &str, patience: Duration) -> Result<()> {
+        let Self::Store(store) = self else {
+            return Ok(());
+        };
+        let patience = format!("{}ms", patience.as_millis());
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_URI
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        match Connection::open_with_flags(store.uri(name, &[("timeout", &patience)]), flags) {
+            Err(error) if error.sqlite_error_code() != Some(ErrorCode::CannotOpen) => Err(refused(
+                &format!("cannot reach the store {}", store.url),
+                &error,
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Makes an empty database; the caller knows that there is none.
     pub(super) fn create(&self, name: &str) -> Result<()> {
         let what = || format!("cannot create database \"{name}\"");
@@ -262,6 +281,12 @@ pub(super) fn statistics(connection: &Connection) -> rusqlite::Result<Vec<(Strin
         .collect()
 }
 
+/// The number of the newest transaction that is known.
+pub(super) fn transaction(connection: &Connection) -> rusqlite::Result<i64> {
+    let sql = "SELECT value FROM blob_stats() WHERE name = 'txid'";
+    connection.query_row(sql, [], |row| row.get(0))
+}
+
 /// Finds out what became of a COMMIT that got no answer; asks nobody where there is none.
 pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
     let unsettled =
@@ -289,9 +314,7 @@ fn files(directory: &Path) -> io::Result<Vec<String>> {
 
 /// Opens, also where somebody holds the file for a moment: the extension reads the names of
 /// procedures while a connection is opened, when it has no busy handler yet.
-fn patiently(
-    open: impl Fn() -> rusqlite::Result<Connection>,
-) -> rusqlite::Result<Connection> {
+fn patiently(open: impl Fn() -> rusqlite::Result<Connection>) -> rusqlite::Result<Connection> {
     let deadline = clock::monotonic() + SHORT_WAIT;
     loop {
         match open() {

@@ -120,7 +120,9 @@ fn a_file_is_opened_while_its_last_connection_closes() {
                 for n in 0..100 {
                     let connection = databases.open("app").unwrap();
                     connection
-                        .execute_batch(&format!("CREATE TABLE IF NOT EXISTS t(x); INSERT INTO t VALUES ({n})"))
+                        .execute_batch(&format!(
+                            "CREATE TABLE IF NOT EXISTS t(x); INSERT INTO t VALUES ({n})"
+                        ))
                         .unwrap();
                 }
             });

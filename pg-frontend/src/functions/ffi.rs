@@ -14,7 +14,9 @@ pub(super) fn with_connection(
     arguments: i32,
     function: fn(&Context<'_>, &Connection) -> Result<Value>,
 ) -> Result<()> {
-    connection.create_scalar_function(name, arguments, FunctionFlags::SQLITE_UTF8, move |context| {
+    // Innocuous: columns have it in their defaults.
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+    connection.create_scalar_function(name, arguments, flags, move |context| {
         if (0..context.len()).any(|index| context.get_raw(index) == rusqlite::types::ValueRef::Null) {
             return Ok(Value::Null);
         }

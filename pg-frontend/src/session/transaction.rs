@@ -626,9 +626,9 @@ impl<'s> Session<'s> {
                 }
             }
             "23505" => self.name_index(&mut told),
-            "53100" => self.server.databases.note(&told),
             _ => {}
         }
+        self.server.databases.note(&told);
         told
     }
 

@@ -88,7 +88,7 @@ impl Table {
 }
 
 /// Reads what a rowid's `DEFAULT` says.
-pub fn read_key(default: &str) -> Option<(Key, Type)> {
+pub(crate) fn read_key(default: &str) -> Option<(Key, Type)> {
     let (function, rest) = default.split_once('(')?;
     let mut arguments = rest.trim_end_matches(')').split(',').map(|part| part.trim().trim_matches('\''));
     let ty = types::parse_name(arguments.next()?)?;

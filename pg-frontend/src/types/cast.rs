@@ -29,7 +29,9 @@ fn convert(value: ValueRef<'_>, from: Type, to: Type, style: &Style) -> Result<V
         if from.oid == 16 {
             return Ok(Value::Text(if as_bool(value)? { "true" } else { "false" }.to_owned()));
         }
-        return output(from.bare(), value, style).map(Value::Text);
+        // A column's numbers are shown with its scale; the padding of char(n) does not go along.
+        let shown = if from.oid == 1700 { from } else { from.bare() };
+        return output(shown, value, style).map(Value::Text);
     }
     if let (Some(a), Some(b)) = (from.element(), to.element()) {
         return cast_array(&array::items(value)?, a, b, style);

@@ -155,10 +155,10 @@ impl Type {
         matches!(self.oid, 700 | 701)
     }
 
-    /// text, varchar, bpchar, name, and expressions in the catalog.
+    /// text, varchar, bpchar, name, and what is text for all that is done with it.
     #[must_use]
     pub const fn is_string(self) -> bool {
-        matches!(self.oid, 18 | 19 | 25 | 194 | 1042 | 1043)
+        matches!(self.oid, 18 | 19 | 25 | 142 | 194 | 1042 | 1043)
     }
 
     /// oid, regclass and their kin.

@@ -410,6 +410,7 @@ impl Work<'_> {
                     become_rowid(&mut self.parts.columns[place], column.ty, Key::Plain);
                     self.rebuild = true;
                 } else {
+                    self.materialize(&column);
                     self.parts.columns[place].default = None;
                     self.changed = true;
                 }
@@ -445,8 +446,16 @@ impl Work<'_> {
             self.rebuild = true;
         }
         part.default = default;
+        self.materialize(column);
         self.changed = true;
         Ok(())
+    }
+
+    /// Rows from before a column was added have its default by SQLite's reading of the schema: they are
+    /// given it for good before the default changes.
+    fn materialize(&mut self, column: &Column) {
+        let name = quote(&column.name);
+        self.before.push(format!("UPDATE {} SET {name} = {name}", quote(&self.table.name)));
     }
 
     fn set_type(&mut self, place: usize, column: &Column, ty: Type, using: Option<&Expr>) -> Result<()> {

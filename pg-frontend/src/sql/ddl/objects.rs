@@ -517,7 +517,7 @@ fn drop(words: &mut Words<'_>, connection: &Connection, state: &State) -> Result
     let mut statements = Vec::new();
     let mut notice = None;
     for name in &dropped {
-        match drop_one(kind, name, cascade, connection, state)? {
+        match drop_one(kind, name, &dropped, cascade, connection, state)? {
             Some(made) => statements.extend(made),
             None if if_exists => {
                 notice = Some(format!("{} \"{}\" does not exist, skipping", kind.to_lowercase(), name.name));
@@ -542,7 +542,7 @@ fn drop(words: &mut Words<'_>, connection: &Connection, state: &State) -> Result
     Ok(Some(script(statements, &tag)))
 }
 
-fn drop_one(kind: &str, name: &Name, cascade: bool, connection: &Connection, state: &State) -> Result<Option<Vec<String>>> {
+fn drop_one(kind: &str, name: &Name, all: &[Name], cascade: bool, connection: &Connection, state: &State) -> Result<Option<Vec<String>>> {
     match kind {
         "TABLE" | "VIEW" => {
             let Some(table) = schema::find(connection, state, name)? else { return Ok(None) };
@@ -555,7 +555,7 @@ fn drop_one(kind: &str, name: &Name, cascade: bool, connection: &Connection, sta
                 if cascade {
                     out.extend(detach(connection, &table.name)?);
                 } else {
-                    refuse_referenced(connection, &table.name)?;
+                    refuse_referenced(connection, &table.name, all)?;
                 }
             }
             if cascade {
@@ -630,9 +630,16 @@ fn referencing(connection: &Connection, table: &str) -> Result<Vec<String>> {
         .map_err(|error| schema::unreadable(&error))
 }
 
-fn refuse_referenced(connection: &Connection, table: &str) -> Result<()> {
-    // Those that are dropped in the same command are fine; SQLite checks what is left at its end.
-    let _ = referencing(connection, table)?;
+/// Tables that refer to it must go in the same command.
+fn refuse_referenced(connection: &Connection, table: &str, all: &[Name]) -> Result<()> {
+    let (_, bare) = names::split(table);
+    for other in referencing(connection, table)? {
+        if !all.iter().any(|name| name.in_sqlite() == other || name.name == names::split(&other).1) {
+            let mut error = PgError::new("2BP01", format!("cannot drop table {bare} because other objects depend on it"));
+            error.detail = Some(format!("a foreign key of table {} depends on table {bare}", names::split(&other).1));
+            return Err(error.hint("Use DROP ... CASCADE to drop the dependent objects too."));
+        }
+    }
     Ok(())
 }
 

@@ -209,6 +209,10 @@ impl Compiler<'_> {
             _ => Typed::new(format!("{name}({}){}{}", first.sql, tail.filter, tail.over), first.ty),
         };
         out.native = first.native;
+        if first.ty.oid == 1700 {
+            out = self.scaled(out);
+        }
+        out.ty = if first.ty.oid == 1043 { Type::TEXT } else { first.ty.bare() };
         out
     }
 

@@ -159,6 +159,7 @@ impl Compiler<'_> {
             return Ok(out);
         }
         let typed = if typed.is_unknown() { self.coerce(typed, Type::FLOAT8, Context::Implicit, span)? } else { typed };
+        let typed = self.scaled(typed);
         let mut out = match typed.ty.oid {
             1700 => Typed::new(format!("pg_numeric_neg({})", typed.sql), Type::NUMERIC),
             1186 => Typed::new(format!("pg_interval_neg({})", typed.sql), Type::INTERVAL),

@@ -31,6 +31,7 @@ pub(crate) fn relation_of(table: &Table, alias: &str, schema: Option<String>) ->
             number: column.number,
             primary: column.primary > 0,
             hidden: column.hidden,
+            fields: None,
         })
         .collect();
     if !table.view {
@@ -46,6 +47,7 @@ pub(crate) fn relation_of(table: &Table, alias: &str, schema: Option<String>) ->
                 number: -1,
                 primary: false,
                 hidden: true,
+                fields: None,
             });
         }
     }
@@ -246,12 +248,47 @@ impl Compiler<'_> {
             self.add(relation, name.span())?;
             return Ok(format!("{} AS {}", quote(&cte.name), quote(&shown)));
         }
-        let table = self.find_table(&parsed, name.span())?;
+        let table = match self.find_table(&parsed, name.span()) {
+            Ok(table) => table,
+            Err(error) => return self.sequence(&parsed, &shown)?.ok_or(error),
+        };
         let mut relation = relation_of(&table, &shown, parsed.schema.clone());
         rename(&mut relation, alias);
         self.add(relation, name.span())?;
         let written = quote(&table.name);
         Ok(if table.name == shown { written } else { format!("{written} AS {}", quote(&shown)) })
+    }
+
+    /// A sequence read as a table of one row.
+    fn sequence(&mut self, name: &Name, shown: &str) -> Result<Option<String>> {
+        use crate::sql::ddl::objects;
+        use crate::sql::names::literal;
+        let source = match objects::sequence_exists(self.connection, self.state, name)? {
+            Some(found) => format!(
+                "SELECT last AS last_value, 0 AS log_cnt, called AS is_called FROM {} WHERE name = {}",
+                objects::SEQUENCES, literal(&found)
+            ),
+            None => match crate::functions::sequence::owner_of(self.connection, &name.name) {
+                Some((table, _)) => format!(
+                    "SELECT max(ifnull(max(seq), 1), 1) AS last_value, 0 AS log_cnt, count(*) > 0 AS is_called FROM sqlite_sequence WHERE name = {}",
+                    literal(&table)
+                ),
+                None => return Ok(None),
+            },
+        };
+        let quoted = quote(shown);
+        let column = |name: &str, ty| plain_column(name, format!("{quoted}.{}", quote(name)), ty);
+        self.add(
+            Relation {
+                alias: shown.to_owned(),
+                schema: name.schema.clone(),
+                columns: vec![column("last_value", Type::INT8), column("log_cnt", Type::INT8), column("is_called", Type::BOOL)],
+                qualified_only: false,
+                nullable: false,
+            },
+            Span::empty(),
+        )?;
+        Ok(Some(format!("({source}) AS {quoted}")))
     }
 
     /// A table by its name.
@@ -438,6 +475,7 @@ fn plain_column(name: &str, sql: String, ty: Type) -> RelationColumn {
         number: 0,
         primary: false,
         hidden: false,
+        fields: None,
     }
 }
 

@@ -117,6 +117,8 @@ pub(crate) struct Output {
     pub(crate) native: bool,
     pub(crate) table: Oid,
     pub(crate) number: i16,
+    /// Names and types of a row's columns: within SQLite it is a JSON array.
+    pub(crate) fields: Option<Vec<(String, Type)>>,
 }
 
 impl Output {

@@ -4,7 +4,7 @@ use sqlparser::ast::{BinaryOperator, Expr, Spanned as _, UnaryOperator};
 use sqlparser::tokenizer::Span;
 
 use super::coerce::Context;
-use super::{Compiler, Kind, Typed, unsupported};
+use super::{Compiler, Typed, unsupported};
 use crate::error::Result;
 use crate::types::Type;
 
@@ -154,7 +154,7 @@ impl Compiler<'_> {
             }
             (Some(element), None) => {
                 let ty = a.ty;
-                if b.is_unknown() && matches!(&b.kind, Kind::Literal(text) if text.starts_with('{')) || matches!(b.kind, Kind::Parameter(_)) && b.is_unknown() {
+                if b.is_unknown() {
                     let b = self.coerce(b, ty, Context::Implicit, span)?;
                     return Ok(Typed::new(format!("pg_array_cat({}, {})", a.sql, b.sql), ty));
                 }
@@ -163,7 +163,7 @@ impl Compiler<'_> {
             }
             (None, Some(element)) => {
                 let ty = b.ty;
-                if a.is_unknown() && matches!(&a.kind, Kind::Literal(text) if text.starts_with('{')) {
+                if a.is_unknown() {
                     let a = self.coerce(a, ty, Context::Implicit, span)?;
                     return Ok(Typed::new(format!("pg_array_cat({}, {})", a.sql, b.sql), ty));
                 }

@@ -38,6 +38,8 @@ pub(crate) struct RelationColumn {
     pub(crate) primary: bool,
     /// Left out of `*` and of unqualified names: merged by `USING`, or hidden.
     pub(crate) hidden: bool,
+    /// Names and types of a row's columns, where it is one.
+    pub(crate) fields: Option<Vec<(String, Type)>>,
 }
 
 impl RelationColumn {
@@ -52,14 +54,25 @@ impl RelationColumn {
             number: output.number,
             primary: false,
             hidden: false,
+            fields: output.fields.clone(),
         }
     }
 
-    fn typed(&self, nullable: bool) -> Typed {
+    pub(crate) fn typed(&self, nullable: bool) -> Typed {
+        let kind = match &self.fields {
+            None => Kind::Column,
+            Some(fields) => Kind::Row(
+                fields
+                    .iter()
+                    .enumerate()
+                    .map(|(index, (name, ty))| (name.clone(), Typed::new(format!("({} ->> {index})", self.sql), *ty)))
+                    .collect(),
+            ),
+        };
         Typed {
             sql: self.sql.clone(),
             ty: self.ty,
-            kind: Kind::Column,
+            kind,
             not_null: self.not_null && !nullable,
             native: self.native,
             unchecked: false,

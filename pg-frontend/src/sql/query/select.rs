@@ -232,6 +232,7 @@ impl Compiler<'_> {
                 native: x.native && y.native,
                 table: 0,
                 number: 0,
+                fields: None,
             })
             .collect();
         Ok(Compiled { sql, columns })
@@ -368,6 +369,10 @@ impl Compiler<'_> {
     /// A value as the client or the next query gets it.
     fn final_form(&self, item: &Typed) -> String {
         if let Kind::Row(items) = &item.kind {
+            if !self.outermost {
+                let parts: Vec<String> = items.iter().map(|(_, item)| self.as_item(item)).collect();
+                return format!("json_array({})", parts.join(", "));
+            }
             return row_text(items);
         }
         if self.outermost && item.ty.is_reg() {
@@ -564,6 +569,10 @@ impl Compiler<'_> {
                 native: item.native || item.ty.is_int(),
                 table: item.table,
                 number: if item.table == 0 { 0 } else { item.number },
+                fields: match &item.kind {
+                    Kind::Row(row) if !self.outermost => Some(row.iter().map(|(name, item)| (name.clone(), item.ty)).collect()),
+                    _ => None,
+                },
             })
             .collect();
         Ok((typed, outputs))
@@ -583,15 +592,7 @@ impl Compiler<'_> {
 
     /// What `*` or `t.*` stands for.
     fn all_columns(&mut self, qualifiers: Option<&[&sqlparser::ast::Ident]>) -> Result<Vec<(String, Typed)>> {
-        let value = |column: &super::scope::RelationColumn, nullable: bool| {
-            let mut out = Typed::new(column.sql.clone(), column.ty);
-            out.kind = Kind::Column;
-            out.not_null = column.not_null && !nullable;
-            out.native = column.native;
-            out.table = column.table;
-            out.number = column.number;
-            (column.name.clone(), out)
-        };
+        let value = |column: &super::scope::RelationColumn, nullable: bool| (column.name.clone(), column.typed(nullable));
         match qualifiers {
             Some(qualifiers) => {
                 for level in (0..self.scopes.len()).rev() {

@@ -55,6 +55,7 @@ impl Compiler<'_> {
                 native: ty.is_int(),
                 table: 0,
                 number: 0,
+                fields: None,
             });
         }
         let lists: Vec<String> = typed
