@@ -119,7 +119,7 @@ now()z transaction_timestamp()z>pg_now current_timestamp()z>pg_now current_times
 current_date()d localtimestamp()s localtimestamp(i)s>pg_localtimestamp localtime()T current_time()T>pg_localtime
 age(zz)v>pg_age age(ss)v>pg_age age(z)v>pg_age_today age(s)v>pg_age_today date_trunc(ts)s date_trunc(tz)z>pg_date_trunc_tz date_trunc(tzt)z>pg_date_trunc_tz date_trunc(tv)v>pg_interval_trunc
 date_bin(vss)s date_bin(vzz)z
-make_date(iii)d make_time(iif)T make_timestamp(iiiiif)s make_timestamptz(iiiiift?)z make_interval(iiiiiif)v
+make_date(iii)d make_time(iif)T make_timestamp(iiiiif)s make_timestamptz(iiiiift?)z 
 to_char(st)t>pg_to_char_time to_char(zt)t>pg_to_char_timetz to_char(vt)t>pg_to_char_interval to_char(nt)t>pg_to_char_number to_char(It)t>pg_to_char_number to_char(it)t>pg_to_char_number to_char(ft)t>pg_to_char_number
 to_timestamp(tt)z to_timestamp(f)z>pg_to_timestamp_epoch to_date(tt)d to_number(tt)n
 justify_days(v)v justify_hours(v)v justify_interval(v)v isfinite(s)b isfinite(z)b>pg_isfinite isfinite(d)b>pg_isfinite isfinite(v)b>pg_interval_finite
@@ -144,7 +144,7 @@ pg_try_advisory_xact_lock(I)b pg_try_advisory_xact_lock(ii)b pg_advisory_unlock(
 inet_server_addr()t inet_client_addr()t inet_server_port()i inet_client_port()i num_nulls(w*)i num_nonnulls(w*)i
 nextval(t)I currval(t)I lastval()I setval(tIb?)I pg_get_serial_sequence(tt)t
 pg_column_size(a)i pg_size_pretty(I)t pg_client_encoding()k
-host(t)t>pg_inet_host enum_range(a)A enum_first(a)1 enum_last(a)1
+host(N)t>pg_inet_host enum_range(a)A enum_first(a)1 enum_last(a)1
 
 format_type(oi)t>format_type pg_get_expr(toi?)t>pg_get_expr pg_get_expr(tob?)t>pg_get_expr pg_get_indexdef(oib?)t pg_get_indexdef(o)t pg_get_constraintdef(ob?)t pg_get_viewdef(ob?)t pg_get_viewdef(tb?)t pg_get_viewdef(oi)t
 pg_get_triggerdef(ob?)t pg_get_ruledef(ob?)t pg_get_functiondef(o)t pg_get_function_arguments(o)t pg_get_function_identity_arguments(o)t pg_get_function_result(o)t pg_get_function_arg_default(oi)t
