@@ -615,6 +615,11 @@ impl Compiler<'_> {
         if typed.ty.oid == Type::JSONB.oid {
             return self.json_get(typed, index, false, span);
         }
+        if typed.ty == Type::NAME {
+            // A name is an array of characters, from 0.
+            let index = self.coerce(index, Type::INT4, Context::Implicit, span)?;
+            return Ok(Typed::new(format!("substr({}, {} + 1, 1)", typed.sql, index.sql), Type::of(18)));
+        }
         let Some(element) = typed.ty.element() else {
             return Err(self.error_at(
                 span,
