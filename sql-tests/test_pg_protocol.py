@@ -558,6 +558,30 @@ def test_cursors_of_sql(wire):
     assert wire.run("DECLARE c CURSOR FOR SELECT 1") == "E[25P01] Z[I]"
 
 
+def test_a_cursor_with_parameters(wire):
+    wire.run("INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'z')")
+    declare = parse("", "DECLARE c CURSOR FOR SELECT a, b FROM t WHERE a >= $1 ORDER BY a")
+    wire.run("BEGIN")
+    assert wire.ask(declare, describe("S"), bind("", "", [b"2"]), execute(), SYNC) == f"1 t[{INT4}] n 2 C[DECLARE CURSOR] Z[T]"
+    assert wire.run("FETCH 5 FROM c") == "T[a,b] D[2,y] D[3,z] C[FETCH 2] Z[T]"
+
+
+def test_constraints_made_immediate_are_checked(wire):
+    wire.run("CREATE TABLE child (a int REFERENCES t (a) DEFERRABLE INITIALLY DEFERRED)")
+    try:
+        wire.run("BEGIN")
+        wire.run("INSERT INTO child VALUES (7)")
+        assert wire.run("SET CONSTRAINTS ALL IMMEDIATE") == "E[23503] Z[E]"
+        wire.run("ROLLBACK")
+        wire.run("BEGIN")
+        wire.run("SET CONSTRAINTS ALL IMMEDIATE")
+        wire.run("SET CONSTRAINTS ALL DEFERRED")
+        assert wire.run("INSERT INTO child VALUES (7)") == "C[INSERT 0 1] Z[T]"
+        assert wire.run("COMMIT") == "E[23503] Z[I]"
+    finally:
+        wire.run("DROP TABLE child")
+
+
 def test_cursors_with_hold(wire, server):
     wire.run("INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'z')")
     wire.run("BEGIN")

@@ -13,6 +13,7 @@ use crate::protocol::backend::{self, Severity};
 use crate::server::clock;
 use crate::server::sessions::Interrupt;
 use crate::sql::{Action, Tag};
+use crate::types::Oid;
 
 /// How often a statement that is a transaction of its own is tried again after a lost race.
 const RETRIES: u32 = 20;
@@ -105,7 +106,10 @@ impl<'s> Session<'s> {
                 hold,
                 binary,
                 text,
-            } => self.declare(name, *hold, *binary, text, &portal.parameters)?,
+            } => {
+                let given: Vec<Oid> = planned.plan.parameters.iter().map(|ty| ty.oid).collect();
+                self.declare(name, *hold, *binary, text, &given, &portal.parameters)?;
+            }
             Action::Close(name) => self.close_cursor(name.as_deref())?,
             Action::CreateDatabase { name } => {
                 self.not_in_block("CREATE DATABASE", alone)?;
