@@ -1,10 +1,12 @@
 """`pg_catalog` and `information_schema`: what clients see of a database. PostgreSQL 15 with the same schema says
 what is right; both servers get the same statements."""
 
+import asyncio
 import json
 import re
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -46,7 +48,7 @@ INSERT INTO books (author_id, title) VALUES (1, 't');
 
 def psql(server, *arguments: str, **more) -> str:
     done = subprocess.run(
-        ["psql", "-X", server.dsn(), *arguments], capture_output=True, text=True, timeout=60, **more
+        ["psql", "-X", "-d", server.dsn(), *arguments], capture_output=True, text=True, timeout=60, **more
     )
     return done.stdout + done.stderr
 
@@ -54,7 +56,8 @@ def psql(server, *arguments: str, **more) -> str:
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     directory = tmp_path_factory.mktemp("catalog")
-    servers = PgFrontend(directory / "ours"), Reference(directory / "reference")
+    # Said to be of the reference's version, so that clients ask both the same.
+    servers = PgFrontend(directory / "ours", PG_SERVER_VERSION="15.0"), Reference(directory / "reference")
     for server in servers:
         assert psql(server, "-v", "ON_ERROR_STOP=1", "-q", input=SCHEMA, *["-f", "-"]) == ""
     yield servers
@@ -82,11 +85,9 @@ PSQL = [
     r"\ds",
     r"\dT",
     r"\dT+",
-    r"\dn public",
     r"\du",
     r"\db",
     r"\df",
-    r"\dx",
     r"\dp authors",
     r"\dC text",
     r"\da",
@@ -116,8 +117,8 @@ def test_psql(both, command):
 class Client:
     """Sends statements as their program did, and keeps what matters of each answer."""
 
-    def __init__(self, server):
-        self.server, self.program, self.wire = server, None, None
+    def __init__(self, server, database: str):
+        self.server, self.database, self.program, self.wire = server, database, None, None
 
     def ask(self, program: str, sql: str) -> dict:
         if program != self.program:
@@ -134,7 +135,7 @@ class Client:
         if self.wire is not None:
             self.wire.socket.close()
         self.program = program
-        self.wire = Wire(self.server.port, user=self.server.user, database=self.server.database, timeout=60)
+        self.wire = Wire(self.server.port, user=self.server.user, database=self.database, timeout=60)
 
     def simple(self, sql: str) -> dict:
         self.wire.send(query(sql))
@@ -171,18 +172,13 @@ class Client:
                 return answer
 
 
-# Statements that PostgreSQL takes and we do not, by a piece of their text that names the reason.
-REFUSED = [
-]
-# Statements of which the columns' types are not PostgreSQL's.
-DIFFERENT = [
-]
-
-
 def test_recorded_statements(both, record_property):
     """Each recorded statement that PostgreSQL takes runs here too, and catalog queries have its columns."""
     refused, different, counts = [], [], Counter()
-    ours, reference = map(Client, both)
+    for server in both:
+        assert psql(server, "-q", "-c", "CREATE DATABASE recorded") == ""
+        assert psql(server, "-q", "-d", server.dsn(dbname="recorded"), "-f", "-", input=SCHEMA) == ""
+    ours, reference = (Client(server, "recorded") for server in both)
     for line in RECORDED:
         program, sql = line["client"], line["sql"]
         right, got = reference.ask(program, sql), ours.ask(program, sql)
@@ -203,12 +199,8 @@ def test_recorded_statements(both, record_property):
         counts["of PostgreSQL's rows"] += sorted(map(str, got["rows"])) == sorted(map(str, right["rows"]))
     record_property("counts", dict(counts))
     print(dict(counts))
-
-    def unknown(found, known):
-        return [line for line in found if not any(piece in line for piece in known)]
-
-    assert unknown(refused, REFUSED) == []
-    assert unknown(different, DIFFERENT) == []
+    assert refused == []
+    assert different == []
 
 
 def test_sqlalchemy_reflection(both):
@@ -251,18 +243,12 @@ def test_django_inspectdb(both, tmp_path):
             f" 'PORT': {server.port}, 'USER': {server.user!r}, 'NAME': {server.database!r}}}}})\n"
             "django.setup(); call_command('inspectdb', '--include-views')"
         )
-        done = subprocess.run([_python(), "-c", settings], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, "-c", settings], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     ours, reference = map(inspect, both)
     assert ours == reference
-
-
-def _python() -> str:
-    import sys
-
-    return sys.executable
 
 
 JAR = Path("/usr/share/java/postgresql.jar")
@@ -333,8 +319,6 @@ def test_types_of_drivers(both):
     """asyncpg and psycopg look types up that they do not know."""
     asyncpg = pytest.importorskip("asyncpg")
     psycopg = pytest.importorskip("psycopg")
-    import asyncio
-
     async def introspect(server):
         connection = await asyncpg.connect(
             host="127.0.0.1", port=server.port, user=server.user, database=server.database

@@ -526,6 +526,17 @@ def test_a_portal_that_changes_cannot_run_twice(wire):
     assert count(wire) == 0
 
 
+def test_a_change_is_counted_whole_under_a_limit(wire):
+    insert = parse("", "INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'z')")
+    assert wire.ask(insert, bind("", ""), describe("P"), execute("", 1), SYNC) == "1 2 n C[INSERT 0 3] Z[I]"
+
+
+def test_what_is_skipped_is_a_notice(wire):
+    wire.send(query("DROP TABLE IF EXISTS nothing"))
+    notice, *_ = wire.read_until("Z")
+    assert (notice.kind, notice.fields["S"], notice.fields["C"]) == ("N", "NOTICE", "00000")
+
+
 def test_returning_in_parts(wire):
     insert = parse("", "INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'z') RETURNING a")
     assert wire.ask(insert, bind("", ""), execute("", 2), SYNC) == "1 2 D[1] D[2] s Z[I]"
@@ -545,6 +556,30 @@ def test_cursors_of_sql(wire):
     assert wire.run("FETCH 1 FROM c") == "E[34000] Z[E]"
     wire.run("ROLLBACK")
     assert wire.run("DECLARE c CURSOR FOR SELECT 1") == "E[25P01] Z[I]"
+
+
+def test_a_cursor_with_parameters(wire):
+    wire.run("INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'z')")
+    declare = parse("", "DECLARE c CURSOR FOR SELECT a, b FROM t WHERE a >= $1 ORDER BY a")
+    wire.run("BEGIN")
+    assert wire.ask(declare, describe("S"), bind("", "", [b"2"]), execute(), SYNC) == f"1 t[{INT4}] n 2 C[DECLARE CURSOR] Z[T]"
+    assert wire.run("FETCH 5 FROM c") == "T[a,b] D[2,y] D[3,z] C[FETCH 2] Z[T]"
+
+
+def test_constraints_made_immediate_are_checked(wire):
+    wire.run("CREATE TABLE child (a int REFERENCES t (a) DEFERRABLE INITIALLY DEFERRED)")
+    try:
+        wire.run("BEGIN")
+        wire.run("INSERT INTO child VALUES (7)")
+        assert wire.run("SET CONSTRAINTS ALL IMMEDIATE") == "E[23503] Z[E]"
+        wire.run("ROLLBACK")
+        wire.run("BEGIN")
+        wire.run("SET CONSTRAINTS ALL IMMEDIATE")
+        wire.run("SET CONSTRAINTS ALL DEFERRED")
+        assert wire.run("INSERT INTO child VALUES (7)") == "C[INSERT 0 1] Z[T]"
+        assert wire.run("COMMIT") == "E[23503] Z[I]"
+    finally:
+        wire.run("DROP TABLE child")
 
 
 def test_cursors_with_hold(wire, server):
@@ -712,7 +747,10 @@ def test_copy_header_does_not_count(wire):
 def test_copy_binary(wire):
     wire.run("INSERT INTO t VALUES (1, 'x'), (2, NULL)")
     wire.send(query("COPY t TO STDOUT WITH (FORMAT binary)"))
-    data = b"".join(answer.body for answer in wire.read_until("Z") if answer.kind == "d")
+    chunks = [answer.body for answer in wire.read_until("Z") if answer.kind == "d"]
+    # One for each row, the first with the signature, and the end's.
+    assert len(chunks) == 3
+    data = b"".join(chunks)
     row = b"\0\2\0\0\0\4\0\0\0\1\0\0\0\1x" + b"\0\2\0\0\0\4\0\0\0\2\xff\xff\xff\xff"
     assert data == b"PGCOPY\n\xff\r\n\0" + bytes(8) + row + b"\xff\xff"
     wire.run("DELETE FROM t")

@@ -224,14 +224,14 @@ fn look_ups_find_what_scans_find() {
 }
 
 #[test]
-fn origins_of_columns() {
+fn oids_of_tables_by_their_names_in_sqlite() {
     let connection = connect();
     let oid: u32 = connection
         .query_row("SELECT pg_reg_oid('authors', 2205)", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(super::origin(&connection, "authors", "name").unwrap(), Some((oid, 2)));
-    assert_eq!(super::origin(&connection, "pg_class", "relname").unwrap(), Some((1259, 2)));
-    assert_eq!(super::origin(&connection, "authors", "none").unwrap(), None);
+    assert_eq!(super::table_oid(&connection, "authors"), Some(oid));
+    assert_eq!(super::table_oid(&connection, "pg_class"), Some(1259));
+    assert_eq!(super::table_oid(&connection, "none"), None);
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn names_of_types_and_relations() {
     let connection = connect();
     for (sql, result) in [
         ("SELECT pg_reg_oid('int', 2206), pg_to_regtype('character varying[]'), pg_to_regtype('nothing')", "23|1015|NULL"),
-        ("SELECT pg_reg_name(1259, 2205), pg_reg_name(0, 2205), pg_reg_name(5, 2205), pg_reg_name(1184, 2206)", "pg_class|-|5|timestamp with time zone"),
+        ("SELECT pg_reg_name(1259, 2205), pg_reg_name(0, 2205), pg_reg_name(5, 2205), pg_reg_name(1184, 2206), pg_reg_show(1184, 2206)", "pg_class|-|5|timestamp with time zone|1184 timestamp with time zone"),
         ("SELECT pg_reg_name(750, 24), pg_reg_name(11, 4089), pg_reg_name(10, 4096)", "array_in|pg_catalog|postgres"),
         ("SELECT format_type(1043, 14), format_type(1042, NULL), format_type(NULL, NULL), format_type(13234, -1)", "character varying(10)|character|NULL|information_schema.yes_or_no"),
         ("SELECT pg_to_regclass('information_schema.tables') IS NOT NULL, pg_to_regclass('tables'), pg_to_regclass('pg_catalog.authors')", "1|NULL|NULL"),

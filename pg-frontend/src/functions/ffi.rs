@@ -26,3 +26,19 @@ pub(super) fn with_connection(
         function(context, &own)
     })
 }
+
+/// Whether foreign keys are violated whose check waits for the end of the transaction.
+pub(super) fn has_deferred_violations(connection: &Connection) -> bool {
+    let (mut now, mut highest) = (0, 0);
+    // SAFETY: the handle is that of an open connection; both places are written before it returns.
+    let code = unsafe {
+        rusqlite::ffi::sqlite3_db_status(
+            connection.handle(),
+            rusqlite::ffi::SQLITE_DBSTATUS_DEFERRED_FKS,
+            &raw mut now,
+            &raw mut highest,
+            0,
+        )
+    };
+    code == rusqlite::ffi::SQLITE_OK && now != 0
+}

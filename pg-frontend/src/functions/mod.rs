@@ -68,7 +68,17 @@ pub fn register(connection: &Connection, shared: &Shared) -> rusqlite::Result<()
         }
     }
     aggregate::register(connection)?;
+    ffi::with_connection(connection, "pg_check_deferred", 0, check_deferred)?;
     sequence::register(connection)
+}
+
+/// An error where a foreign key is violated that is checked at the end of the transaction.
+fn check_deferred(_: &Context<'_>, own: &Connection) -> rusqlite::Result<Value> {
+    if ffi::has_deferred_violations(own) {
+        let text = "insert, update or delete violates foreign key constraint";
+        return Err(fail(PgError::new("23503", text)));
+    }
+    Ok(Value::Null)
 }
 
 /// A function: its value for arguments.

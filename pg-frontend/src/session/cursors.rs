@@ -97,6 +97,7 @@ impl<'s> Session<'s> {
         hold: bool,
         binary: bool,
         text: &Arc<str>,
+        given: &[Oid],
         parameters: &[Value],
     ) -> Result<()> {
         if !hold && self.transaction.block == Block::None {
@@ -110,7 +111,7 @@ impl<'s> Session<'s> {
             text: Arc::clone(text),
             offset: 0,
         };
-        let planned = self.plan(&parsed, &[])?;
+        let planned = self.plan(&parsed, given)?;
         let columns = self.columns(&planned)?;
         let mut portal = Portal::new(planned, columns);
         portal.parameters = parameters.to_vec();

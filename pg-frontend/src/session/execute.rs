@@ -13,6 +13,7 @@ use crate::protocol::backend::{self, Severity};
 use crate::server::clock;
 use crate::server::sessions::Interrupt;
 use crate::sql::{Action, Tag};
+use crate::types::Oid;
 
 /// How often a statement that is a transaction of its own is tried again after a lost race.
 const RETRIES: u32 = 20;
@@ -90,9 +91,9 @@ impl<'s> Session<'s> {
                 return Ok(());
             }
             Action::Script(statements) => self.script(statements, &planned, alone)?,
-            Action::Nothing(warning) => {
-                if let Some(warning) = warning {
-                    self.notice(Severity::Warning, &PgError::new("01000", warning.clone()));
+            Action::Nothing(notice) => {
+                if let Some(notice) = notice {
+                    self.notice(Severity::Notice, &PgError::new("00000", notice.clone()));
                 }
             }
             Action::Set { name, value, local } => self.set(name, value.as_deref(), *local)?,
@@ -105,7 +106,10 @@ impl<'s> Session<'s> {
                 hold,
                 binary,
                 text,
-            } => self.declare(name, *hold, *binary, text, &portal.parameters)?,
+            } => {
+                let given: Vec<Oid> = planned.plan.parameters.iter().map(|ty| ty.oid).collect();
+                self.declare(name, *hold, *binary, text, &given, &portal.parameters)?;
+            }
             Action::Close(name) => self.close_cursor(name.as_deref())?,
             Action::CreateDatabase { name } => {
                 self.not_in_block("CREATE DATABASE", alone)?;
@@ -192,8 +196,10 @@ impl<'s> Session<'s> {
             self.schema_changed();
         }
         let count = match plan.tag {
-            // As Postgres counts for a portal that is fetched in parts.
-            Tag::Changes(_) if limit.is_none() && fresh => self.connection.changes(),
+            // As Postgres counts: a portal that is fetched in parts has the rows of its last part.
+            Tag::Changes(_) if fresh && (limit.is_none() || portal.columns.is_none()) => {
+                self.connection.changes()
+            }
             _ => sent.rows,
         };
         if alone {

@@ -35,6 +35,8 @@ pub fn decode(ty: Type, bytes: &[u8]) -> Result<Value> {
         700 => text::real_value(f32::from_be_bytes(fixed(ty, bytes)?).into()),
         701 => text::real_value(f64::from_be_bytes(fixed(ty, bytes)?)),
         17 => Value::Blob(bytes.to_vec()),
+        // Nothing is a zero byte.
+        18 if bytes == [0] => Value::Text(String::new()),
         1700 => {
             let number = Numeric::read_binary(bytes).ok_or_else(|| broken(ty))?;
             Value::Text(number.to_string())
@@ -128,6 +130,10 @@ pub fn encode(ty: Type, value: ValueRef<'_>, out: &mut BytesMut) -> Result<()> {
         17 => match value {
             ValueRef::Blob(bytes) | ValueRef::Text(bytes) => out.extend_from_slice(bytes),
             other => return Err(misfit(ty, other)),
+        },
+        18 => match as_str(ty, value)? {
+            "" => out.extend_from_slice(&[0]),
+            text => out.extend_from_slice(text.as_bytes()),
         },
         1700 => as_numeric(ty, value)?.write_binary(out),
         1082 => out.extend_from_slice(&as_date(value)?.to_be_bytes()),

@@ -17,7 +17,7 @@ use crate::types::Oid;
 pub(super) const FUNCTIONS: &[Entry] = &[
     ("pg_reg_oid", 2, reg_oid),
     ("pg_reg_name", 2, reg_name),
-    ("pg_reg_show", 2, reg_name),
+    ("pg_reg_show", 2, reg_show),
     ("pg_to_regclass", 1, to_regclass),
     ("pg_to_regtype", 1, to_regtype),
     ("pg_to_regproc", 1, to_regproc),
@@ -109,6 +109,15 @@ fn reg_name(call: &Call<'_>) -> Result<Cell> {
         _ => None,
     };
     Ok(name.unwrap_or_else(|| oid.to_string()).into())
+}
+
+/// Both, as `oid name`: a result is written as one or the other, by the client's format.
+fn reg_show(call: &Call<'_>) -> Result<Cell> {
+    let name = reg_name(call)?;
+    Ok(match (call.integer(0), name.as_str()) {
+        (Some(oid), Some(name)) => format!("{oid} {name}").into(),
+        _ => name,
+    })
 }
 
 fn type_name(call: &Call<'_>, oid: Oid) -> Result<Option<String>> {

@@ -92,7 +92,10 @@ pub(super) fn classes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         }),
     );
     rows.add(
-        ["oid", "relname", "relnamespace", "relkind", "relnatts", "relam", "relpersistence", "relreplident", "reltuples", "relfilenode"],
+        [
+            "oid", "relname", "relnamespace", "relkind", "relnatts", "relam", "relpersistence", "relreplident", "reltuples",
+            "relfilenode", "relpages",
+        ],
         &constants,
         model.tables.iter().flat_map(|table| {
             table.indexes.iter().map(move |index| {
@@ -107,6 +110,8 @@ pub(super) fn classes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
                     "n".into(),
                     table.rows.max(0.0).into(),
                     index.oid.into(),
+                    // An empty one has its first page.
+                    Cell::Integer(1),
                 ]
             })
         }),

@@ -153,6 +153,11 @@ pub(super) fn copy_out(
     super::execute::bind(&mut statement, parameters)?;
     backend::copy_response(&mut session.wire.out, b'H', format, copy.columns.len());
     head(session, copy);
+    // Not a message of its own: psycopg 3 takes each for a row.
+    let signature = match copy.format {
+        CopyFormat::Binary => binary::HEAD,
+        _ => &[],
+    };
     let mut rows = statement.raw_query();
     let mut count = 0;
     loop {
@@ -169,6 +174,9 @@ pub(super) fn copy_out(
         let mut outcome = Ok(());
         backend::message(out, b'd', |out| {
             let value = |index| row.get_ref(index).unwrap_or(ValueRef::Null);
+            if count == 0 {
+                out.put_slice(signature);
+            }
             outcome = match &copy.format {
                 CopyFormat::Binary => binary::write_row(out, &copy.columns, value, &session.style),
                 CopyFormat::Text {
@@ -186,18 +194,22 @@ pub(super) fn copy_out(
     }
     drop(rows);
     if copy.format == CopyFormat::Binary {
-        backend::message(&mut session.wire.out, b'd', |out| out.put_i16(-1));
+        backend::message(&mut session.wire.out, b'd', |out| {
+            if count == 0 {
+                out.put_slice(signature);
+            }
+            out.put_i16(-1);
+        });
     }
     backend::bare(&mut session.wire.out, b'c');
     Ok(count)
 }
 
-/// What goes before the rows: names, or binary's signature.
+/// The names before the rows.
 fn head(session: &mut Session<'_>, copy: &Copy) {
     let out = &mut session.wire.out;
     let names = copy.columns.iter().map(|column| column.name.as_str());
     match &copy.format {
-        CopyFormat::Binary => backend::message(out, b'd', |out| out.put_slice(binary::HEAD)),
         CopyFormat::Text {
             delimiter,
             header: true,

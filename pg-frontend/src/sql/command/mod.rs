@@ -55,7 +55,7 @@ pub(crate) fn read(connection: &Connection, state: &State, text: &str, given: &[
         }
         "SET" | "SHOW" | "RESET" | "DISCARD" => settings::read(&mut words, state),
         "PREPARE" | "EXECUTE" | "DEALLOCATE" | "DECLARE" | "FETCH" | "MOVE" | "CLOSE" => {
-            prepared::read(&mut words, connection, state).map(Some)
+            prepared::read(&mut words, connection, state, given).map(Some)
         }
         "COPY" => copy::read(&mut words, connection, state).map(Some),
         "VACUUM" | "ANALYZE" | "ANALYSE" | "REINDEX" | "CLUSTER" | "TRUNCATE" | "LISTEN" | "NOTIFY" | "UNLISTEN" | "LOCK"

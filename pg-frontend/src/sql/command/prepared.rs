@@ -8,10 +8,11 @@ use crate::error::Result;
 use crate::session::state::State;
 use crate::sql::query::Compiler;
 use crate::sql::query::typenames::data_type;
-use crate::sql::{Action, Plan, Tag, parse};
+use crate::sql::{Action, Parsed, Plan, Tag, parse};
+use crate::types::Oid;
 
 /// One of these commands.
-pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State) -> Result<Plan> {
+pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State, given: &[Oid]) -> Result<Plan> {
     let first = words.advance().unwrap_or_default();
     match first.as_str() {
         "PREPARE" => prepare(words, connection),
@@ -23,7 +24,7 @@ pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State
             let tag = if name.is_none() { "DEALLOCATE ALL" } else { "DEALLOCATE" };
             Ok(plain(Action::Deallocate(name), tag))
         }
-        "DECLARE" => declare(words),
+        "DECLARE" => declare(words, connection, state, given),
         "CLOSE" => {
             let name = if words.accept("ALL") { None } else { Some(words.name()?) };
             words.end()?;
@@ -95,7 +96,8 @@ fn execute(words: &mut Words<'_>, connection: &Connection, state: &State) -> Res
     Ok(plain(Action::Execute { name, arguments }, "EXECUTE"))
 }
 
-fn declare(words: &mut Words<'_>) -> Result<Plan> {
+/// Its parameters are those of its query.
+fn declare(words: &mut Words<'_>, connection: &Connection, state: &State, given: &[Oid]) -> Result<Plan> {
     let name = words.name()?;
     let (mut binary, mut hold) = (false, false);
     loop {
@@ -117,15 +119,21 @@ fn declare(words: &mut Words<'_>) -> Result<Plan> {
     if text.is_empty() {
         return Err(words.unexpected());
     }
-    Ok(plain(
-        Action::Declare {
-            name,
-            hold,
-            binary,
-            text: text.into(),
-        },
-        "DECLARE CURSOR",
-    ))
+    let parsed = Parsed {
+        text: text.into(),
+        offset: 0,
+    };
+    let parameters = crate::sql::plan(connection, state, &parsed, given)?.parameters;
+    let action = Action::Declare {
+        name,
+        hold,
+        binary,
+        text: parsed.text,
+    };
+    Ok(Plan {
+        parameters,
+        ..plain(action, "DECLARE CURSOR")
+    })
 }
 
 /// `FETCH [NEXT | FORWARD [n | ALL] | n | ALL] [FROM | IN] name`; backwards is refused.

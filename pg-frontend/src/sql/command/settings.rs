@@ -221,18 +221,17 @@ pub(crate) fn check(name: &str, value: &str) -> Option<()> {
     fine.then_some(())
 }
 
-/// `SET CONSTRAINTS ALL DEFERRED`: SQLite has it as a pragma, for all of them.
+/// `SET CONSTRAINTS ALL DEFERRED`: SQLite has it as a pragma, for all of them. The pragma forgets what is
+/// violated when it is turned off: that is looked at before.
 fn set_constraints(words: &mut Words<'_>) -> Result<Plan> {
     let rest = words.rest().to_ascii_uppercase();
-    let on = if rest.ends_with("DEFERRED") {
-        "ON"
+    let statements: &[&str] = if rest.ends_with("DEFERRED") {
+        &["PRAGMA defer_foreign_keys = ON"]
     } else if rest.ends_with("IMMEDIATE") {
-        "OFF"
+        &["SELECT pg_check_deferred()", "PRAGMA defer_foreign_keys = OFF"]
     } else {
         return Err(words.unexpected());
     };
-    Ok(plain(
-        Action::Script(vec![format!("PRAGMA defer_foreign_keys = {on}")]),
-        "SET CONSTRAINTS",
-    ))
+    let statements = statements.iter().map(|sql| (*sql).to_owned()).collect();
+    Ok(plain(Action::Script(statements), "SET CONSTRAINTS"))
 }

@@ -86,9 +86,11 @@ pub(crate) fn common(a: Type, b: Type) -> Option<Type> {
         return Some(a);
     }
     if a.is_string() && b.is_string() {
-        return Some(if a.oid == 19 || b.oid == 19 || a.oid != 1043 && b.oid != 1043 { Type::TEXT } else {
-            // varchar and text: whichever came first, without its length.
-            a.bare()
+        return Some(match (a.oid, b.oid) {
+            // Of name and text, and of varchar and text: whichever came first, without its length.
+            (19, _) | (25, 19) | (1043, 25 | 1042) | (25 | 1042, 1043) => a.bare(),
+            (_, 19) => Type::NAME,
+            _ => Type::TEXT,
         });
     }
     if a.is_oid() && (b.is_int() || b.is_oid()) {
@@ -158,6 +160,10 @@ impl Compiler<'_> {
             Kind::Parameter(index) if typed.is_unknown() => {
                 let index = *index;
                 self.parameters[index - 1] = Some(to.bare());
+                if to.is_reg() {
+                    // The client may send a name.
+                    return Ok(Typed::new(format!("pg_reg_oid({}, {})", typed.sql, to.oid), to));
+                }
                 let mut out = Typed::new(typed.sql, to.bare());
                 out.kind = Kind::Parameter(index);
                 return if to.modifier >= 0 { self.shape(out, to, context) } else { Ok(out) };

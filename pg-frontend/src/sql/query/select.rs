@@ -179,8 +179,11 @@ impl Compiler<'_> {
             SetOperator::Intersect => "INTERSECT",
             SetOperator::Minus => return Err(unsupported("MINUS")),
         };
-        let mut a = self.set(left, expected)?;
-        let mut b = self.set(right, expected)?;
+        // What has no type takes the other side's: at first neither is the result.
+        let outermost = std::mem::replace(&mut self.outermost, false);
+        let sides = self.set(left, expected).and_then(|a| Ok((a, self.set(right, expected)?)));
+        self.outermost = outermost;
+        let (mut a, mut b) = sides?;
         if a.columns.len() != b.columns.len() {
             return Err(PgError::new("42601", format!("each {word} query must have the same number of columns")));
         }
@@ -195,10 +198,10 @@ impl Compiler<'_> {
             types.push(if ty.oid == Type::UNKNOWN.oid { Type::TEXT } else { ty });
         }
         let differs = |compiled: &Compiled| compiled.columns.iter().zip(&types).any(|(column, ty)| column.ty.oid != ty.oid);
-        if differs(&a) {
+        if outermost || differs(&a) {
             a = self.set(left, Some(&types))?;
         }
-        if differs(&b) {
+        if outermost || differs(&b) {
             b = self.set(right, Some(&types))?;
         }
         let left_sql = self.operand(&a, left);
