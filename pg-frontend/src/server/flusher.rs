@@ -86,14 +86,21 @@ impl Flusher {
 /// Flushes the WAL: through the open file, if that is still the one. No lock of SQLite's is on it that
 /// closing could lose.
 fn flush(file: Option<File>, database: &Path) -> io::Result<File> {
-    let file = match file {
-        Some(file) if file.metadata()?.nlink() > 0 => file,
-        _ => OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(wal(database))?,
-    };
-    file.sync_data()?;
+    let known = file.filter(|file| file.metadata().is_ok_and(|data| data.nlink() > 0));
+    if let Some(file) = known {
+        file.sync_data()?;
+        return Ok(file);
+    }
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(wal(database))?;
+    file.sync_all()?;
+    // The WAL may be new: its name must be on the disk, too. SQLite sees to that at its own first flush only.
+    let directory = database
+        .parent()
+        .filter(|path| !path.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
     Ok(file)
 }
 
