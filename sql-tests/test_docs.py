@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from support import database, guests
 from support.paths import EXTENSION, LITESTREAM, PYTHON, ROOT
+from support.postgres import PROGRAM as PG_FRONTEND
 from support.procedures import MODULES, example
 
 BLOCK = re.compile(
@@ -35,6 +36,7 @@ def test_blocks(page, tmp_path):
     release = tmp_path / "target" / "release"
     release.mkdir(parents=True)
     (release / "libsqlbridge.so").symlink_to(EXTENSION + ".so")
+    (release / "pg-frontend").symlink_to(PG_FRONTEND)
     (tmp_path / "build").mkdir()
     (tmp_path / "build/procedures").symlink_to(MODULES)
     (tmp_path / "build/guests").symlink_to(guests.MODULES)
