@@ -103,7 +103,7 @@ impl Compiler<'_> {
             }
             "json_agg" | "jsonb_agg" => {
                 let binary = name == "jsonb_agg";
-                let item = self.to_json_or_null(&first, binary)?;
+                let item = self.json_or_null(&first, binary)?;
                 let separator = if matches!(first.kind, Kind::Row(_)) && !binary { "', ' || char(10) || ' '" } else { "', '" };
                 let list = if arguments.distinct {
                     format!("pg_array_to_string({}, 25, ', ')", wrap("json_group_array", &format!("{item} || ''")))
@@ -115,7 +115,7 @@ impl Compiler<'_> {
             "json_object_agg" | "jsonb_object_agg" => {
                 let binary = name == "jsonb_object_agg";
                 let [_, value] = typed.as_slice() else { return Err(self.no_function(name, &typed, span)) };
-                let value = self.to_json_or_null(&value.clone(), binary)?;
+                let value = self.json_or_null(&value.clone(), binary)?;
                 let key = self.shown(first, span)?;
                 let list = wrap("group_concat", &format!("pg_json_quote({}) || ' : ' || {value}, ', '", key.sql));
                 if binary {

@@ -60,6 +60,8 @@ impl Compiler<'_> {
             Expr::Cast { kind, expr: inner, data_type, .. } => self.cast(kind, inner, data_type),
             Expr::TypedString(typed) => {
                 let ty = self.data_type(&typed.data_type)?;
+                // `bit '101'` has the length of its digits.
+                let ty = if matches!(typed.data_type, ast::DataType::Bit(None)) { ty.bare() } else { ty };
                 let text = self.value(&typed.value)?;
                 self.coerce(text, ty, Context::Explicit, typed.value.span)
             }
