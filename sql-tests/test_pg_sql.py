@@ -22,8 +22,10 @@ NOT_UNDERSTOOD = {"42601", "42883", "42703", "42804", "42846", "42P18", "0A000",
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory):
     directory = tmp_path_factory.mktemp("sql")
-    with PgFrontend(directory / "own") as own, Reference(directory / "reference") as reference:
-        yield own, reference
+    own, reference = PgFrontend(directory / "own"), Reference(directory / "reference")
+    yield own, reference
+    own.stop()
+    reference.stop()
 
 
 def run(server, *arguments, text=None, database=None, program="psql"):

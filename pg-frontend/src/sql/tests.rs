@@ -1,4 +1,4 @@
-//! Statements planned on a connection: forms, types, speed of nothing but correctness.
+//! Statements planned on a connection: types of parameters, actions, codes and places of errors.
 
 use rusqlite::Connection;
 
@@ -6,10 +6,7 @@ use super::*;
 use crate::types::Type;
 
 fn state() -> State {
-    State {
-        user: "me".to_owned(),
-        ..State::default()
-    }
+    State::new("me".to_owned(), "db".to_owned(), 1, std::collections::BTreeMap::new())
 }
 
 fn planned(connection: &Connection, text: &str) -> Result<Plan> {

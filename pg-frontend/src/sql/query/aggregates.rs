@@ -28,6 +28,11 @@ const AGGREGATES: &[&str] = &[
     "regr_slope", "regr_intercept", "regr_count", "any_value",
 ];
 
+/// Whether a function is an aggregate, by its name.
+pub(crate) fn is_aggregate(name: &sqlparser::ast::ObjectName) -> bool {
+    super::expr::function_name(name).is_ok_and(|name| AGGREGATES.contains(&name.as_str()))
+}
+
 impl Compiler<'_> {
     /// An aggregate's call; none where the function is none.
     pub(crate) fn aggregate(&mut self, name: &str, function: &Function, span: Span) -> Result<Option<Typed>> {
