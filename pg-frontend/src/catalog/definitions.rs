@@ -1,6 +1,15 @@
 //! Statements and clauses that make an object again: what `pg_get_indexdef` and its kin return.
 
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Ident, ObjectNamePart, Query, Visit as _, Visitor, visit_relations_mut};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::Parser;
+
 use super::model::{Constraint, ConstraintRule, Index, IndexKey, Model, Table};
+use super::names::Path;
+use super::oids::PUBLIC;
 use super::text::quote_ident;
 use super::{ddl, names};
 use crate::sql::schema;
@@ -99,9 +108,50 @@ fn enclosed(expression: &str, pretty: bool) -> String {
     if pretty { expression.to_owned() } else { format!("({expression})") }
 }
 
-/// `pg_get_viewdef(oid)`: the query, as it was written for Postgres if it was.
-pub(super) fn view(table: &Table) -> String {
+/// `pg_get_viewdef(oid)`: the query, as it was written for Postgres if it was. Tables that the search path
+/// does not find (`pg_dump` empties it) are qualified.
+pub(super) fn view(model: &Model, path: Option<&Path>, table: &Table) -> String {
     let written = schema::read_view_header(&table.sql).map(|(_, query)| query);
     let query = written.unwrap_or_else(|| ddl::view(&table.sql).to_owned());
+    let query = path.and_then(|path| qualified(model, path, &query)).unwrap_or(query);
     format!(" {};", query.trim_end_matches(';').trim())
+}
+
+/// A query with its tables qualified; none where nothing needs to be.
+fn qualified(model: &Model, path: &Path, query: &str) -> Option<String> {
+    let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, query).ok()?;
+    let mut changed = false;
+    let mut common = Common::default();
+    let _ = statements.visit(&mut common);
+    let _ = visit_relations_mut(&mut statements, |name| {
+        if let [ObjectNamePart::Identifier(ident)] = &*name.0 {
+            let folded = if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() };
+            let tables = model.tables.iter().filter(|table| table.name == folded && !path.sees(model, table.oid));
+            if let (Some(table), false) = (tables.min_by_key(|table| table.namespace != PUBLIC), common.0.contains(&folded)) {
+                let schema = model.namespace_name(table.namespace).unwrap_or("public");
+                let parts = [schema, &table.name].map(|part| match quote_ident(part) {
+                    plain if plain == part => Ident::new(part),
+                    _ => Ident::with_quote('"', part),
+                });
+                name.0 = parts.map(ObjectNamePart::Identifier).to_vec();
+                changed = true;
+            }
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    changed.then(|| statements.iter().map(ToString::to_string).collect())
+}
+
+/// The names of a query's `WITH`.
+#[derive(Default)]
+struct Common(HashSet<String>);
+
+impl Visitor for Common {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let tables = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.0.extend(tables.map(|table| table.alias.name.value.to_lowercase()));
+        ControlFlow::Continue(())
+    }
 }

@@ -1,10 +1,10 @@
 //! Names to object ids and back: the search path, `regclass`, `regtype` and their kin.
 
-use super::model::Model;
-use super::oids::PG_CATALOG;
+use super::model::{Model, Sequence};
+use super::oids::{PG_CATALOG, PUBLIC};
 use super::relations;
 use super::rows::Cell;
-use super::text::quote_ident;
+use super::text::{quote_ident, quote_literal};
 use crate::session::state::State;
 use crate::types::{self, Oid, Type};
 
@@ -86,6 +86,27 @@ pub(super) fn regclass(model: &Model, path: &Path, oid: Oid) -> Option<String> {
     } else {
         qualified(model, namespace, name)
     })
+}
+
+/// The sequence that a default is the next value of.
+pub(super) fn sequence_of<'m>(model: &'m Model, default: &str) -> Option<&'m Sequence> {
+    let name = default.strip_prefix("nextval('")?.strip_suffix("'::regclass)")?;
+    let parts = parse(&name.replace("''", "'"))?;
+    let schema = match &*parts {
+        [schema, _] => namespace(model, schema)?,
+        // As SQLite has it: an unqualified name is one of `public`, a dot in it is after a schema.
+        _ => PUBLIC,
+    };
+    let mut sequences = model.sequences.iter();
+    sequences.find(|sequence| sequence.namespace == schema && Some(&sequence.name) == parts.last())
+}
+
+/// An expression of the catalog, names in it qualified where the search path does not find them.
+pub(super) fn expression(model: &Model, path: &Path, text: &str) -> String {
+    match sequence_of(model, text).and_then(|sequence| regclass(model, path, sequence.oid)) {
+        Some(name) => format!("nextval({}::regclass)", quote_literal(&name)),
+        None => text.to_owned(),
+    }
 }
 
 /// The parts of a dotted name, folded to lower case outside of quotes. None: it is no name.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Result};
 
 use super::model::{Class, Comment, Enum, Sequence};
-use super::oids::Kind;
+use super::oids::{Kind, PUBLIC};
 use super::read::Reader;
 use super::relations;
 use crate::sql::{names, schema};
@@ -86,9 +86,22 @@ impl Reader<'_> {
     }
 
     pub(super) fn comments(&mut self) -> Result<()> {
-        if !self.has(COMMENTS)? {
-            return Ok(());
+        if self.has(COMMENTS)? {
+            self.made_comments()?;
         }
+        let class = relations::get("pg_namespace").oid;
+        if self.model.comment(class, PUBLIC, 0).is_none() {
+            self.model.comments.push(Comment {
+                class,
+                object: PUBLIC,
+                column: 0,
+                text: "standard public schema".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    fn made_comments(&mut self) -> Result<()> {
         let sql = format!("SELECT kind, object, part, text FROM main.{COMMENTS}");
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query([])?;

@@ -272,7 +272,7 @@ fn comments() {
         )
         .unwrap();
     let sql = "SELECT obj_description(pg_reg_oid('authors', 2205), 'pg_class'), col_description(pg_reg_oid('authors', 2205), 2),
-      (SELECT count(*) FROM pg_description)";
+      (SELECT count(*) FROM pg_description WHERE classoid = 1259)";
     assert_eq!(rows(&connection, sql), ["who writes|in full|2"]);
     connection.execute_batch("UPDATE pg_frontend_comments SET text = 'others'").unwrap();
     assert_eq!(rows(&connection, sql), ["others|others|2"]);

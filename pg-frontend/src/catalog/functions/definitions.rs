@@ -10,8 +10,8 @@ use crate::types::Oid;
 
 /// Of these, an argument that is NULL makes the result NULL.
 pub(super) const FUNCTIONS: &[Entry] = &[
-    ("pg_get_expr", 2, first),
-    ("pg_get_expr", 3, first),
+    ("pg_get_expr", 2, expression),
+    ("pg_get_expr", 3, expression),
     ("pg_get_indexdef", 1, index),
     ("pg_get_indexdef", 3, index),
     ("pg_get_constraintdef", 1, constraint),
@@ -49,9 +49,14 @@ pub(super) const FUNCTIONS: &[Entry] = &[
 /// These look at arguments that are NULL.
 pub(super) const NULLABLE: &[Entry] = &[("format_type", 2, format_type)];
 
-/// Expressions lie in the catalog as they are printed.
-fn first(call: &Call<'_>) -> Result<Cell> {
-    Ok(call.text(0).to_owned().into())
+/// Expressions lie in the catalog as they are printed, but for the names of sequences.
+fn expression(call: &Call<'_>) -> Result<Cell> {
+    let text = call.text(0);
+    if !text.starts_with("nextval(") {
+        return Ok(text.to_owned().into());
+    }
+    let model = call.model()?;
+    Ok(names::expression(&model, &call.path(&model), text).into())
 }
 
 fn nothing(_: &Call<'_>) -> Result<Cell> {
@@ -103,7 +108,8 @@ fn view(call: &Call<'_>) -> Result<Cell> {
     let model = call.model()?;
     let oid = call.relation(0, &model)?;
     let table = model.table(oid).filter(|table| table.view);
-    Ok(table.map(definitions::view).into())
+    let path = call.path(&model);
+    Ok(table.map(|table| definitions::view(&model, Some(&path), table)).into())
 }
 
 fn rule(call: &Call<'_>) -> Result<Cell> {
@@ -113,7 +119,7 @@ fn rule(call: &Call<'_>) -> Result<Cell> {
     Ok(view
         .map(|table| {
             let name = names::qualified(&model, table.namespace, &table.name);
-            let query = definitions::view(table);
+            let query = definitions::view(&model, None, table);
             format!("CREATE RULE \"_RETURN\" AS\n    ON SELECT TO {name} DO INSTEAD {query}")
         })
         .into())

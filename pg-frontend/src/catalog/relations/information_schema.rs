@@ -90,7 +90,7 @@ pub(super) fn views(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             ("is_trigger_insertable_into", "NO".into()),
         ],
         view.model.tables.iter().filter(|table| table.view).map(|table| {
-            [schema(view.model, table.namespace), table.name.clone().into(), definitions::view(table).into()]
+            [schema(view.model, table.namespace), table.name.clone().into(), definitions::view(view.model, None, table).into()]
         }),
     );
     Ok(())

@@ -68,6 +68,7 @@ const FILLED: &[(&str, Lifetime, Fill)] = &[
     ("pg_depend", Model, objects::dependencies),
     ("pg_description", Model, objects::descriptions),
     ("pg_index", Model, objects::indexes),
+    ("pg_init_privs", Model, objects::first_privileges),
     ("pg_namespace", Model, objects::namespaces),
     ("pg_rewrite", Model, objects::rules),
     ("pg_sequence", Model, objects::sequences),

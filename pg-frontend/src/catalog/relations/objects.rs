@@ -7,7 +7,7 @@ use rusqlite::Result;
 use super::{all, facts};
 use crate::catalog::{definitions, names};
 use crate::catalog::model::{Column, Constraint, ConstraintRule, Identity, Index, Model, Table};
-use crate::catalog::oids::OWNER;
+use crate::catalog::oids::{OWNER, PUBLIC};
 use crate::catalog::relations::get;
 use crate::catalog::rows::{Cell, Relation, Rows, View, array};
 use crate::types::Oid;
@@ -22,14 +22,41 @@ const TRIGGER_FUNCTION: i64 = 5029;
 /// The columns of a sequence, which is a relation of one row.
 const SEQUENCE_COLUMNS: [(&str, Oid); 3] = [("last_value", 20), ("log_cnt", 20), ("is_called", 16)];
 
+/// The owner of `public` and who may do what there, as `initdb` leaves it: since 15 it is the database's owner's.
+fn public(view: &View<'_>) -> (Oid, Cell) {
+    const DATABASE_OWNER: Oid = 6171;
+    let (user, version) = view.session.state(|state| (state.user.clone(), state.setting("server_version_num")));
+    let recent = version.and_then(|version| version.parse().ok()).is_some_and(|version: u32| version >= 150_000);
+    let (owner, name, others) = match recent {
+        true => (DATABASE_OWNER, "pg_database_owner".to_owned(), "U"),
+        false => (OWNER, user, "UC"),
+    };
+    let grants = [format!("{name}=UC/{name}"), format!("={others}/{name}")];
+    (owner, serde_json::Value::from(grants.to_vec()).to_string().into())
+}
+
 pub(super) fn namespaces(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    let (owner, grants) = public(view);
     rows.add(
-        ["oid", "nspname"],
-        &[("nspowner", OWNER.into())],
-        view.model
-            .namespaces
-            .iter()
-            .map(|namespace| [namespace.oid.into(), namespace.name.clone().into()]),
+        ["oid", "nspname", "nspowner", "nspacl"],
+        &[],
+        view.model.namespaces.iter().map(|namespace| {
+            let (owner, grants) = match namespace.oid {
+                PUBLIC => (owner, grants.clone()),
+                _ => (OWNER, Cell::Null),
+            };
+            [namespace.oid.into(), namespace.name.clone().into(), owner.into(), grants]
+        }),
+    );
+    Ok(())
+}
+
+/// What is as it was at first: `pg_dump` tells by it what to leave out.
+pub(super) fn first_privileges(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    rows.add(
+        ["objoid", "classoid", "initprivs"],
+        &[("privtype", "i".into())],
+        [[PUBLIC.into(), get("pg_namespace").oid.into(), public(view).1]],
     );
     Ok(())
 }
@@ -451,7 +478,7 @@ pub(super) fn descriptions(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     Ok(())
 }
 
-/// Indexes of constraints, defaults of columns, sequences of columns, rules of views.
+/// Indexes of constraints, defaults of columns, sequences of columns and of defaults, rules of views.
 pub(super) fn dependencies(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let model = view.model;
     let class = |name: &'static str| -> Cell { get(name).oid.into() };
@@ -467,8 +494,11 @@ pub(super) fn dependencies(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             }
         }
         for column in &table.columns {
-            if let Some((oid, _)) = &column.default {
+            if let Some((oid, text)) = &column.default {
                 let (one, other) = (class("pg_attrdef"), class("pg_class"));
+                if let Some(sequence) = names::sequence_of(model, text) {
+                    found.push([one.clone(), (*oid).into(), other.clone(), sequence.oid.into(), none.clone(), "n".into()]);
+                }
                 found.push([one, (*oid).into(), other, table.oid.into(), column.number.into(), "a".into()]);
             }
         }

@@ -54,7 +54,7 @@ pub(super) fn views(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         columns,
         &[],
         view.model.tables.iter().filter(|table| table.view).map(|table| {
-            [schema(view.model, table), table.name.clone().into(), owner.clone(), definitions::view(table).into()]
+            [schema(view.model, table), table.name.clone().into(), owner.clone(), definitions::view(view.model, None, table).into()]
         }),
     );
     rows.add(
