@@ -7,6 +7,7 @@ import java.time.*;
 import java.util.*;
 import org.postgresql.PGConnection;
 import org.postgresql.copy.CopyManager;
+import org.postgresql.util.PSQLException;
 
 public class PgJdbc {
     public static void main(String[] arguments) throws Exception {
@@ -28,7 +29,7 @@ public class PgJdbc {
 
         PreparedStatement insert = db.prepareStatement(
             "INSERT INTO kinds (truth, small, number, big, single, double, exact, words, day, clock, moment, instant, code, document, bytes, numbers, names) "
-            + "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb, ?, ?, ?) RETURNING *");
+            + "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?::jsonb, ?, ?, ?)");
         insert.setBoolean(1, false);
         insert.setShort(2, (short) 7);
         insert.setInt(3, -1);
@@ -46,10 +47,11 @@ public class PgJdbc {
         insert.setBytes(15, new byte[] {1, 0, 39, 92});
         insert.setArray(16, db.createArrayOf("int4", new Integer[] {1, 2}));
         insert.setArray(17, db.createArrayOf("text", new String[] {"x", null, "a\"b"}));
-        show(insert.executeQuery());
+        System.out.println(insert.executeUpdate());
+        show(statement.executeQuery("SELECT * FROM kinds WHERE id = 3"));
 
         // Batches, keys that the server made, counts.
-        statement.execute("CREATE TABLE item (id serial PRIMARY KEY, name varchar(50) NOT NULL, price numeric(8,2) DEFAULT 1.5)");
+        statement.execute("CREATE TABLE item (id serial PRIMARY KEY, name varchar(50) NOT NULL, price numeric(8,2))");
         db.setAutoCommit(false);
         PreparedStatement batch = db.prepareStatement("INSERT INTO item (name, price) VALUES (?, ?)");
         for (int n = 1; n <= 100; n++) {
@@ -62,19 +64,19 @@ public class PgJdbc {
         PreparedStatement keyed = db.prepareStatement("INSERT INTO item (name) VALUES (?)", Statement.RETURN_GENERATED_KEYS);
         keyed.setString(1, "keyed");
         System.out.println(keyed.executeUpdate());
-        show(keyed.getGeneratedKeys());
+        pick(keyed.getGeneratedKeys(), "id", "name");
         keyed = db.prepareStatement("INSERT INTO item (name) VALUES (?)", new String[] {"id"});
         for (String name : List.of("a", "b")) {
             keyed.setString(1, name);
             keyed.addBatch();
         }
         keyed.executeBatch();
-        show(keyed.getGeneratedKeys());
+        pick(keyed.getGeneratedKeys(), "id");
         db.commit();
         System.out.println(statement.executeUpdate("UPDATE item SET price = price * 2 WHERE id <= 10"));
 
         // Rows by portions of a portal.
-        PreparedStatement portion = db.prepareStatement("SELECT id, price FROM item WHERE id > ? ORDER BY id");
+        PreparedStatement portion = db.prepareStatement("SELECT id, coalesce(price, 1.5) AS price FROM item WHERE id > ? ORDER BY id");
         portion.setFetchSize(9);
         portion.setInt(1, 3);
         long sum = 0, rows = 0;
@@ -122,7 +124,7 @@ public class PgJdbc {
                 statement.execute(wrong);
                 System.out.println("no error");
             } catch (SQLException error) {
-                System.out.println(error.getSQLState() + " " + error.getMessage().replace("\n", " | "));
+                System.out.println(error.getSQLState() + " " + message(error));
             }
         }
         try {
@@ -161,9 +163,14 @@ public class PgJdbc {
         for (int n = 1; n <= columns.getColumnCount(); n++) {
             System.out.println(columns.getColumnLabel(n) + " " + columns.getColumnTypeName(n) + " " + columns.getTableName(n) + " " + columns.isNullable(n) + " " + columns.isAutoIncrement(n));
         }
-        ParameterMetaData parameters = db.prepareStatement("SELECT id FROM item WHERE id = ? AND name = ? AND price < ?").getParameterMetaData();
+        ParameterMetaData parameters = db.prepareStatement("SELECT id FROM item WHERE id = ? AND upper(name) = ? AND price < ?").getParameterMetaData();
         for (int n = 1; n <= parameters.getParameterCount(); n++) System.out.println(parameters.getParameterTypeName(n));
         db.close();
+    }
+
+    /** Without what PostgreSQL knows of a row that it refused. */
+    static String message(SQLException error) {
+        return ((PSQLException) error).getServerErrorMessage().getMessage();
     }
 
     static void show(ResultSet result) throws SQLException {

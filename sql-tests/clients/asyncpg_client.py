@@ -38,7 +38,7 @@ async def main():
         ("SELECT id FROM kinds WHERE number = $1 AND words LIKE $2", -1, "it%"),
         ("SELECT id FROM kinds WHERE id = ANY($1::int[]) ORDER BY id LIMIT $2 OFFSET $3", [1, 2, 3], 2, 1),
         ("SELECT count(*) FROM kinds WHERE day BETWEEN $1 AND $2", datetime.date(1990, 1, 1), datetime.date(2030, 1, 1)),
-        ("SELECT coalesce(exact, $1) FROM kinds ORDER BY id", decimal.Decimal("7.5")),
+        ("SELECT coalesce(exact, $1) FROM kinds ORDER BY id", decimal.Decimal("7.125")),
         ("SELECT CASE WHEN truth THEN $1::text ELSE 'no' END FROM kinds WHERE id = 1", "yes"),
         ("SELECT now() > $1, current_date >= $2", datetime.datetime(2000, 1, 1, tzinfo=datetime.timezone.utc), datetime.date(2000, 1, 1)),
         ("SELECT sum(number), avg(small), max(words), count(*), min(day) FROM kinds WHERE id <> 1",),

@@ -39,7 +39,6 @@ print(db.execute("SELECT instant AT TIME ZONE 'UTC' FROM kinds WHERE id = 1").fe
 db.execute("CREATE TABLE item (id bigint PRIMARY KEY, name text, price numeric(8,2))")
 for n in range(1, 21):
     db.execute("INSERT INTO item VALUES (%s, %s, %s)", (n, f"item {n}", decimal.Decimal(n) / 4))
-print(db.execute("SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE 'INSERT INTO item%'").fetchone())
 cursor = db.cursor()
 cursor.executemany("INSERT INTO item VALUES (%s, %s, %s)", [(n, "many", None) for n in range(21, 121)])
 print(cursor.rowcount)

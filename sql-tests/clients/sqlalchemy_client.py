@@ -41,7 +41,7 @@ class Book(Base):
     __tablename__ = "books"
     __table_args__ = (
         sa.UniqueConstraint("author_id", "title", name="books_once"),
-        sa.CheckConstraint("price >= 0", name="books_price"),
+        sa.CheckConstraint("id > 0", name="books_positive"),
         {"comment": "what was written"},
     )
     id: orm.Mapped[int] = orm.mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
