@@ -35,7 +35,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use metrics::{Counter, Histogram, counter, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use rusqlite::Connection;
 
 use crate::capture::Recorder;
@@ -77,6 +77,8 @@ pub(crate) struct Session<'s> {
     /// The version of the settings that `style` and `reported` are of.
     settings_version: u64,
     reported: Vec<(&'static str, String)>,
+    /// The storage's last sentence that the client has been told.
+    told: String,
     timeouts: Timeouts,
     counters: Counters,
 }
@@ -93,6 +95,8 @@ struct Counters {
     durations: Histogram,
     commits: Counter,
     rollbacks: Counter,
+    /// Rights to write that are held.
+    reserved: Gauge,
 }
 
 impl Counters {
@@ -102,6 +106,7 @@ impl Counters {
             durations: histogram!("pg_queries_duration_seconds"),
             commits: counter!("pg_transactions_total", "status" => "commit"),
             rollbacks: counter!("pg_transactions_total", "status" => "rollback"),
+            reserved: gauge!("sqlite_locks_held", "kind" => "reserved"),
         }
     }
 }
@@ -165,6 +170,7 @@ pub(crate) fn run(
         style: Style::default(),
         settings_version: u64::MAX,
         reported: Vec::new(),
+        told: String::new(),
         timeouts: Timeouts::default(),
         counters: Counters::new(),
     };
@@ -230,7 +236,7 @@ impl<'s> Session<'s> {
 
     fn messages(&mut self) -> Result<()> {
         loop {
-            let frame = match self.wire.next() {
+            let frame = match self.wire.next_frame() {
                 Ok(frame) => frame,
                 Err(lost) => return Err(self.ended(lost.into())),
             };
