@@ -136,3 +136,6 @@ ANALYZE emp;
 -- differs: it locks nothing, so it is accepted anywhere
 LOCK TABLE dept;
 SELECT pg_advisory_lock(1), pg_try_advisory_lock(2), pg_advisory_unlock(1);
+SELECT (SELECT id FROM emp);
+SELECT id, (SELECT name FROM emp e WHERE e.boss = d.id) FROM dept d ORDER BY id;
+SELECT (SELECT id FROM emp WHERE false) IS NULL, (SELECT 5), (SELECT max(id) FROM emp);

@@ -67,6 +67,7 @@ pub fn register(connection: &Connection, shared: &Shared) -> rusqlite::Result<()
             add(connection, name, *arguments, true, false, *function)?;
         }
     }
+    session::register(connection)?;
     aggregate::register(connection)?;
     ffi::with_connection(connection, "pg_check_deferred", 0, check_deferred)?;
     sequence::register(connection)

@@ -74,8 +74,8 @@ pub(super) const STRICT: &[Entry] = &[
         let micros = time::parse_time(a.text(0)?)?.0 - time::parse_time(a.text(1)?)?.0;
         text_value(Interval { micros, ..Interval::default() }.text())
     }),
-    ("pg_interval_add", 2, |a| text_value(interval(a, 0)?.add(interval(a, 1)?).text())),
-    ("pg_interval_neg", 1, |a| text_value(interval(a, 0)?.neg().text())),
+    ("pg_interval_add", 2, |a| text_value(interval(a, 0)?.plus(interval(a, 1)?).text())),
+    ("pg_interval_neg", 1, |a| text_value(interval(a, 0)?.negated().text())),
     ("pg_interval_mul", 2, |a| text_value(interval(a, 0)?.times(a.real(1)?)?.text())),
     ("pg_interval_div", 2, |a| {
         let by = a.real(1)?;

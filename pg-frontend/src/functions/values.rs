@@ -101,6 +101,12 @@ pub(super) const NULLABLE: &[Entry] = &[
         }
         Ok(Value::Integer(count))
     }),
+    ("pg_one_row", 2, |a| {
+        if a.int(1)? > 1 {
+            return Err(PgError::new("21000", "more than one row returned by a subquery used as an expression"));
+        }
+        Ok(a.owned(0))
+    }),
     // What `= ANY` says: true if any is, else unknown if any is, else false.
     ("pg_any_of", 2, |a| {
         if matches!(a.value(0), ValueRef::Integer(1)) {

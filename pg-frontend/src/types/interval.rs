@@ -247,7 +247,7 @@ impl Interval {
 
     /// The sum.
     #[must_use]
-    pub fn add(self, other: Self) -> Self {
+    pub fn plus(self, other: Self) -> Self {
         Self {
             months: self.months.saturating_add(other.months),
             days: self.days.saturating_add(other.days),
@@ -257,7 +257,7 @@ impl Interval {
 
     /// With its signs turned.
     #[must_use]
-    pub fn neg(self) -> Self {
+    pub fn negated(self) -> Self {
         Self {
             months: self.months.saturating_neg(),
             days: self.days.saturating_neg(),
@@ -322,7 +322,7 @@ impl Interval {
     #[must_use]
     pub fn age(from: i64, to: i64) -> Self {
         if to < from {
-            return Self::age_of(to, from).neg();
+            return Self::age_of(to, from).negated();
         }
         Self::age_of(from, to)
     }

@@ -33,7 +33,8 @@ impl<'a> Arguments<'a> {
                     match argument {
                         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => out.exprs.push(expr),
                         FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => out.star = true,
-                        FunctionArg::Named { arg: FunctionArgExpr::Expr(expr), .. } => out.exprs.push(expr),
+                        FunctionArg::Named { arg: FunctionArgExpr::Expr(expr), .. }
+                        | FunctionArg::ExprNamed { arg: FunctionArgExpr::Expr(expr), .. } => out.exprs.push(expr),
                         other => return Err(unsupported(format!("the argument {other}"))),
                     }
                 }

@@ -184,7 +184,7 @@ impl Compiler<'_> {
                 return Ok(out);
             }
             Kind::Number(digits) if to.is_float() => {
-                let value = text::input(to, digits, &self.style).map_err(|e| e)?;
+                let value = text::input(to, digits, &self.style)?;
                 return Ok(Typed::new(write_value(&value), to).not_null());
             }
             _ => {}

@@ -235,8 +235,7 @@ impl Compiler<'_> {
                 ty: if x.ty == y.ty { ty } else { ty.bare() },
                 not_null: x.not_null && y.not_null,
                 native: x.native && y.native,
-                table: 0,
-                number: 0,
+                source: None,
                 fields: None,
             })
             .collect();
@@ -572,8 +571,7 @@ impl Compiler<'_> {
                 ty: item.ty,
                 not_null: item.not_null,
                 native: item.native || item.ty.is_int(),
-                table: item.table,
-                number: if item.table == 0 { 0 } else { item.number },
+                source: item.source.clone(),
                 fields: match &item.kind {
                     Kind::Row(row) if !self.outermost => Some(row.iter().map(|(name, item)| (name.clone(), item.ty)).collect()),
                     _ => None,
