@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.postgres import PgFrontend, Reference, available
+from support.postgres import REFERENCE, PgFrontend, Reference, available
 from support.wire import COPY_DONE, SYNC, Wire, bind, copy_data, describe, execute, parse, query
 
 pytestmark = pytest.mark.skipif(not available(), reason="needs PostgreSQL 15's programs")
@@ -85,6 +85,8 @@ PSQL = [
     r"\ds",
     r"\dT",
     r"\dT+",
+    r"\dn",
+    r"\dn+",
     r"\du",
     r"\db",
     r"\df",
@@ -340,6 +342,26 @@ def test_types_of_drivers(both):
 
     ours, reference = map(infos, both)
     assert ours == reference
+
+
+def test_pg_dump(both):
+    """A dump of the schema is PostgreSQL's, and PostgreSQL takes it."""
+
+    def dump(server):
+        done = subprocess.run(
+            [REFERENCE / "pg_dump", "--schema-only", "-d", server.dsn()], capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        text = re.sub(r"(?m)^(-- Dumped from|\\(un)?restrict).*\n", "", done.stdout)
+        # Views are not laid out anew.
+        return re.sub(r"CREATE VIEW .*?;\n", "", text, flags=re.DOTALL), done.stdout
+
+    (ours, whole), (reference, _) = map(dump, both)
+    assert ours == reference
+    restored = both[1]
+    assert psql(restored, "-q", "-c", "CREATE DATABASE restored") == ""
+    lines = psql(restored, "-q", "-At", "-d", restored.dsn(dbname="restored"), "-f", "-", input=whole).split()
+    assert lines == []
 
 
 def test_current_after_ddl(both):

@@ -8,10 +8,32 @@ use proptest::prelude::*;
 /// A piece of a column's or a table's definition.
 fn piece() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
-        "a", "\"b c\"", "[d]", "`e`", "text", "numeric(10,2)", "\"text[]\"", "PRIMARY KEY", "PRIMARY KEY (a)", "UNIQUE", "UNIQUE (a)",
-        "NOT NULL", "CHECK (a > ')')", "CHECK ((a))", "DEFAULT 'x,'", "DEFAULT (1 + (2))", "DEFAULT -1",
-        "REFERENCES p (x) ON DELETE SET NULL DEFERRABLE", "FOREIGN KEY (a) REFERENCES p", "CONSTRAINT n", "COLLATE NOCASE", "/* ( */",
-        "-- (\n", "AS (a || 'x') STORED", ",", ",",
+        "a",
+        "\"b c\"",
+        "[d]",
+        "`e`",
+        "text",
+        "numeric(10,2)",
+        "\"text[]\"",
+        "PRIMARY KEY",
+        "PRIMARY KEY (a)",
+        "UNIQUE",
+        "UNIQUE (a)",
+        "NOT NULL",
+        "CHECK (a > ')')",
+        "CHECK ((a))",
+        "DEFAULT 'x,'",
+        "DEFAULT (1 + (2))",
+        "DEFAULT -1",
+        "REFERENCES p (x) ON DELETE SET NULL DEFERRABLE",
+        "FOREIGN KEY (a) REFERENCES p",
+        "CONSTRAINT n",
+        "COLLATE NOCASE",
+        "/* ( */",
+        "-- (\n",
+        "AS (a || 'x') STORED",
+        ",",
+        ",",
     ])
 }
 

@@ -117,7 +117,10 @@ impl Session {
             Some(rows) => rows,
             None => {
                 let rows = Rc::new(relation.rows(&view)?);
-                model.relations.borrow_mut().insert(relation.name, Rc::clone(&rows));
+                model
+                    .relations
+                    .borrow_mut()
+                    .insert(relation.name, Rc::clone(&rows));
                 rows
             }
         };
@@ -126,7 +129,11 @@ impl Session {
 }
 
 fn stamp(connection: &Connection) -> Result<Stamp> {
-    let pragma = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| row.get(0));
+    let pragma = |sql: &str| {
+        connection
+            .prepare_cached(sql)?
+            .query_row([], |row| row.get(0))
+    };
     let state = connection.transaction_state(None::<&str>)?;
     Ok(Stamp {
         cookie: pragma("PRAGMA main.schema_version")?,

@@ -182,7 +182,11 @@ pub enum Call {
 
 /// An expression as Postgres would print it: names quoted only where they must be (`quote`), functions
 /// as Postgres has them (`call`).
-pub fn expression(sql: &str, quote: &impl Fn(&str) -> String, call: &impl Fn(&str) -> Call) -> String {
+pub fn expression(
+    sql: &str,
+    quote: &impl Fn(&str) -> String,
+    call: &impl Fn(&str) -> Call,
+) -> String {
     let tokens = tokens(sql);
     let mut out = String::with_capacity(sql.len());
     let mut written = 0;
@@ -593,11 +597,11 @@ mod tests {
                 Some("a > 0".to_owned())
             )
         );
+        assert_eq!(view("CREATE VIEW v(a) AS SELECT 1 AS a"), "SELECT 1 AS a");
         assert_eq!(
-            view("CREATE VIEW v(a) AS SELECT 1 AS a"),
-            "SELECT 1 AS a"
+            trigger("CREATE TRIGGER x BEFORE UPDATE OF a ON t"),
+            1 | 2 | 16
         );
-        assert_eq!(trigger("CREATE TRIGGER x BEFORE UPDATE OF a ON t"), 1 | 2 | 16);
     }
 
     proptest::proptest! {

@@ -17,8 +17,8 @@ use std::rc::Rc;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::ValueRef;
 use rusqlite::vtab::{
-    Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConnection, VTabCursor, sqlite3_vtab,
-    sqlite3_vtab_cursor,
+    Context, Filters, IndexConstraintOp, IndexInfo, Module, VTab, VTabConnection, VTabCursor,
+    sqlite3_vtab, sqlite3_vtab_cursor,
 };
 use rusqlite::{Connection, Result};
 
@@ -70,24 +70,32 @@ pub(super) fn function(
     function: Function,
 ) -> Result<()> {
     let session = Local(Rc::clone(session));
-    connection.create_scalar_function(name, arguments, FunctionFlags::SQLITE_UTF8, move |context| {
-        let null = (0..context.len()).any(|at| context.get_raw(at) == ValueRef::Null);
-        if strict && null {
-            return Ok(Cell::Null);
-        }
-        let session: &Local<Rc<Session>> = &session;
-        // SAFETY: the handle is of the connection that is calling, it is used on this thread and not kept.
-        let connection = unsafe { context.get_connection() }?;
-        function(&Call {
-            session,
-            connection: &connection,
-            context,
-        })
-    })
+    connection.create_scalar_function(
+        name,
+        arguments,
+        FunctionFlags::SQLITE_UTF8,
+        move |context| {
+            let null = (0..context.len()).any(|at| context.get_raw(at) == ValueRef::Null);
+            if strict && null {
+                return Ok(Cell::Null);
+            }
+            let session: &Local<Rc<Session>> = &session;
+            // SAFETY: the handle is of the connection that is calling, it is used on this thread and not kept.
+            let connection = unsafe { context.get_connection() }?;
+            function(&Call {
+                session,
+                connection: &connection,
+                context,
+            })
+        },
+    )
 }
 
 /// Makes a function that returns rows.
-pub(super) fn table_function(connection: &Connection, function: &'static TableFunction) -> Result<()> {
+pub(super) fn table_function(
+    connection: &Connection,
+    function: &'static TableFunction,
+) -> Result<()> {
     const MODULE: &Module<'_, FunctionTable> = &Module::eponymous_only_module();
     connection.create_module(function.name, MODULE, Some(function))
 }
@@ -115,9 +123,9 @@ unsafe impl<'vtab> VTab<'vtab> for Table {
         _: &[u8],
         _: &[&[u8]],
     ) -> Result<(Cow<'static, CStr>, Self)> {
-        let (relation, session) = aux
-            .map(|data| data.0.clone())
-            .ok_or_else(|| rusqlite::Error::ModuleError("a relation without its columns".to_owned()))?;
+        let (relation, session) = aux.map(|data| data.0.clone()).ok_or_else(|| {
+            rusqlite::Error::ModuleError("a relation without its columns".to_owned())
+        })?;
         // SAFETY: SQLite disconnects its virtual tables before it closes the connection, so the handle
         // outlives the table; dropping this connection finalizes its statements and closes nothing.
         let connection = unsafe { Connection::from_handle(db.handle()) }?;
@@ -136,7 +144,8 @@ unsafe impl<'vtab> VTab<'vtab> for Table {
         let best = (0..)
             .zip(info.constraints())
             .filter(|(_, constraint)| {
-                constraint.is_usable() && constraint.operator() == IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ
+                constraint.is_usable()
+                    && constraint.operator() == IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ
             })
             .filter_map(|(at, constraint)| {
                 let column = usize::try_from(constraint.column()).ok()?;
@@ -148,7 +157,9 @@ unsafe impl<'vtab> VTab<'vtab> for Table {
         let Some((rows, at, column)) = best else {
             info.set_idx_num(-1);
             info.set_estimated_rows(size);
-            info.set_estimated_cost(10.0 + 2.0 * f64::from(i32::try_from(size).unwrap_or(i32::MAX)));
+            info.set_estimated_cost(
+                10.0 + 2.0 * f64::from(i32::try_from(size).unwrap_or(i32::MAX)),
+            );
             return Ok(true);
         };
         info.constraint_usage(at).set_argv_index(1);
@@ -260,12 +271,17 @@ unsafe impl<'vtab> VTab<'vtab> for FunctionTable {
         _: &[u8],
         _: &[&[u8]],
     ) -> Result<(Cow<'static, CStr>, Self)> {
-        let function =
-            *aux.ok_or_else(|| rusqlite::Error::ModuleError("a function without its columns".to_owned()))?;
+        let function = *aux.ok_or_else(|| {
+            rusqlite::Error::ModuleError("a function without its columns".to_owned())
+        })?;
         let mut declaration = String::from("CREATE TABLE x(");
         for (name, ty) in function.columns {
             // Writing into a string does not fail.
-            let _ = write!(declaration, "\"{name}\" {}, ", types::declare(Type::of(*ty), None));
+            let _ = write!(
+                declaration,
+                "\"{name}\" {}, ",
+                types::declare(Type::of(*ty), None)
+            );
         }
         // SQLite wants one hidden column at least to take it for a function.
         for at in 0..function.arguments.max(1) {
@@ -288,7 +304,9 @@ unsafe impl<'vtab> VTab<'vtab> for FunctionTable {
             let Ok(column) = usize::try_from(constraint.column()) else {
                 continue;
             };
-            if column < columns || constraint.operator() != IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ {
+            if column < columns
+                || constraint.operator() != IndexConstraintOp::SQLITE_INDEX_CONSTRAINT_EQ
+            {
                 continue;
             }
             missing |= !constraint.is_usable();
@@ -359,12 +377,25 @@ fn declaration(relation: &Relation) -> String {
     let mut out = String::from("CREATE TABLE x(");
     for column in &relation.columns {
         // Writing into a string does not fail.
-        let _ = write!(out, "\"{}\" {}, ", column.name, types::declare(Type::of(column.ty), None));
+        let _ = write!(
+            out,
+            "\"{}\" {}, ",
+            column.name,
+            types::declare(Type::of(column.ty), None)
+        );
     }
     for &(name, ty) in &SYSTEM_COLUMNS {
         // `pg_replication_slots` has an `xmin` of its own.
-        let name = if relation.position(name).is_some() { "xmin_of_row" } else { name };
-        let _ = write!(out, "{name} {} HIDDEN, ", types::declare(Type::of(ty), None));
+        let name = if relation.position(name).is_some() {
+            "xmin_of_row"
+        } else {
+            name
+        };
+        let _ = write!(
+            out,
+            "{name} {} HIDDEN, ",
+            types::declare(Type::of(ty), None)
+        );
     }
     out.truncate(out.len() - 2);
     out.push(')');
@@ -384,7 +415,10 @@ fn wanted(value: ValueRef<'_>, integer: bool) -> Option<Cell> {
             }
             Some(Cell::Text(text.into()))
         }
-        #[expect(clippy::cast_possible_truncation, reason = "compared with the original just before")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "compared with the original just before"
+        )]
         ValueRef::Real(real) if integer && real.fract() == 0.0 => Some(Cell::Integer(real as i64)),
         ValueRef::Null | ValueRef::Real(_) | ValueRef::Blob(_) => None,
     }

@@ -238,7 +238,10 @@ impl Model {
     /// A relation's schema and name.
     pub(super) fn name_of(&self, oid: Oid) -> Option<(Oid, &str)> {
         match *self.classes.get(&oid)? {
-            Class::Table(at) => self.tables.get(at).map(|table| (table.namespace, &*table.name)),
+            Class::Table(at) => self
+                .tables
+                .get(at)
+                .map(|table| (table.namespace, &*table.name)),
             Class::Index(table, at) => {
                 let table = self.tables.get(table)?;
                 Some((table.namespace, &*table.indexes.get(at)?.name))
@@ -277,7 +280,9 @@ impl Model {
         };
         let index = table.indexes.iter().find(|index| {
             let keys = index.columns();
-            index.unique && keys.len() == columns.len() && columns.iter().all(|key| keys.contains(key))
+            index.unique
+                && keys.len() == columns.len()
+                && columns.iter().all(|key| keys.contains(key))
         });
         Some(Target {
             table,
@@ -296,7 +301,9 @@ impl Model {
     }
 
     pub(super) fn enumeration(&self, oid: Oid) -> Option<&Enum> {
-        self.enums.iter().find(|each| each.oid == oid || each.array == oid)
+        self.enums
+            .iter()
+            .find(|each| each.oid == oid || each.array == oid)
     }
 
     pub(super) fn comment(&self, class: Oid, object: Oid, column: i16) -> Option<&str> {
@@ -309,7 +316,13 @@ impl Model {
 
 impl Sequence {
     /// What numbers a table's rows, ascending from 1.
-    pub(super) fn of_rows(oid: Oid, namespace: Oid, name: String, owner: (String, String), ty: Oid) -> Self {
+    pub(super) fn of_rows(
+        oid: Oid,
+        namespace: Oid,
+        name: String,
+        owner: (String, String),
+        ty: Oid,
+    ) -> Self {
         let maximum = match ty {
             21 => i64::from(i16::MAX),
             23 => i64::from(i32::MAX),
@@ -357,12 +370,15 @@ impl Table {
 
     /// An index is there for a primary key or a unique constraint.
     pub(super) fn is_of_constraint(&self, index: &Index) -> bool {
-        self.constraints.iter().any(|constraint| match constraint.rule {
-            ConstraintRule::Primary(at) | ConstraintRule::Unique(at) => {
-                self.indexes.get(at).is_some_and(|each| each.oid == index.oid)
-            }
-            _ => false,
-        })
+        self.constraints
+            .iter()
+            .any(|constraint| match constraint.rule {
+                ConstraintRule::Primary(at) | ConstraintRule::Unique(at) => self
+                    .indexes
+                    .get(at)
+                    .is_some_and(|each| each.oid == index.oid),
+                _ => false,
+            })
     }
 
     /// `pg_class.relkind`.

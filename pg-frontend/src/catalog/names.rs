@@ -1,10 +1,10 @@
 //! Names to object ids and back: the search path, `regclass`, `regtype` and their kin.
 
-use super::model::Model;
-use super::oids::PG_CATALOG;
+use super::model::{Model, Sequence};
+use super::oids::{PG_CATALOG, PUBLIC};
 use super::relations;
 use super::rows::Cell;
-use super::text::quote_ident;
+use super::text::{quote_ident, quote_literal};
 use crate::session::state::State;
 use crate::types::{self, Oid, Type};
 
@@ -23,7 +23,10 @@ impl Path {
             .map(|name| if name == "$user" { &*state.user } else { name })
             .filter_map(|name| namespace(model, name))
             .collect();
-        let temporary = model.namespaces.iter().filter(|each| each.name.starts_with("pg_temp_"));
+        let temporary = model
+            .namespaces
+            .iter()
+            .filter(|each| each.name.starts_with("pg_temp_"));
         let implied = temporary.map(|each| each.oid).chain([PG_CATALOG]);
         let implied: Vec<Oid> = implied.filter(|oid| !named.contains(oid)).collect();
         Self([implied, named].concat())
@@ -32,7 +35,10 @@ impl Path {
     /// The relation of a name, qualified or not.
     pub(super) fn relation(&self, model: &Model, parts: &[String]) -> Option<Oid> {
         match parts {
-            [name] => self.0.iter().find_map(|&schema| relation_in(model, schema, name)),
+            [name] => self
+                .0
+                .iter()
+                .find_map(|&schema| relation_in(model, schema, name)),
             [.., schema, name] => relation_in(model, namespace(model, schema)?, name),
             [] => None,
         }
@@ -53,7 +59,9 @@ impl Path {
 /// A schema's oid.
 pub(super) fn namespace(model: &Model, name: &str) -> Option<Oid> {
     let mut namespaces = model.namespaces.iter();
-    namespaces.find(|each| each.name == name).map(|each| each.oid)
+    namespaces
+        .find(|each| each.name == name)
+        .map(|each| each.oid)
 }
 
 fn relation_in(model: &Model, schema: Oid, name: &str) -> Option<Oid> {
@@ -86,6 +94,29 @@ pub(super) fn regclass(model: &Model, path: &Path, oid: Oid) -> Option<String> {
     } else {
         qualified(model, namespace, name)
     })
+}
+
+/// The sequence that a default is the next value of.
+pub(super) fn sequence_of<'m>(model: &'m Model, default: &str) -> Option<&'m Sequence> {
+    let name = default
+        .strip_prefix("nextval('")?
+        .strip_suffix("'::regclass)")?;
+    let parts = parse(&name.replace("''", "'"))?;
+    let schema = match &*parts {
+        [schema, _] => namespace(model, schema)?,
+        // As SQLite has it: an unqualified name is one of `public`, a dot in it is after a schema.
+        _ => PUBLIC,
+    };
+    let mut sequences = model.sequences.iter();
+    sequences.find(|sequence| sequence.namespace == schema && Some(&sequence.name) == parts.last())
+}
+
+/// An expression of the catalog, names in it qualified where the search path does not find them.
+pub(super) fn expression(model: &Model, path: &Path, text: &str) -> String {
+    match sequence_of(model, text).and_then(|sequence| regclass(model, path, sequence.oid)) {
+        Some(name) => format!("nextval({}::regclass)", quote_literal(&name)),
+        None => text.to_owned(),
+    }
 }
 
 /// The parts of a dotted name, folded to lower case outside of quotes. None: it is no name.
@@ -167,12 +198,21 @@ pub(super) fn format_type(model: &Model, path: &Path, oid: Oid, modifier: Option
     let Some(place) = types.first("oid", &oid.into()) else {
         return "???".to_owned();
     };
-    let element = types.get(place, "typelem").as_integer().and_then(|oid| Oid::try_from(oid).ok());
+    let element = types
+        .get(place, "typelem")
+        .as_integer()
+        .and_then(|oid| Oid::try_from(oid).ok());
     if let (Some(element @ 1..), Some("A")) = (element, types.get(place, "typcategory").as_str()) {
         return format_type(model, path, element, modifier) + "[]";
     }
-    let schema = types.get(place, "typnamespace").as_integer().and_then(|oid| Oid::try_from(oid).ok());
-    named(schema.unwrap_or(PG_CATALOG), types.get(place, "typname").as_str().unwrap_or("???"))
+    let schema = types
+        .get(place, "typnamespace")
+        .as_integer()
+        .and_then(|oid| Oid::try_from(oid).ok());
+    named(
+        schema.unwrap_or(PG_CATALOG),
+        types.get(place, "typname").as_str().unwrap_or("???"),
+    )
 }
 
 /// The type of a name as SQL writes it or as `pg_type` has it.
@@ -182,30 +222,49 @@ pub(super) fn type_named(model: &Model, path: &Path, text: &str) -> Option<Oid> 
     if let Some(ty) = types::parse_name(&text.to_lowercase()) {
         return Some(ty.oid);
     }
-    let (text, array) = text.strip_suffix("[]").map_or((text, false), |element| (element, true));
+    let (text, array) = text
+        .strip_suffix("[]")
+        .map_or((text, false), |element| (element, true));
     let parts = parse(text)?;
     let name = parts.last()?;
     let schema = match &*parts {
         [schema, _] => Some(namespace(model, schema)?),
         _ => None,
     };
-    let reached = |namespace: Oid| schema.map_or_else(|| path.has(namespace), |wanted| wanted == namespace);
-    if let Some(found) = model.enums.iter().find(|each| &each.name == name && reached(each.namespace)) {
+    let reached =
+        |namespace: Oid| schema.map_or_else(|| path.has(namespace), |wanted| wanted == namespace);
+    if let Some(found) = model
+        .enums
+        .iter()
+        .find(|each| &each.name == name && reached(each.namespace))
+    {
         return Some(if array { found.array } else { found.oid });
     }
-    if let Some(table) = model.tables.iter().find(|each| &each.name == name && reached(each.namespace)) {
-        return Some(if array { table.row_array } else { table.row_type });
+    if let Some(table) = model
+        .tables
+        .iter()
+        .find(|each| &each.name == name && reached(each.namespace))
+    {
+        return Some(if array {
+            table.row_array
+        } else {
+            table.row_type
+        });
     }
     let types = relations::get("pg_type").builtin_rows();
     let place = types.first("typname", &name.clone().into())?;
     let column = if array { "typarray" } else { "oid" };
-    types.get(place, column).as_integer().and_then(|oid| Oid::try_from(oid).ok())
+    types
+        .get(place, column)
+        .as_integer()
+        .and_then(|oid| Oid::try_from(oid).ok())
 }
 
 /// The name of a built-in function or operator by its oid; the oid of the first with a name.
 pub(super) fn builtin(relation: &'static str, from: &str, value: &Cell, to: &str) -> Option<Cell> {
     let rows = relations::get(relation).builtin_rows();
-    rows.first(from, value).map(|place| rows.get(place, to).clone())
+    rows.first(from, value)
+        .map(|place| rows.get(place, to).clone())
 }
 
 #[cfg(test)]
@@ -214,7 +273,14 @@ mod tests {
 
     #[test]
     fn dotted_names() {
-        let name = |parts: &[&str]| Some(parts.iter().map(|&part| part.to_owned()).collect::<Vec<_>>());
+        let name = |parts: &[&str]| {
+            Some(
+                parts
+                    .iter()
+                    .map(|&part| part.to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
         assert_eq!(parse("Public.T"), name(&["public", "t"]));
         assert_eq!(parse(" \"A.\"\"b\" . c"), name(&["A.\"b", "c"]));
         assert_eq!(parse("a..b"), None);

@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::ddl::{self, ConstraintText, Rule};
 use super::model::{
-    Class, Column, Constraint, ConstraintRule, Identity, Index, IndexKey, Model, Namespace, Sequence, Table, Trigger,
+    Class, Column, Constraint, ConstraintRule, Identity, Index, IndexKey, Model, Namespace,
+    Sequence, Table, Trigger,
 };
 use super::oids::{Allocator, INFORMATION_SCHEMA, Kind, PG_CATALOG, PUBLIC};
 use super::text;
@@ -81,7 +82,11 @@ struct IndexRow {
 
 impl Reader<'_> {
     fn namespaces(&mut self) -> rusqlite::Result<()> {
-        let built_in = [(PG_CATALOG, "pg_catalog"), (99, "pg_toast"), (PUBLIC, "public")];
+        let built_in = [
+            (PG_CATALOG, "pg_catalog"),
+            (99, "pg_toast"),
+            (PUBLIC, "public"),
+        ];
         let built_in = built_in.map(|(oid, name)| (oid, name.to_owned()));
         self.model.namespaces = built_in
             .into_iter()
@@ -105,7 +110,11 @@ impl Reader<'_> {
     /// The main database has a table of this name.
     pub(super) fn has(&self, table: &str) -> rusqlite::Result<bool> {
         self.connection
-            .query_row("SELECT 1 FROM main.sqlite_schema WHERE name = ?1", [table], |_| Ok(()))
+            .query_row(
+                "SELECT 1 FROM main.sqlite_schema WHERE name = ?1",
+                [table],
+                |_| Ok(()),
+            )
             .optional()
             .map(|found| found.is_some())
     }
@@ -147,7 +156,11 @@ impl Reader<'_> {
                     oid: self.ids.take(Kind::Relation, &key),
                     row_type: self.ids.take(Kind::RowType, &key),
                     row_array: self.ids.take(Kind::ArrayOfRows, &key),
-                    rule: if view { self.ids.take(Kind::Rule, &key) } else { 0 },
+                    rule: if view {
+                        self.ids.take(Kind::Rule, &key)
+                    } else {
+                        0
+                    },
                     namespace,
                     name,
                     rows: estimates.get(&stored).copied().unwrap_or(-1.0),
@@ -201,7 +214,9 @@ impl Reader<'_> {
             return self.place(stored);
         }
         let mut namespaces = self.model.namespaces.iter();
-        let known = namespaces.find(|each| each.name == TEMPORARY).map(|each| each.oid);
+        let known = namespaces
+            .find(|each| each.name == TEMPORARY)
+            .map(|each| each.oid);
         let oid = known.unwrap_or_else(|| {
             let oid = self.ids.take(Kind::Namespace, TEMPORARY);
             let name = TEMPORARY.to_owned();
@@ -215,10 +230,14 @@ impl Reader<'_> {
         let at = self.model.tables.len();
         let model = &mut self.model;
         model.classes.insert(table.oid, Class::Table(at));
-        model.names.insert((table.namespace, table.name.clone()), table.oid);
+        model
+            .names
+            .insert((table.namespace, table.name.clone()), table.oid);
         for (number, index) in table.indexes.iter().enumerate() {
             model.classes.insert(index.oid, Class::Index(at, number));
-            model.names.insert((table.namespace, index.name.clone()), index.oid);
+            model
+                .names
+                .insert((table.namespace, index.name.clone()), index.oid);
         }
         model.tables.push(table);
     }
@@ -235,9 +254,19 @@ impl Reader<'_> {
         rows.collect()
     }
 
-    fn fill(&mut self, table: &mut Table, schema: &str, key: &str, texts: &Texts) -> rusqlite::Result<()> {
+    fn fill(
+        &mut self,
+        table: &mut Table,
+        schema: &str,
+        key: &str,
+        texts: &Texts,
+    ) -> rusqlite::Result<()> {
         self.triggers(table, key, texts);
-        let parsed = if table.view { ddl::TableText::default() } else { ddl::table(&table.sql) };
+        let parsed = if table.view {
+            ddl::TableText::default()
+        } else {
+            ddl::table(&table.sql)
+        };
         let Ok((primary, rowid)) = self.columns(table, schema, key, &parsed.constraints) else {
             return Ok(());
         };
@@ -270,7 +299,11 @@ impl Reader<'_> {
         )?;
         let mut rows = statement.query([&*table.stored, schema])?;
         let mut primary = Vec::new();
-        let view_types = if table.view { schema::read_view_header(&table.sql) } else { None };
+        let view_types = if table.view {
+            schema::read_view_header(&table.sql)
+        } else {
+            None
+        };
         let view_types = view_types.map_or_else(Vec::new, |(types, _)| types);
         let mut rowid = Key::Rowid;
         while let Some(row) = rows.next()? {
@@ -302,7 +335,8 @@ impl Reader<'_> {
                 let default = default.filter(|_| of_rowid.is_none());
                 default.map(|sql| text::default(&sql, ty))
             };
-            let default = expression.map(|text| (self.ids.take(Kind::Default, &format!("{key}.{name}")), text));
+            let default = expression
+                .map(|text| (self.ids.take(Kind::Default, &format!("{key}.{name}")), text));
             table.columns.push(Column {
                 number,
                 ty,
@@ -320,7 +354,10 @@ impl Reader<'_> {
 
     /// What gives a table's rowid its value where an `INSERT` gives none: a sequence, for Postgres.
     fn number_rows(&mut self, table: &mut Table, key: &str, number: i16, kind: Key) {
-        let Some(column) = usize::try_from(number - 1).ok().and_then(|at| table.columns.get_mut(at)) else {
+        let Some(column) = usize::try_from(number - 1)
+            .ok()
+            .and_then(|at| table.columns.get_mut(at))
+        else {
             return;
         };
         if kind == Key::Plain {
@@ -330,7 +367,9 @@ impl Reader<'_> {
         match kind {
             Key::Serial => {
                 let sequence = text::quote_literal(&text::quote_ident(&name));
-                let oid = self.ids.take(Kind::Default, &format!("{key}.{}", column.name));
+                let oid = self
+                    .ids
+                    .take(Kind::Default, &format!("{key}.{}", column.name));
                 column.default = Some((oid, format!("nextval({sequence}::regclass)")));
             }
             Key::Identity { always: true } => column.identity = Some(Identity::Always),
@@ -342,7 +381,9 @@ impl Reader<'_> {
             table.namespace,
             name,
             column,
-            table.columns[usize::try_from(number - 1).unwrap_or_default()].ty.oid,
+            table.columns[usize::try_from(number - 1).unwrap_or_default()]
+                .ty
+                .oid,
         ));
     }
 
@@ -420,7 +461,12 @@ impl Reader<'_> {
         let name = match named.and_then(|text| text.name.clone()) {
             Some(name) => self.free(table.namespace, &name, "", ""),
             None if primary => self.free(table.namespace, &table.name, "", "pkey"),
-            None => self.free(table.namespace, &table.name, &column_names(table, &columns), "key"),
+            None => self.free(
+                table.namespace,
+                &table.name,
+                &column_names(table, &columns),
+                "key",
+            ),
         };
         let at = table.indexes.len();
         let key = texts.key;
@@ -437,7 +483,11 @@ impl Reader<'_> {
             oid: self.ids.take(Kind::Constraint, &format!("{key}.{name}")),
             name,
             columns,
-            rule: if primary { ConstraintRule::Primary(at) } else { ConstraintRule::Unique(at) },
+            rule: if primary {
+                ConstraintRule::Primary(at)
+            } else {
+                ConstraintRule::Unique(at)
+            },
         });
     }
 
@@ -496,7 +546,9 @@ impl Reader<'_> {
     fn triggers(&mut self, table: &mut Table, key: &str, texts: &Texts) {
         for trigger in texts.triggers.get(&table.stored).into_iter().flatten() {
             table.triggers.push(Trigger {
-                oid: self.ids.take(Kind::Trigger, &format!("{key}.{}", trigger.name)),
+                oid: self
+                    .ids
+                    .take(Kind::Trigger, &format!("{key}.{}", trigger.name)),
                 bits: ddl::trigger(&trigger.sql),
                 name: trigger.name.clone(),
                 sql: trigger.sql.clone(),
@@ -507,7 +559,9 @@ impl Reader<'_> {
     /// A name for a relation that no other has.
     fn free(&mut self, namespace: Oid, first: &str, second: &str, label: &str) -> String {
         let taken = &mut self.taken;
-        let name = text::object_name(first, second, label, |name| taken.contains(&(namespace, name.to_owned())));
+        let name = text::object_name(first, second, label, |name| {
+            taken.contains(&(namespace, name.to_owned()))
+        });
         taken.insert((namespace, name.clone()));
         name
     }
@@ -515,11 +569,18 @@ impl Reader<'_> {
 
 /// By what an object's id is told from others'.
 fn key(schema: &str, stored: &str) -> String {
-    if schema == "temp" { format!("temp.{stored}") } else { stored.to_owned() }
+    if schema == "temp" {
+        format!("temp.{stored}")
+    } else {
+        stored.to_owned()
+    }
 }
 
 fn column_names(table: &Table, columns: &[i16]) -> String {
-    let names: Vec<&str> = columns.iter().map(|&number| table.column_name(number)).collect();
+    let names: Vec<&str> = columns
+        .iter()
+        .map(|&number| table.column_name(number))
+        .collect();
     names.join("_")
 }
 
@@ -529,7 +590,11 @@ fn checked(table: &Table, expression: &str) -> Vec<i16> {
     table
         .columns
         .iter()
-        .filter(|column| words.iter().any(|word| word.eq_ignore_ascii_case(&column.name)))
+        .filter(|column| {
+            words
+                .iter()
+                .any(|word| word.eq_ignore_ascii_case(&column.name))
+        })
         .map(|column| column.number)
         .collect()
 }

@@ -273,7 +273,15 @@ impl Relation {
 
     /// It has thousands of rows even in an empty database.
     pub(super) fn is_large(&self) -> bool {
-        ["pg_attribute", "pg_proc", "pg_operator", "pg_amop", "pg_amproc", "columns"].contains(&self.name)
+        [
+            "pg_attribute",
+            "pg_proc",
+            "pg_operator",
+            "pg_amop",
+            "pg_amproc",
+            "columns",
+        ]
+        .contains(&self.name)
     }
 
     pub(super) fn position(&self, column: &str) -> Option<usize> {
@@ -319,8 +327,14 @@ impl Rows {
         columns: [&str; N],
         rows: impl IntoIterator<Item = [Cell; N]>,
     ) {
-        let counts = self.relation.columns.iter().filter(|column| column.ty == 20);
-        let zeros: Vec<(&str, Cell)> = counts.map(|column| (column.name, Cell::Integer(0))).collect();
+        let counts = self
+            .relation
+            .columns
+            .iter()
+            .filter(|column| column.ty == 20);
+        let zeros: Vec<(&str, Cell)> = counts
+            .map(|column| (column.name, Cell::Integer(0)))
+            .collect();
         self.add(columns, &zeros, rows);
     }
 
@@ -361,7 +375,11 @@ impl Rows {
     fn places(&self, rows: impl Fn(&Part) -> Vec<usize>) -> Vec<Place> {
         let parts = self.parts.iter().enumerate();
         parts
-            .flat_map(|(at, part)| rows(part).into_iter().map(move |row| Place { part: at, row }))
+            .flat_map(|(at, part)| {
+                rows(part)
+                    .into_iter()
+                    .map(move |row| Place { part: at, row })
+            })
             .collect()
     }
 }
@@ -390,7 +408,9 @@ impl Part {
         rows: Vec<Box<[Cell]>>,
     ) -> Self {
         debug_assert!(
-            constants.iter().all(|(name, _)| relation.position(name).is_some()),
+            constants
+                .iter()
+                .all(|(name, _)| relation.position(name).is_some()),
             "{}: {constants:?}",
             relation.name
         );

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Result};
 
 use super::model::{Class, Comment, Enum, Sequence};
-use super::oids::Kind;
+use super::oids::{Kind, PUBLIC};
 use super::read::Reader;
 use super::relations;
 use crate::sql::{names, schema};
@@ -23,7 +23,9 @@ impl Reader<'_> {
         let model = &mut self.model;
         for (at, sequence) in model.sequences.iter().enumerate() {
             model.classes.insert(sequence.oid, Class::Sequence(at));
-            model.names.insert((sequence.namespace, sequence.name.clone()), sequence.oid);
+            model
+                .names
+                .insert((sequence.namespace, sequence.name.clone()), sequence.oid);
         }
         Ok(())
     }
@@ -63,16 +65,25 @@ impl Reader<'_> {
         if !self.has(schema::ENUMS)? {
             return Ok(());
         }
-        let sql = format!("SELECT oid, name, labels FROM main.{} ORDER BY oid", schema::ENUMS);
+        let sql = format!(
+            "SELECT oid, name, labels FROM main.{} ORDER BY oid",
+            schema::ENUMS
+        );
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let (oid, stored, labels): (Oid, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (oid, stored, labels): (Oid, String, String) =
+                (row.get(0)?, row.get(1)?, row.get(2)?);
             let labels: Vec<String> = serde_json::from_str(&labels).unwrap_or_default();
             let (namespace, name) = self.place(&stored);
             let labels = labels
                 .into_iter()
-                .map(|label| (self.ids.take(Kind::EnumLabel, &format!("{stored}.{label}")), label))
+                .map(|label| {
+                    (
+                        self.ids.take(Kind::EnumLabel, &format!("{stored}.{label}")),
+                        label,
+                    )
+                })
                 .collect();
             self.model.enums.push(Enum {
                 oid,
@@ -86,14 +97,28 @@ impl Reader<'_> {
     }
 
     pub(super) fn comments(&mut self) -> Result<()> {
-        if !self.has(COMMENTS)? {
-            return Ok(());
+        if self.has(COMMENTS)? {
+            self.made_comments()?;
         }
+        let class = relations::get("pg_namespace").oid;
+        if self.model.comment(class, PUBLIC, 0).is_none() {
+            self.model.comments.push(Comment {
+                class,
+                object: PUBLIC,
+                column: 0,
+                text: "standard public schema".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    fn made_comments(&mut self) -> Result<()> {
         let sql = format!("SELECT kind, object, part, text FROM main.{COMMENTS}");
         let mut statement = self.connection.prepare(&sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let (kind, object, part): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (kind, object, part): (String, String, String) =
+                (row.get(0)?, row.get(1)?, row.get(2)?);
             // Of what is not there any more, nothing is said.
             if let Some((class, object, column)) = self.commented(&kind, &object, &part) {
                 let class = relations::get(class).oid;
@@ -125,12 +150,17 @@ impl Reader<'_> {
             }
             "schema" => {
                 let mut namespaces = model.namespaces.iter();
-                Some(("pg_namespace", namespaces.find(|each| each.name == object)?.oid, 0))
+                Some((
+                    "pg_namespace",
+                    namespaces.find(|each| each.name == object)?.oid,
+                    0,
+                ))
             }
             "type" => {
                 let place = self.place(object);
                 let mut enums = model.enums.iter();
-                let found = enums.find(|each| (each.namespace, &each.name) == (place.0, &place.1))?;
+                let found =
+                    enums.find(|each| (each.namespace, &each.name) == (place.0, &place.1))?;
                 Some(("pg_type", found.oid, 0))
             }
             // Tables, views, indexes, sequences.
@@ -143,7 +173,9 @@ impl Reader<'_> {
 pub(super) fn last_value(connection: &Connection, sequence: &Sequence) -> Result<Option<i64>> {
     if let Some(stored) = &sequence.stored {
         let sql = format!("SELECT last FROM main.{SEQUENCES} WHERE name = ?1 AND called");
-        return connection.query_row(&sql, [stored], |row| row.get(0)).optional();
+        return connection
+            .query_row(&sql, [stored], |row| row.get(0))
+            .optional();
     }
     let Some((table, column)) = &sequence.owner else {
         return Ok(None);
@@ -153,6 +185,10 @@ pub(super) fn last_value(connection: &Connection, sequence: &Sequence) -> Result
     if let Ok(last) = connection.query_row(kept, [table], |row| row.get(0)) {
         return Ok(last);
     }
-    let sql = format!("SELECT max({}) FROM {}", names::quote(column), names::quote(table));
+    let sql = format!(
+        "SELECT max({}) FROM {}",
+        names::quote(column),
+        names::quote(table)
+    );
     connection.query_row(&sql, [], |row| row.get(0))
 }

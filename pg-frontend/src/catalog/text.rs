@@ -55,10 +55,19 @@ pub(super) fn quote_literal(text: &str) -> String {
 /// A name of a `serial`'s sequence, an index or a constraint that has none: `table_column_label`, cut
 /// to what fits, with a number where it is taken.
 /// <https://github.com/postgres/postgres/blob/REL_15_STABLE/src/backend/commands/indexcmds.c> (`makeObjectName`)
-pub(super) fn object_name(first: &str, second: &str, label: &str, taken: impl Fn(&str) -> bool) -> String {
+pub(super) fn object_name(
+    first: &str,
+    second: &str,
+    label: &str,
+    taken: impl Fn(&str) -> bool,
+) -> String {
     let mut pass = 0_u32;
     loop {
-        let label = if pass == 0 { label.to_owned() } else { format!("{label}{pass}") };
+        let label = if pass == 0 {
+            label.to_owned()
+        } else {
+            format!("{label}{pass}")
+        };
         let parts = [!second.is_empty(), !label.is_empty()];
         let room = NAME_BYTES - label.len() - parts.iter().filter(|&&part| part).count();
         let (mut one, mut two) = (first.len(), second.len());
@@ -93,7 +102,11 @@ pub(super) fn expression(sql: &str) -> String {
             return Call::Argument;
         }
         let functions = relations::get("pg_proc").builtin_rows();
-        let known = |name: &str| functions.first("proname", &name.to_owned().into()).is_some();
+        let known = |name: &str| {
+            functions
+                .first("proname", &name.to_owned().into())
+                .is_some()
+        };
         match name.strip_prefix("pg_") {
             Some(bare) if !known(name) && known(bare) => Call::Named(bare.to_owned()),
             _ => Call::Kept,
@@ -104,31 +117,47 @@ pub(super) fn expression(sql: &str) -> String {
 /// A column's default as `pg_get_expr` prints it, from SQLite's text of it.
 pub(super) fn default(sql: &str, ty: Type) -> String {
     let sql = without_parentheses(sql.trim());
-    if let Some(sequence) = sql.strip_prefix("pg_nextval(").and_then(|rest| rest.strip_suffix(')')) {
+    if let Some(sequence) = sql
+        .strip_prefix("pg_nextval(")
+        .and_then(|rest| rest.strip_suffix(')'))
+    {
         return format!("nextval({sequence}::regclass)");
     }
     if sql.starts_with('\'') && is_one_string(sql) {
-        return format!("{sql}::{}", types::names::format(ty.bare()).unwrap_or_else(|| "text".to_owned()));
+        return format!(
+            "{sql}::{}",
+            types::names::format(ty.bare()).unwrap_or_else(|| "text".to_owned())
+        );
     }
     match (ty.oid, sql) {
         (16, "1") => "true".to_owned(),
         (16, "0") => "false".to_owned(),
-        _ if sql.strip_prefix('-').is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit())) => {
+        _ if sql
+            .strip_prefix('-')
+            .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit())) =>
+        {
             format!("'{sql}'::integer")
         }
-        _ if sql.eq_ignore_ascii_case("true") || sql.eq_ignore_ascii_case("false") => sql.to_ascii_lowercase(),
+        _ if sql.eq_ignore_ascii_case("true") || sql.eq_ignore_ascii_case("false") => {
+            sql.to_ascii_lowercase()
+        }
         _ => expression(sql),
     }
 }
 
 fn is_one_string(sql: &str) -> bool {
-    let inner = sql.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+    let inner = sql
+        .strip_prefix('\'')
+        .and_then(|rest| rest.strip_suffix('\''));
     inner.is_some_and(|inner| !inner.replace("''", "").contains('\''))
 }
 
 /// Without the parentheses around all of it.
 fn without_parentheses(sql: &str) -> &str {
-    let Some(inner) = sql.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) else {
+    let Some(inner) = sql
+        .strip_prefix('(')
+        .and_then(|rest| rest.strip_suffix(')'))
+    else {
         return sql;
     };
     let mut depth = 0_i32;
@@ -168,7 +197,10 @@ mod tests {
     #[test]
     fn generated_names() {
         assert_eq!(object_name("t", "a", "key", |_| false), "t_a_key");
-        assert_eq!(object_name("t", "a", "key", |name| name == "t_a_key"), "t_a_key1");
+        assert_eq!(
+            object_name("t", "a", "key", |name| name == "t_a_key"),
+            "t_a_key1"
+        );
         assert_eq!(object_name("t", "", "pkey", |_| false), "t_pkey");
         let long = "x".repeat(60);
         let name = object_name(&long, &long, "fkey", |_| false);
@@ -179,15 +211,24 @@ mod tests {
     #[test]
     fn expressions_are_postgres_s_again() {
         for (sql, text) in [
-            ("pg_lower(\"title\") || ' pg_lower('", "lower(title) || ' pg_lower('"),
+            (
+                "pg_lower(\"title\") || ' pg_lower('",
+                "lower(title) || ' pg_lower('",
+            ),
             ("(\"Odd\" > pg_table_size(1))", "\"Odd\" > pg_table_size(1)"),
             ("pg_own_thing(\"a\")", "pg_own_thing(a)"),
             ("(\"a\" NOTNULL)", "a IS NOT NULL"),
-            ("pg_shape(pg_lower(\"a\"), 25, -1, 0) > 'x'", "lower(a) > 'x'"),
+            (
+                "pg_shape(pg_lower(\"a\"), 25, -1, 0) > 'x'",
+                "lower(a) > 'x'",
+            ),
         ] {
             assert_eq!(expression(sql), text);
         }
-        assert_eq!(default("(pg_nextval('a_seq'))", Type::INT4), "nextval('a_seq'::regclass)");
+        assert_eq!(
+            default("(pg_nextval('a_seq'))", Type::INT4),
+            "nextval('a_seq'::regclass)"
+        );
         assert_eq!(default("pg_now()", Type::TIMESTAMPTZ), "now()");
     }
 

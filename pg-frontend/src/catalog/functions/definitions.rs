@@ -10,8 +10,8 @@ use crate::types::Oid;
 
 /// Of these, an argument that is NULL makes the result NULL.
 pub(super) const FUNCTIONS: &[Entry] = &[
-    ("pg_get_expr", 2, first),
-    ("pg_get_expr", 3, first),
+    ("pg_get_expr", 2, expression),
+    ("pg_get_expr", 3, expression),
     ("pg_get_indexdef", 1, index),
     ("pg_get_indexdef", 3, index),
     ("pg_get_constraintdef", 1, constraint),
@@ -49,9 +49,14 @@ pub(super) const FUNCTIONS: &[Entry] = &[
 /// These look at arguments that are NULL.
 pub(super) const NULLABLE: &[Entry] = &[("format_type", 2, format_type)];
 
-/// Expressions lie in the catalog as they are printed.
-fn first(call: &Call<'_>) -> Result<Cell> {
-    Ok(call.text(0).to_owned().into())
+/// Expressions lie in the catalog as they are printed, but for the names of sequences.
+fn expression(call: &Call<'_>) -> Result<Cell> {
+    let text = call.text(0);
+    if !text.starts_with("nextval(") {
+        return Ok(text.to_owned().into());
+    }
+    let model = call.model()?;
+    Ok(names::expression(&model, &call.path(&model), text).into())
 }
 
 fn nothing(_: &Call<'_>) -> Result<Cell> {
@@ -63,7 +68,9 @@ fn format_type(call: &Call<'_>) -> Result<Cell> {
         return Ok(Cell::Null);
     };
     let oid = Oid::try_from(oid).unwrap_or_default();
-    let modifier = call.integer(1).and_then(|modifier| i32::try_from(modifier).ok());
+    let modifier = call
+        .integer(1)
+        .and_then(|modifier| i32::try_from(modifier).ok());
     if let Some(name) = names::format_builtin(oid, modifier) {
         return Ok(name.into());
     }
@@ -94,7 +101,9 @@ fn constraint(call: &Call<'_>) -> Result<Cell> {
     Ok(found
         .map(|(table, constraint)| {
             let pretty = call.integer(1) == Some(1);
-            definitions::constraint(&model, table, constraint, pretty, |oid| path.sees(&model, oid))
+            definitions::constraint(&model, table, constraint, pretty, |oid| {
+                path.sees(&model, oid)
+            })
         })
         .into())
 }
@@ -103,17 +112,23 @@ fn view(call: &Call<'_>) -> Result<Cell> {
     let model = call.model()?;
     let oid = call.relation(0, &model)?;
     let table = model.table(oid).filter(|table| table.view);
-    Ok(table.map(definitions::view).into())
+    let path = call.path(&model);
+    Ok(table
+        .map(|table| definitions::view(&model, Some(&path), table))
+        .into())
 }
 
 fn rule(call: &Call<'_>) -> Result<Cell> {
     let model = call.model()?;
     let oid = call.oid(0);
-    let view = model.tables.iter().find(|table| table.view && table.rule == oid);
+    let view = model
+        .tables
+        .iter()
+        .find(|table| table.view && table.rule == oid);
     Ok(view
         .map(|table| {
             let name = names::qualified(&model, table.namespace, &table.name);
-            let query = definitions::view(table);
+            let query = definitions::view(&model, None, table);
             format!("CREATE RULE \"_RETURN\" AS\n    ON SELECT TO {name} DO INSTEAD {query}")
         })
         .into())
@@ -135,7 +150,11 @@ fn function(oid: Oid, column: &str) -> Cell {
 /// What there is to say of a built-in function: its body is the server's.
 fn function_definition(call: &Call<'_>) -> Result<Cell> {
     let name = function(call.oid(0), "proname");
-    let (Some(name), arguments, result) = (name.as_str(), function_arguments(call)?, function_result(call)?) else {
+    let (Some(name), arguments, result) = (
+        name.as_str(),
+        function_arguments(call)?,
+        function_result(call)?,
+    ) else {
         return Ok(Cell::Null);
     };
     let text = |cell: &Cell| cell.as_str().unwrap_or_default().to_owned();
@@ -153,15 +172,21 @@ fn function_arguments(call: &Call<'_>) -> Result<Cell> {
     let oid = call.oid(0);
     let list = |column: &str| -> Vec<serde_json::Value> {
         let cell = function(oid, column);
-        cell.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+        cell.as_str()
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default()
     };
     if function(oid, "proname") == Cell::Null {
         return Ok(Cell::Null);
     }
     let model = call.model()?;
     let path = call.path(&model);
-    let (types, all, modes, labels) =
-        (list("proargtypes"), list("proallargtypes"), list("proargmodes"), list("proargnames"));
+    let (types, all, modes, labels) = (
+        list("proargtypes"),
+        list("proallargtypes"),
+        list("proargmodes"),
+        list("proargnames"),
+    );
     let types = if all.is_empty() { types } else { all };
     let mut out = Vec::new();
     for (at, ty) in types.iter().enumerate() {
@@ -176,8 +201,14 @@ fn function_arguments(call: &Call<'_>) -> Result<Cell> {
             None | Some("") => String::new(),
             Some(label) => format!("{} ", quote_ident(label)),
         };
-        let ty = ty.as_u64().and_then(|oid| Oid::try_from(oid).ok()).unwrap_or_default();
-        out.push(format!("{mode}{label}{}", names::format_type(&model, &path, ty, None)));
+        let ty = ty
+            .as_u64()
+            .and_then(|oid| Oid::try_from(oid).ok())
+            .unwrap_or_default();
+        out.push(format!(
+            "{mode}{label}{}",
+            names::format_type(&model, &path, ty, None)
+        ));
     }
     Ok(out.join(", ").into())
 }
@@ -201,10 +232,17 @@ fn serial_sequence(call: &Call<'_>) -> Result<Cell> {
     let path = call.path(&model);
     let relation = path.relation(&model, &parts);
     let Some(table) = relation.and_then(|oid| model.table(oid)) else {
-        return Err(super::error("42P01", format!("relation \"{}\" does not exist", call.text(0))));
+        return Err(super::error(
+            "42P01",
+            format!("relation \"{}\" does not exist", call.text(0)),
+        ));
     };
     let Some(column) = table.column(call.text(1)) else {
-        let message = format!("column \"{}\" of relation \"{}\" does not exist", call.text(1), table.name);
+        let message = format!(
+            "column \"{}\" of relation \"{}\" does not exist",
+            call.text(1),
+            table.name
+        );
         return Err(super::error("42703", message));
     };
     let owned = model.sequences.iter().find(|sequence| {
@@ -212,7 +250,9 @@ fn serial_sequence(call: &Call<'_>) -> Result<Cell> {
             owner.eq_ignore_ascii_case(&table.stored) && name.eq_ignore_ascii_case(&column.name)
         })
     });
-    Ok(owned.map(|sequence| names::qualified(&model, sequence.namespace, &sequence.name)).into())
+    Ok(owned
+        .map(|sequence| names::qualified(&model, sequence.namespace, &sequence.name))
+        .into())
 }
 
 /// All indexes are B-trees.
@@ -222,14 +262,18 @@ fn index_property(call: &Call<'_>) -> Result<Cell> {
     let model = call.model()?;
     let descending = last == 2
         && model.index(call.oid(0)).is_some_and(|(_, index)| {
-            let at = call.integer(1).and_then(|number| usize::try_from(number - 1).ok());
-            at.and_then(|at| index.keys.get(at)).is_some_and(|key| key.descending)
+            let at = call
+                .integer(1)
+                .and_then(|number| usize::try_from(number - 1).ok());
+            at.and_then(|at| index.keys.get(at))
+                .is_some_and(|key| key.descending)
         });
     Ok(match &*property {
         "asc" | "nulls_last" => (!descending).into(),
         "desc" | "nulls_first" => descending.into(),
-        "orderable" | "returnable" | "search_array" | "search_nulls" | "clusterable" | "index_scan"
-        | "backward_scan" | "bitmap_scan" | "can_order" | "can_unique" | "can_multi_col" | "can_include" => true.into(),
+        "orderable" | "returnable" | "search_array" | "search_nulls" | "clusterable"
+        | "index_scan" | "backward_scan" | "bitmap_scan" | "can_order" | "can_unique"
+        | "can_multi_col" | "can_include" => true.into(),
         "distance_orderable" | "can_exclude" => false.into(),
         _ => Cell::Null,
     })
@@ -239,7 +283,10 @@ fn description(call: &Call<'_>) -> Result<Cell> {
     let model = call.model()?;
     let object = call.oid(0);
     if call.context.len() == 1 {
-        let comment = model.comments.iter().find(|each| each.object == object && each.column == 0);
+        let comment = model
+            .comments
+            .iter()
+            .find(|each| each.object == object && each.column == 0);
         return Ok(comment.map(|each| each.text.clone()).into());
     }
     let class = relations::by_name(call.text(1)).map_or(0, |relation| relation.oid);
@@ -248,9 +295,15 @@ fn description(call: &Call<'_>) -> Result<Cell> {
 
 fn column_description(call: &Call<'_>) -> Result<Cell> {
     let model = call.model()?;
-    let column = call.integer(1).and_then(|number| i16::try_from(number).ok()).unwrap_or_default();
+    let column = call
+        .integer(1)
+        .and_then(|number| i16::try_from(number).ok())
+        .unwrap_or_default();
     let class = relations::get("pg_class").oid;
-    Ok(model.comment(class, call.oid(0), column).map(str::to_owned).into())
+    Ok(model
+        .comment(class, call.oid(0), column)
+        .map(str::to_owned)
+        .into())
 }
 
 fn describe(call: &Call<'_>) -> Result<Cell> {

@@ -51,8 +51,12 @@ pub(super) const FUNCTIONS: &[Entry] = &[
 /// 42P01: there is none; 42602: it is no name.
 pub(super) fn relation(model: &Model, path: &Path, name: &str) -> Result<Oid> {
     let parts = names::parse(name).ok_or_else(|| error("42602", "invalid name syntax"))?;
-    path.relation(model, &parts)
-        .ok_or_else(|| error("42P01", format!("relation \"{}\" does not exist", parts.join("."))))
+    path.relation(model, &parts).ok_or_else(|| {
+        error(
+            "42P01",
+            format!("relation \"{}\" does not exist", parts.join(".")),
+        )
+    })
 }
 
 /// A name or number as a value of a reg* type: a number is an oid, `-` is 0, anything else is looked up.
@@ -75,10 +79,18 @@ fn reg_oid(call: &Call<'_>) -> Result<Cell> {
             let model = call.model()?;
             return relation(&model, &call.path(&model), call.text(0)).map(Cell::from);
         }
-        _ => return Err(error("22P02", format!("\"{}\" is no object id", call.text(0)))),
+        _ => {
+            return Err(error(
+                "22P02",
+                format!("\"{}\" is no object id", call.text(0)),
+            ));
+        }
     };
     match find(call)? {
-        Cell::Null => Err(error(code, format!("{what} \"{}\" does not exist", call.text(0)))),
+        Cell::Null => Err(error(
+            code,
+            format!("{what} \"{}\" does not exist", call.text(0)),
+        )),
         found => Ok(found),
     }
 }
@@ -135,7 +147,10 @@ fn procedure_name(call: &Call<'_>, oid: Oid) -> Result<Option<String>> {
         return Ok(None);
     };
     let types = names::builtin("pg_proc", "oid", &oid.into(), "proargtypes").unwrap_or(Cell::Null);
-    let types: Vec<Oid> = types.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let types: Vec<Oid> = types
+        .as_str()
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
     let model = call.model()?;
     let path = call.path(&model);
     let types: Vec<String> = types
@@ -221,7 +236,10 @@ fn type_is_visible(call: &Call<'_>) -> Result<Cell> {
     if let Some(found) = model.enumeration(oid) {
         return Ok(path.has(found.namespace).into());
     }
-    let table = model.tables.iter().find(|table| table.row_type == oid || table.row_array == oid);
+    let table = model
+        .tables
+        .iter()
+        .find(|table| table.row_type == oid || table.row_array == oid);
     if let Some(table) = table {
         return Ok(path.has(table.namespace).into());
     }

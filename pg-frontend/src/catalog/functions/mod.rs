@@ -65,7 +65,10 @@ pub(super) fn register(connection: &Connection, session: &Rc<Session>) -> Result
     for &(name, arguments, function) in strict.into_iter().flatten() {
         ffi::function(connection, session, name, arguments, true, function)?;
     }
-    for &(name, arguments, function) in [definitions::NULLABLE, privileges::FUNCTIONS].into_iter().flatten() {
+    for &(name, arguments, function) in [definitions::NULLABLE, privileges::FUNCTIONS]
+        .into_iter()
+        .flatten()
+    {
         ffi::function(connection, session, name, arguments, false, function)?;
     }
     for name in server::STATISTICS {
@@ -89,7 +92,11 @@ impl Call<'_> {
     }
 
     fn value(&self, at: usize) -> ValueRef<'_> {
-        if at < self.context.len() { self.context.get_raw(at) } else { ValueRef::Null }
+        if at < self.context.len() {
+            self.context.get_raw(at)
+        } else {
+            ValueRef::Null
+        }
     }
 
     /// An argument that is a number, or a number as text.
@@ -102,7 +109,9 @@ impl Call<'_> {
     }
 
     fn oid(&self, at: usize) -> Oid {
-        self.integer(at).and_then(|oid| Oid::try_from(oid).ok()).unwrap_or_default()
+        self.integer(at)
+            .and_then(|oid| Oid::try_from(oid).ok())
+            .unwrap_or_default()
     }
 
     fn text(&self, at: usize) -> &str {

@@ -78,7 +78,12 @@ fn no(_: &Call<'_>) -> Result<Cell> {
 }
 
 /// <https://www.postgresql.org/docs/15/multibyte.html>: the numbers clients meet.
-const ENCODINGS: [(i64, &str); 4] = [(0, "SQL_ASCII"), (6, "UTF8"), (8, "LATIN1"), (24, "WIN1252")];
+const ENCODINGS: [(i64, &str); 4] = [
+    (0, "SQL_ASCII"),
+    (6, "UTF8"),
+    (8, "LATIN1"),
+    (24, "WIN1252"),
+];
 
 fn encoding_name(call: &Call<'_>) -> Result<Cell> {
     let number = call.integer(0).unwrap_or(-1);
@@ -92,7 +97,9 @@ fn database_encoding(_: &Call<'_>) -> Result<Cell> {
 
 fn encoding_number(call: &Call<'_>) -> Result<Cell> {
     let name = call.text(0).replace('-', "");
-    let found = ENCODINGS.iter().find(|each| each.1.eq_ignore_ascii_case(&name));
+    let found = ENCODINGS
+        .iter()
+        .find(|each| each.1.eq_ignore_ascii_case(&name));
     Ok(found.map_or(-1, |each| each.0).into())
 }
 
@@ -112,7 +119,8 @@ fn column_updatable(call: &Call<'_>) -> Result<Cell> {
 fn filenode(call: &Call<'_>) -> Result<Cell> {
     let model = call.model()?;
     let oid = call.relation(0, &model)?;
-    let stored = model.classes.contains_key(&oid) && model.table(oid).is_none_or(|table| !table.view);
+    let stored =
+        model.classes.contains_key(&oid) && model.table(oid).is_none_or(|table| !table.view);
     Ok(stored.then_some(oid).into())
 }
 

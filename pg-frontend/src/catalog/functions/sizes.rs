@@ -22,7 +22,11 @@ pub(super) const FUNCTIONS: &[Entry] = &[
 /// A B-tree's pages in bytes, as `dbstat` counts them.
 fn tree(call: &Call<'_>, name: &str) -> Result<i64> {
     call.connection
-        .query_row("SELECT pgsize FROM dbstat WHERE name = ?1 AND aggregate", [name], |row| row.get(0))
+        .query_row(
+            "SELECT pgsize FROM dbstat WHERE name = ?1 AND aggregate",
+            [name],
+            |row| row.get(0),
+        )
         .optional()
         .map(|size| size.flatten().unwrap_or_default())
 }
@@ -43,7 +47,11 @@ fn relation(call: &Call<'_>) -> Result<Cell> {
 
 fn index_bytes(call: &Call<'_>, table: &Table) -> Result<i64> {
     let mut sum = 0;
-    for name in table.indexes.iter().filter_map(|index| index.stored.as_deref()) {
+    for name in table
+        .indexes
+        .iter()
+        .filter_map(|index| index.stored.as_deref())
+    {
         sum += tree(call, name)?;
     }
     Ok(sum)
@@ -52,7 +60,10 @@ fn index_bytes(call: &Call<'_>, table: &Table) -> Result<i64> {
 fn indexes(call: &Call<'_>) -> Result<Cell> {
     let model = call.model()?;
     let oid = call.relation(0, &model)?;
-    model.table(oid).map_or(Ok(0), |table| index_bytes(call, table)).map(Cell::from)
+    model
+        .table(oid)
+        .map_or(Ok(0), |table| index_bytes(call, table))
+        .map(Cell::from)
 }
 
 fn total(call: &Call<'_>) -> Result<Cell> {
@@ -65,7 +76,10 @@ fn total(call: &Call<'_>) -> Result<Cell> {
 }
 
 fn database(call: &Call<'_>) -> Result<Cell> {
-    let pragma = |sql: &str| call.connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let pragma = |sql: &str| {
+        call.connection
+            .query_row(sql, [], |row| row.get::<_, i64>(0))
+    };
     Ok((pragma("PRAGMA main.page_count")? * pragma("PRAGMA main.page_size")?).into())
 }
 
@@ -97,7 +111,11 @@ fn size_pretty(mut size: i64) -> String {
 }
 
 const fn half_rounded(size: i64) -> i64 {
-    if size >= 0 { (size + 1) / 2 } else { (size - 1) / 2 }
+    if size >= 0 {
+        (size + 1) / 2
+    } else {
+        (size - 1) / 2
+    }
 }
 
 fn bytes(call: &Call<'_>) -> Result<Cell> {
@@ -111,9 +129,15 @@ fn bytes(call: &Call<'_>) -> Result<Cell> {
         .ok_or_else(wrong)?;
     let number: f64 = text[..end].parse().map_err(|_| wrong())?;
     let unit = text[end..].trim();
-    let power = UNITS.iter().position(|each| each.eq_ignore_ascii_case(unit)).ok_or_else(wrong)?;
+    let power = UNITS
+        .iter()
+        .position(|each| each.eq_ignore_ascii_case(unit))
+        .ok_or_else(wrong)?;
     let power = i32::try_from(power).map_err(|_| wrong())?;
-    #[expect(clippy::cast_possible_truncation, reason = "a size beyond i64 is cut to its largest")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a size beyond i64 is cut to its largest"
+    )]
     let size = (number * 1024_f64.powi(power)).round() as i64;
     Ok(size.into())
 }

@@ -3,8 +3,8 @@
 
 use rusqlite::Result;
 
-use crate::catalog::names;
 use crate::catalog::model::{Column, Constraint, ConstraintRule, Identity, Model, Table};
+use crate::catalog::names;
 use crate::catalog::rows::{Cell, Rows, View};
 use crate::catalog::{definitions, relations, text};
 use crate::types::names::precision_and_scale;
@@ -34,15 +34,27 @@ pub(super) fn catalog_name(view: &View<'_>, rows: &mut Rows) -> Result<()> {
 pub(super) fn schemata(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     rows.add(
         ["schema_name"],
-        &[("catalog_name", database(view)), ("schema_owner", user(view))],
-        view.model.namespaces.iter().map(|namespace| [namespace.name.clone().into()]),
+        &[
+            ("catalog_name", database(view)),
+            ("schema_owner", user(view)),
+        ],
+        view.model
+            .namespaces
+            .iter()
+            .map(|namespace| [namespace.name.clone().into()]),
     );
     Ok(())
 }
 
 pub(super) fn tables(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let constants = [("table_catalog", database(view)), ("is_typed", "NO".into())];
-    let columns = ["table_schema", "table_name", "table_type", "is_insertable_into", "commit_action"];
+    let columns = [
+        "table_schema",
+        "table_name",
+        "table_type",
+        "is_insertable_into",
+        "commit_action",
+    ];
     rows.add(
         columns,
         &constants,
@@ -89,9 +101,17 @@ pub(super) fn views(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             ("is_trigger_deletable", "NO".into()),
             ("is_trigger_insertable_into", "NO".into()),
         ],
-        view.model.tables.iter().filter(|table| table.view).map(|table| {
-            [schema(view.model, table.namespace), table.name.clone().into(), definitions::view(table).into()]
-        }),
+        view.model
+            .tables
+            .iter()
+            .filter(|table| table.view)
+            .map(|table| {
+                [
+                    schema(view.model, table.namespace),
+                    table.name.clone().into(),
+                    definitions::view(view.model, None, table).into(),
+                ]
+            }),
     );
     Ok(())
 }
@@ -139,13 +159,27 @@ fn described(model: &Model, ty: Type) -> [Cell; 9] {
         1083 | 1114 | 1184 | 1186 | 1266 => integer(6),
         _ => Cell::Null,
     };
-    [kind.into(), length, octets, precision, radix, scale, time, name, namespace]
+    [
+        kind.into(),
+        length,
+        octets,
+        precision,
+        radix,
+        scale,
+        time,
+        name,
+        namespace,
+    ]
 }
 
 /// `pg_type.typname` and its schema.
 fn type_name(model: &Model, oid: Oid) -> (Cell, Cell) {
     if let Some(found) = model.enumeration(oid) {
-        let name = if found.array == oid { format!("_{}", found.name) } else { found.name.clone() };
+        let name = if found.array == oid {
+            format!("_{}", found.name)
+        } else {
+            found.name.clone()
+        };
         return (name.into(), schema(model, found.namespace));
     }
     let name = names::builtin("pg_type", "oid", &oid.into(), "typname");
@@ -153,11 +187,32 @@ fn type_name(model: &Model, oid: Oid) -> (Cell, Cell) {
 }
 
 const COLUMNS: [&str; 26] = [
-    "table_schema", "table_name", "column_name", "ordinal_position", "column_default", "is_nullable",
-    "is_identity", "identity_generation", "identity_start", "identity_increment", "identity_maximum",
-    "identity_minimum", "is_generated", "generation_expression", "is_updatable", "dtd_identifier",
-    "identity_cycle", "data_type", "character_maximum_length", "character_octet_length", "numeric_precision",
-    "numeric_precision_radix", "numeric_scale", "datetime_precision", "udt_name", "udt_schema",
+    "table_schema",
+    "table_name",
+    "column_name",
+    "ordinal_position",
+    "column_default",
+    "is_nullable",
+    "is_identity",
+    "identity_generation",
+    "identity_start",
+    "identity_increment",
+    "identity_maximum",
+    "identity_minimum",
+    "is_generated",
+    "generation_expression",
+    "is_updatable",
+    "dtd_identifier",
+    "identity_cycle",
+    "data_type",
+    "character_maximum_length",
+    "character_octet_length",
+    "numeric_precision",
+    "numeric_precision_radix",
+    "numeric_scale",
+    "datetime_precision",
+    "udt_name",
+    "udt_schema",
 ];
 
 pub(super) fn columns(view: &View<'_>, rows: &mut Rows) -> Result<()> {
@@ -171,31 +226,85 @@ pub(super) fn columns(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     rows.add(
         COLUMNS,
         &constants,
-        model.tables.iter().flat_map(|table| table.columns.iter().map(move |column| of_table(model, table, column))),
+        model.tables.iter().flat_map(|table| {
+            table
+                .columns
+                .iter()
+                .map(move |column| of_table(model, table, column))
+        }),
     );
     rows.add(
         COLUMNS,
         &constants,
         relations::all().iter().flat_map(|relation| {
-            relation.columns.iter().zip(1_i32..).map(move |(column, number)| {
-                let [kind, length, octets, precision, radix, scale, time, name, namespace] =
-                    described(model, Type::of(column.ty));
-                [
-                    relation.schema.into(), relation.name.into(), column.name.into(), number.into(), Cell::Null,
-                    yes_or_no(!column.not_null), "NO".into(), Cell::Null, Cell::Null, Cell::Null, Cell::Null,
-                    Cell::Null, "NEVER".into(), Cell::Null, yes_or_no(!relation.view), number.to_string().into(),
-                    "NO".into(), kind, length, octets, precision, radix, scale, time, name, namespace,
-                ]
-            })
+            relation
+                .columns
+                .iter()
+                .zip(1_i32..)
+                .map(move |(column, number)| {
+                    let [
+                        kind,
+                        length,
+                        octets,
+                        precision,
+                        radix,
+                        scale,
+                        time,
+                        name,
+                        namespace,
+                    ] = described(model, Type::of(column.ty));
+                    [
+                        relation.schema.into(),
+                        relation.name.into(),
+                        column.name.into(),
+                        number.into(),
+                        Cell::Null,
+                        yes_or_no(!column.not_null),
+                        "NO".into(),
+                        Cell::Null,
+                        Cell::Null,
+                        Cell::Null,
+                        Cell::Null,
+                        Cell::Null,
+                        "NEVER".into(),
+                        Cell::Null,
+                        yes_or_no(!relation.view),
+                        number.to_string().into(),
+                        "NO".into(),
+                        kind,
+                        length,
+                        octets,
+                        precision,
+                        radix,
+                        scale,
+                        time,
+                        name,
+                        namespace,
+                    ]
+                })
         }),
     );
     Ok(())
 }
 
 fn of_table(model: &Model, table: &Table, column: &Column) -> [Cell; 26] {
-    let [kind, length, octets, precision, radix, scale, time, name, namespace] = described(model, column.ty);
+    let [
+        kind,
+        length,
+        octets,
+        precision,
+        radix,
+        scale,
+        time,
+        name,
+        namespace,
+    ] = described(model, column.ty);
     let text = column.default.as_ref().map(|(_, text)| text.clone());
-    let (default, generation) = if column.generated { (None, text) } else { (text, None) };
+    let (default, generation) = if column.generated {
+        (None, text)
+    } else {
+        (text, None)
+    };
     let identity = |value: &'static str| -> Cell { column.identity.map(|_| value).into() };
     let generated_as = column.identity.map(|identity| match identity {
         Identity::Always => "ALWAYS",
@@ -239,7 +348,10 @@ fn of_table(model: &Model, table: &Table, column: &Column) -> [Cell; 26] {
 pub(super) fn element_types(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let model = view.model;
     let catalog = database(view);
-    let arrays = model.tables.iter().flat_map(|table| table.columns.iter().map(move |column| (table, column)));
+    let arrays = model
+        .tables
+        .iter()
+        .flat_map(|table| table.columns.iter().map(move |column| (table, column)));
     let found: Vec<[Cell; 7]> = arrays
         .filter_map(|(table, column)| {
             let element = column.ty.element()?;
@@ -257,7 +369,12 @@ pub(super) fn element_types(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         .collect();
     rows.add(
         [
-            "object_schema", "object_name", "collection_type_identifier", "dtd_identifier", "data_type", "udt_name",
+            "object_schema",
+            "object_name",
+            "collection_type_identifier",
+            "dtd_identifier",
+            "data_type",
+            "udt_name",
             "udt_schema",
         ],
         &[
@@ -272,15 +389,26 @@ pub(super) fn element_types(view: &View<'_>, rows: &mut Rows) -> Result<()> {
 
 fn each_constraint<'m>(view: &View<'m>) -> impl Iterator<Item = (&'m Table, &'m Constraint)> {
     let tables = view.model.tables.iter();
-    tables.flat_map(|table| table.constraints.iter().map(move |constraint| (table, constraint)))
+    tables.flat_map(|table| {
+        table
+            .constraints
+            .iter()
+            .map(move |constraint| (table, constraint))
+    })
 }
 
 pub(super) fn table_constraints(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let model = view.model;
     let catalog = database(view);
     let columns = [
-        "constraint_schema", "constraint_name", "table_schema", "table_name", "constraint_type", "is_deferrable",
-        "initially_deferred", "nulls_distinct",
+        "constraint_schema",
+        "constraint_name",
+        "table_schema",
+        "table_name",
+        "constraint_type",
+        "is_deferrable",
+        "initially_deferred",
+        "nulls_distinct",
     ];
     let constants = [
         ("constraint_catalog", catalog.clone()),
@@ -333,7 +461,10 @@ fn not_null<'m>(view: &View<'m>) -> Vec<(&'m Table, &'m Column, Cell)> {
         .flat_map(|table| {
             let columns = table.columns.iter().filter(|column| column.not_null);
             columns.map(move |column| {
-                let name = format!("{}_{}_{}_not_null", table.namespace, table.oid, column.number);
+                let name = format!(
+                    "{}_{}_{}_not_null",
+                    table.namespace, table.oid, column.number
+                );
                 (table, column, name.into())
             })
         })
@@ -348,7 +479,11 @@ pub(super) fn check_constraints(view: &View<'_>, rows: &mut Rows) -> Result<()> 
         .filter_map(|(table, constraint)| match &constraint.rule {
             ConstraintRule::Check(expression) => {
                 let clause = format!("(({expression}))");
-                Some([schema(model, table.namespace), constraint.name.clone().into(), clause.into()])
+                Some([
+                    schema(model, table.namespace),
+                    constraint.name.clone().into(),
+                    clause.into(),
+                ])
             }
             _ => None,
         })
@@ -375,7 +510,11 @@ pub(super) fn key_column_usage(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         for (at, &column) in constraint.columns.iter().enumerate() {
             let in_unique = foreign.as_ref().and_then(|target| {
                 let referred = target.columns.get(at)?;
-                target.index?.columns().iter().position(|key| key == referred)
+                target
+                    .index?
+                    .columns()
+                    .iter()
+                    .position(|key| key == referred)
             });
             let position = |at: usize| Cell::Integer(i64::try_from(at + 1).unwrap_or_default());
             found.push([
@@ -391,10 +530,18 @@ pub(super) fn key_column_usage(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     }
     rows.add(
         [
-            "constraint_schema", "constraint_name", "table_schema", "table_name", "column_name", "ordinal_position",
+            "constraint_schema",
+            "constraint_name",
+            "table_schema",
+            "table_name",
+            "column_name",
+            "ordinal_position",
             "position_in_unique_constraint",
         ],
-        &[("constraint_catalog", catalog.clone()), ("table_catalog", catalog)],
+        &[
+            ("constraint_catalog", catalog.clone()),
+            ("table_catalog", catalog),
+        ],
         found,
     );
     Ok(())
@@ -412,15 +559,24 @@ pub(super) fn referential_constraints(view: &View<'_>, rows: &mut Rows) -> Resul
         found.push([
             schema(model, table.namespace),
             constraint.name.clone().into(),
-            target.as_ref().map_or(Cell::Null, |target| schema(model, target.table.namespace)),
-            target.and_then(|target| target.index).map(|index| index.name.clone()).into(),
+            target
+                .as_ref()
+                .map_or(Cell::Null, |target| schema(model, target.table.namespace)),
+            target
+                .and_then(|target| target.index)
+                .map(|index| index.name.clone())
+                .into(),
             reference.on_update.words().into(),
             reference.on_delete.words().into(),
         ]);
     }
     rows.add(
         [
-            "constraint_schema", "constraint_name", "unique_constraint_schema", "unique_constraint_name", "update_rule",
+            "constraint_schema",
+            "constraint_name",
+            "unique_constraint_schema",
+            "unique_constraint_name",
+            "update_rule",
             "delete_rule",
         ],
         &[
@@ -434,7 +590,11 @@ pub(super) fn referential_constraints(view: &View<'_>, rows: &mut Rows) -> Resul
 }
 
 /// The columns that a constraint relies on: for a foreign key, those it refers to.
-fn used<'m>(model: &'m Model, table: &'m Table, constraint: &'m Constraint) -> (&'m Table, Vec<i16>) {
+fn used<'m>(
+    model: &'m Model,
+    table: &'m Table,
+    constraint: &'m Constraint,
+) -> (&'m Table, Vec<i16>) {
     match &constraint.rule {
         ConstraintRule::Foreign(reference) => match model.target(reference) {
             Some(target) => (target.table, target.columns),
@@ -461,8 +621,17 @@ pub(super) fn constraint_column_usage(view: &View<'_>, rows: &mut Rows) -> Resul
         }
     }
     rows.add(
-        ["table_schema", "table_name", "column_name", "constraint_schema", "constraint_name"],
-        &[("constraint_catalog", catalog.clone()), ("table_catalog", catalog)],
+        [
+            "table_schema",
+            "table_name",
+            "column_name",
+            "constraint_schema",
+            "constraint_name",
+        ],
+        &[
+            ("constraint_catalog", catalog.clone()),
+            ("table_catalog", catalog),
+        ],
         found,
     );
     Ok(())
@@ -484,8 +653,16 @@ pub(super) fn constraint_table_usage(view: &View<'_>, rows: &mut Rows) -> Result
         })
         .collect();
     rows.add(
-        ["table_schema", "table_name", "constraint_schema", "constraint_name"],
-        &[("constraint_catalog", catalog.clone()), ("table_catalog", catalog)],
+        [
+            "table_schema",
+            "table_name",
+            "constraint_schema",
+            "constraint_name",
+        ],
+        &[
+            ("constraint_catalog", catalog.clone()),
+            ("table_catalog", catalog),
+        ],
         found,
     );
     Ok(())
@@ -495,28 +672,39 @@ pub(super) fn sequences(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let model = view.model;
     rows.add(
         [
-            "sequence_schema", "sequence_name", "data_type", "numeric_precision", "start_value", "minimum_value",
-            "maximum_value", "increment", "cycle_option",
+            "sequence_schema",
+            "sequence_name",
+            "data_type",
+            "numeric_precision",
+            "start_value",
+            "minimum_value",
+            "maximum_value",
+            "increment",
+            "cycle_option",
         ],
         &[
             ("sequence_catalog", database(view)),
             ("numeric_precision_radix", Cell::Integer(2)),
             ("numeric_scale", Cell::Integer(0)),
         ],
-        model.sequences.iter().filter(|sequence| !model.is_of_identity(sequence)).map(|sequence| {
-            let [kind, _, _, precision, ..] = described(model, Type::of(sequence.ty));
-            [
-                schema(model, sequence.namespace),
-                sequence.name.clone().into(),
-                kind,
-                precision,
-                sequence.start.to_string().into(),
-                sequence.minimum.to_string().into(),
-                sequence.maximum.to_string().into(),
-                sequence.increment.to_string().into(),
-                yes_or_no(sequence.cycle),
-            ]
-        }),
+        model
+            .sequences
+            .iter()
+            .filter(|sequence| !model.is_of_identity(sequence))
+            .map(|sequence| {
+                let [kind, _, _, precision, ..] = described(model, Type::of(sequence.ty));
+                [
+                    schema(model, sequence.namespace),
+                    sequence.name.clone().into(),
+                    kind,
+                    precision,
+                    sequence.start.to_string().into(),
+                    sequence.minimum.to_string().into(),
+                    sequence.maximum.to_string().into(),
+                    sequence.increment.to_string().into(),
+                    yes_or_no(sequence.cycle),
+                ]
+            }),
     );
     Ok(())
 }
@@ -551,8 +739,14 @@ pub(super) fn triggers(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     }
     rows.add(
         [
-            "trigger_schema", "trigger_name", "event_manipulation", "event_object_schema", "event_object_table",
-            "action_order", "action_statement", "action_timing",
+            "trigger_schema",
+            "trigger_name",
+            "event_manipulation",
+            "event_object_schema",
+            "event_object_table",
+            "action_order",
+            "action_statement",
+            "action_timing",
         ],
         &[
             ("trigger_catalog", catalog.clone()),
@@ -565,14 +759,27 @@ pub(super) fn triggers(view: &View<'_>, rows: &mut Rows) -> Result<()> {
 }
 
 /// What the owner may do with a table.
-const TABLE_PRIVILEGES: [&str; 7] = ["INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"];
+const TABLE_PRIVILEGES: [&str; 7] = [
+    "INSERT",
+    "SELECT",
+    "UPDATE",
+    "DELETE",
+    "TRUNCATE",
+    "REFERENCES",
+    "TRIGGER",
+];
 /// What the owner may do with a column.
 const COLUMN_PRIVILEGES: [&str; 4] = ["INSERT", "SELECT", "UPDATE", "REFERENCES"];
 
 pub(super) fn table_privileges(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let model = view.model;
     rows.add(
-        ["table_schema", "table_name", "privilege_type", "with_hierarchy"],
+        [
+            "table_schema",
+            "table_name",
+            "privilege_type",
+            "with_hierarchy",
+        ],
         &[
             ("grantor", user(view)),
             ("grantee", user(view)),
@@ -582,7 +789,12 @@ pub(super) fn table_privileges(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         model.tables.iter().flat_map(|table| {
             TABLE_PRIVILEGES.map(move |privilege| {
                 let hierarchy = yes_or_no(privilege == "SELECT");
-                [schema(model, table.namespace), table.name.clone().into(), privilege.into(), hierarchy]
+                [
+                    schema(model, table.namespace),
+                    table.name.clone().into(),
+                    privilege.into(),
+                    hierarchy,
+                ]
             })
         }),
     );
@@ -592,7 +804,12 @@ pub(super) fn table_privileges(view: &View<'_>, rows: &mut Rows) -> Result<()> {
 pub(super) fn column_privileges(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let model = view.model;
     rows.add(
-        ["table_schema", "table_name", "column_name", "privilege_type"],
+        [
+            "table_schema",
+            "table_name",
+            "column_name",
+            "privilege_type",
+        ],
         &[
             ("grantor", user(view)),
             ("grantee", user(view)),
@@ -622,7 +839,12 @@ pub(super) fn enabled_roles(view: &View<'_>, rows: &mut Rows) -> Result<()> {
 
 pub(super) fn character_sets(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     rows.add(
-        ["character_set_name", "character_repertoire", "form_of_use", "default_collate_catalog"],
+        [
+            "character_set_name",
+            "character_repertoire",
+            "form_of_use",
+            "default_collate_catalog",
+        ],
         &[
             ("default_collate_schema", "pg_catalog".into()),
             ("default_collate_name", "C.UTF-8".into()),

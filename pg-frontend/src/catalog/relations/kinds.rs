@@ -40,7 +40,11 @@ pub(in crate::catalog) fn facts(ty: Oid) -> Facts {
             storage: if array { "x" } else { "p" },
             collation: 0,
             is_array: array,
-            operator_class: if array { class_named("array_ops") } else { class_named("enum_ops") },
+            operator_class: if array {
+                class_named("array_ops")
+            } else {
+                class_named("enum_ops")
+            },
         }
     })
 }
@@ -52,7 +56,9 @@ fn class_named(name: &'static str) -> Oid {
 }
 
 fn oid(cell: &Cell) -> Oid {
-    cell.as_integer().and_then(|oid| Oid::try_from(oid).ok()).unwrap_or_default()
+    cell.as_integer()
+        .and_then(|oid| Oid::try_from(oid).ok())
+        .unwrap_or_default()
 }
 
 fn read() -> HashMap<Oid, Facts> {
@@ -62,7 +68,10 @@ fn read() -> HashMap<Oid, Facts> {
         let is_default = classes.get(place, "opcdefault") == &true.into();
         // 403 is btree.
         if is_default && classes.get(place, "opcmethod") == &403.into() {
-            by_type.insert(oid(classes.get(place, "opcintype")), oid(classes.get(place, "oid")));
+            by_type.insert(
+                oid(classes.get(place, "opcintype")),
+                oid(classes.get(place, "oid")),
+            );
         }
     }
     let types = get("pg_type").builtin_rows();
@@ -77,9 +86,16 @@ fn read() -> HashMap<Oid, Facts> {
             let ty = oid(types.get(place, "oid"));
             let is_array = text(place, "typcategory") == "A";
             let class = by_type.get(&if ty == VARCHAR { TEXT } else { ty });
-            let array_class = || if is_array { class_named("array_ops") } else { 0 };
+            let array_class = || {
+                if is_array {
+                    class_named("array_ops")
+                } else {
+                    0
+                }
+            };
             let facts = Facts {
-                length: i16::try_from(types.get(place, "typlen").as_integer().unwrap_or(-1)).unwrap_or(-1),
+                length: i16::try_from(types.get(place, "typlen").as_integer().unwrap_or(-1))
+                    .unwrap_or(-1),
                 by_value: types.get(place, "typbyval") == &true.into(),
                 align: text(place, "typalign"),
                 storage: text(place, "typstorage"),
@@ -96,7 +112,9 @@ fn read() -> HashMap<Oid, Facts> {
 fn function(name: &'static str) -> Cell {
     let functions = get("pg_proc").builtin_rows();
     let place = functions.first("proname", &name.into());
-    place.map_or(Cell::Integer(0), |place| functions.get(place, "oid").clone())
+    place.map_or(Cell::Integer(0), |place| {
+        functions.get(place, "oid").clone()
+    })
 }
 
 pub(super) fn types(view: &View<'_>, rows: &mut Rows) -> Result<()> {
@@ -118,13 +136,41 @@ pub(super) fn types(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     };
     let mut arrays = constants(true, "array_in", "array_out", "array_recv", "array_send");
     arrays.push(("typsubscript", function("array_subscript_handler")));
-    let array_columns = ["oid", "typname", "typnamespace", "typelem", "typtype", "typalign"];
+    let array_columns = [
+        "oid",
+        "typname",
+        "typnamespace",
+        "typelem",
+        "typtype",
+        "typalign",
+    ];
     let array_of = |oid: Oid, name: &str, namespace: Oid, element: Oid, align: &'static str| {
-        [oid.into(), format!("_{name}").into(), namespace.into(), element.into(), "b".into(), align.into()]
+        [
+            oid.into(),
+            format!("_{name}").into(),
+            namespace.into(),
+            element.into(),
+            "b".into(),
+            align.into(),
+        ]
     };
     rows.add(
-        ["oid", "typname", "typnamespace", "typrelid", "typarray", "typtype", "typalign"],
-        &constants(false, "record_in", "record_out", "record_recv", "record_send"),
+        [
+            "oid",
+            "typname",
+            "typnamespace",
+            "typrelid",
+            "typarray",
+            "typtype",
+            "typalign",
+        ],
+        &constants(
+            false,
+            "record_in",
+            "record_out",
+            "record_recv",
+            "record_send",
+        ),
         model.tables.iter().map(|table| {
             [
                 table.row_type.into(),
@@ -140,10 +186,15 @@ pub(super) fn types(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     rows.add(
         array_columns,
         &arrays,
-        model
-            .tables
-            .iter()
-            .map(|table| array_of(table.row_array, &table.name, table.namespace, table.row_type, "d")),
+        model.tables.iter().map(|table| {
+            array_of(
+                table.row_array,
+                &table.name,
+                table.namespace,
+                table.row_type,
+                "d",
+            )
+        }),
     );
     let mut enums = constants(false, "enum_in", "enum_out", "enum_recv", "enum_send");
     enums.retain(|(name, _)| !["typcategory", "typlen", "typstorage"].contains(name));
@@ -154,7 +205,14 @@ pub(super) fn types(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         ("typstorage", "p".into()),
     ]);
     rows.add(
-        ["oid", "typname", "typnamespace", "typarray", "typtype", "typalign"],
+        [
+            "oid",
+            "typname",
+            "typnamespace",
+            "typarray",
+            "typtype",
+            "typalign",
+        ],
         &enums,
         model.enums.iter().map(|each| {
             [
@@ -170,7 +228,10 @@ pub(super) fn types(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     rows.add(
         array_columns,
         &arrays,
-        model.enums.iter().map(|each| array_of(each.array, &each.name, each.namespace, each.oid, "i")),
+        model
+            .enums
+            .iter()
+            .map(|each| array_of(each.array, &each.name, each.namespace, each.oid, "i")),
     );
     Ok(())
 }
@@ -180,9 +241,17 @@ pub(super) fn enums(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         ["oid", "enumtypid", "enumsortorder", "enumlabel"],
         &[],
         view.model.enums.iter().flat_map(|each| {
-            each.labels.iter().zip(1_i32..).map(move |((oid, label), order)| {
-                [(*oid).into(), each.oid.into(), f64::from(order).into(), label.clone().into()]
-            })
+            each.labels
+                .iter()
+                .zip(1_i32..)
+                .map(move |((oid, label), order)| {
+                    [
+                        (*oid).into(),
+                        each.oid.into(),
+                        f64::from(order).into(),
+                        label.clone().into(),
+                    ]
+                })
         }),
     );
     Ok(())

@@ -40,21 +40,45 @@ const BUILTIN: &[(&str, &str)] = &[
     ("pg_proc", include_str!("../data/pg_proc.tsv")),
     ("pg_range", include_str!("../data/pg_range.tsv")),
     ("pg_tablespace", include_str!("../data/pg_tablespace.tsv")),
-    ("pg_timezone_abbrevs", include_str!("../data/pg_timezone_abbrevs.tsv")),
+    (
+        "pg_timezone_abbrevs",
+        include_str!("../data/pg_timezone_abbrevs.tsv"),
+    ),
     ("pg_type", include_str!("../data/pg_type.tsv")),
 ];
 
 /// What all rows of a data file have that it does not say.
 const CONSTANTS: &[(&str, &[(&str, Cell)])] = &[
-    ("pg_aggregate", &[("aggfinalmodify", Cell::Static("r")), ("aggmfinalmodify", Cell::Static("r"))]),
-    ("pg_collation", &[("collnamespace", Cell::Integer(11)), ("collowner", OWNER)]),
+    (
+        "pg_aggregate",
+        &[
+            ("aggfinalmodify", Cell::Static("r")),
+            ("aggmfinalmodify", Cell::Static("r")),
+        ],
+    ),
+    (
+        "pg_collation",
+        &[("collnamespace", Cell::Integer(11)), ("collowner", OWNER)],
+    ),
     ("pg_language", &[("lanowner", OWNER)]),
-    ("pg_opclass", &[("opcnamespace", Cell::Integer(11)), ("opcowner", OWNER)]),
-    ("pg_operator", &[("oprnamespace", Cell::Integer(11)), ("oprowner", OWNER)]),
-    ("pg_opfamily", &[("opfnamespace", Cell::Integer(11)), ("opfowner", OWNER)]),
+    (
+        "pg_opclass",
+        &[("opcnamespace", Cell::Integer(11)), ("opcowner", OWNER)],
+    ),
+    (
+        "pg_operator",
+        &[("oprnamespace", Cell::Integer(11)), ("oprowner", OWNER)],
+    ),
+    (
+        "pg_opfamily",
+        &[("opfnamespace", Cell::Integer(11)), ("opfowner", OWNER)],
+    ),
     ("pg_proc", &[("proowner", OWNER)]),
     ("pg_tablespace", &[("spcowner", OWNER)]),
-    ("pg_type", &[("typowner", OWNER), ("typisdefined", Cell::Integer(1))]),
+    (
+        "pg_type",
+        &[("typowner", OWNER), ("typisdefined", Cell::Integer(1))],
+    ),
 ];
 
 const OWNER: Cell = Cell::Integer(super::oids::OWNER as i64);
@@ -68,6 +92,7 @@ const FILLED: &[(&str, Lifetime, Fill)] = &[
     ("pg_depend", Model, objects::dependencies),
     ("pg_description", Model, objects::descriptions),
     ("pg_index", Model, objects::indexes),
+    ("pg_init_privs", Model, objects::first_privileges),
     ("pg_namespace", Model, objects::namespaces),
     ("pg_rewrite", Model, objects::rules),
     ("pg_sequence", Model, objects::sequences),
@@ -97,24 +122,68 @@ const FILLED: &[(&str, Lifetime, Fill)] = &[
     ("pg_stat_all_indexes", Model, views::index_statistics),
     ("pg_statio_user_indexes", Model, views::index_statistics),
     ("pg_statio_all_indexes", Model, views::index_statistics),
-    ("information_schema_catalog_name", Model, information_schema::catalog_name),
+    (
+        "information_schema_catalog_name",
+        Model,
+        information_schema::catalog_name,
+    ),
     ("schemata", Model, information_schema::schemata),
     ("tables", Model, information_schema::tables),
     ("columns", Model, information_schema::columns),
     ("element_types", Model, information_schema::element_types),
     ("views", Model, information_schema::views),
-    ("table_constraints", Model, information_schema::table_constraints),
-    ("key_column_usage", Model, information_schema::key_column_usage),
-    ("referential_constraints", Model, information_schema::referential_constraints),
-    ("constraint_column_usage", Model, information_schema::constraint_column_usage),
-    ("constraint_table_usage", Model, information_schema::constraint_table_usage),
-    ("check_constraints", Model, information_schema::check_constraints),
+    (
+        "table_constraints",
+        Model,
+        information_schema::table_constraints,
+    ),
+    (
+        "key_column_usage",
+        Model,
+        information_schema::key_column_usage,
+    ),
+    (
+        "referential_constraints",
+        Model,
+        information_schema::referential_constraints,
+    ),
+    (
+        "constraint_column_usage",
+        Model,
+        information_schema::constraint_column_usage,
+    ),
+    (
+        "constraint_table_usage",
+        Model,
+        information_schema::constraint_table_usage,
+    ),
+    (
+        "check_constraints",
+        Model,
+        information_schema::check_constraints,
+    ),
     ("sequences", Model, information_schema::sequences),
     ("triggers", Model, information_schema::triggers),
-    ("table_privileges", Model, information_schema::table_privileges),
-    ("role_table_grants", Model, information_schema::table_privileges),
-    ("column_privileges", Model, information_schema::column_privileges),
-    ("role_column_grants", Model, information_schema::column_privileges),
+    (
+        "table_privileges",
+        Model,
+        information_schema::table_privileges,
+    ),
+    (
+        "role_table_grants",
+        Model,
+        information_schema::table_privileges,
+    ),
+    (
+        "column_privileges",
+        Model,
+        information_schema::column_privileges,
+    ),
+    (
+        "role_column_grants",
+        Model,
+        information_schema::column_privileges,
+    ),
     ("enabled_roles", Model, information_schema::enabled_roles),
     ("character_sets", Model, information_schema::character_sets),
 ];
@@ -139,7 +208,10 @@ pub(super) fn all() -> &'static [Relation] {
                 let columns = columns.remove(name).unwrap_or_default();
                 let oid = oid.parse().unwrap_or_default();
                 let mut relation = Relation::new(oid, schema, name, kind == "v", columns);
-                let constants = CONSTANTS.iter().find(|each| each.0 == name).map_or(&[][..], |each| each.1);
+                let constants = CONSTANTS
+                    .iter()
+                    .find(|each| each.0 == name)
+                    .map_or(&[][..], |each| each.1);
                 if let Some((_, file)) = BUILTIN.iter().find(|each| each.0 == name) {
                     relation.builtin(file, constants);
                 }
@@ -174,7 +246,9 @@ pub(super) fn by_oid(oid: Oid) -> Option<&'static Relation> {
 /// A relation that is known to exist.
 pub(super) fn get(name: &'static str) -> &'static Relation {
     static NOTHING: OnceLock<Relation> = OnceLock::new();
-    by_name(name).unwrap_or_else(|| NOTHING.get_or_init(|| Relation::new(0, "pg_catalog", "", false, Vec::new())))
+    by_name(name).unwrap_or_else(|| {
+        NOTHING.get_or_init(|| Relation::new(0, "pg_catalog", "", false, Vec::new()))
+    })
 }
 
 #[cfg(test)]
@@ -183,7 +257,11 @@ mod tests {
 
     #[test]
     fn lists_name_relations_that_exist() {
-        for name in BUILTIN.iter().map(|each| each.0).chain(FILLED.iter().map(|each| each.0)) {
+        for name in BUILTIN
+            .iter()
+            .map(|each| each.0)
+            .chain(FILLED.iter().map(|each| each.0))
+        {
             assert!(by_name(name).is_some(), "{name}");
         }
         for (name, constants) in CONSTANTS {

@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use rusqlite::Result;
 
 use super::{all, facts};
-use crate::catalog::{definitions, names};
 use crate::catalog::model::{Column, Constraint, ConstraintRule, Identity, Index, Model, Table};
-use crate::catalog::oids::OWNER;
+use crate::catalog::oids::{OWNER, PUBLIC};
 use crate::catalog::relations::get;
 use crate::catalog::rows::{Cell, Relation, Rows, View, array};
+use crate::catalog::{definitions, names};
 use crate::types::Oid;
 
 /// The access methods `heap` and `btree`.
@@ -22,14 +22,57 @@ const TRIGGER_FUNCTION: i64 = 5029;
 /// The columns of a sequence, which is a relation of one row.
 const SEQUENCE_COLUMNS: [(&str, Oid); 3] = [("last_value", 20), ("log_cnt", 20), ("is_called", 16)];
 
+/// The owner of `public` and who may do what there, as `initdb` leaves it: since 15 it is the database's owner's.
+fn public(view: &View<'_>) -> (Oid, Cell) {
+    const DATABASE_OWNER: Oid = 6171;
+    let (user, version) = view
+        .session
+        .state(|state| (state.user.clone(), state.setting("server_version_num")));
+    let recent = version
+        .and_then(|version| version.parse().ok())
+        .is_some_and(|version: u32| version >= 150_000);
+    let (owner, name, others) = match recent {
+        true => (DATABASE_OWNER, "pg_database_owner".to_owned(), "U"),
+        false => (OWNER, user, "UC"),
+    };
+    let grants = [format!("{name}=UC/{name}"), format!("={others}/{name}")];
+    (
+        owner,
+        serde_json::Value::from(grants.to_vec()).to_string().into(),
+    )
+}
+
 pub(super) fn namespaces(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    let (owner, grants) = public(view);
     rows.add(
-        ["oid", "nspname"],
-        &[("nspowner", OWNER.into())],
-        view.model
-            .namespaces
-            .iter()
-            .map(|namespace| [namespace.oid.into(), namespace.name.clone().into()]),
+        ["oid", "nspname", "nspowner", "nspacl"],
+        &[],
+        view.model.namespaces.iter().map(|namespace| {
+            let (owner, grants) = match namespace.oid {
+                PUBLIC => (owner, grants.clone()),
+                _ => (OWNER, Cell::Null),
+            };
+            [
+                namespace.oid.into(),
+                namespace.name.clone().into(),
+                owner.into(),
+                grants,
+            ]
+        }),
+    );
+    Ok(())
+}
+
+/// What is as it was at first: `pg_dump` tells by it what to leave out.
+pub(super) fn first_privileges(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    rows.add(
+        ["objoid", "classoid", "initprivs"],
+        &[("privtype", "i".into())],
+        [[
+            PUBLIC.into(),
+            get("pg_namespace").oid.into(),
+            public(view).1,
+        ]],
     );
     Ok(())
 }
@@ -47,7 +90,17 @@ pub(super) fn classes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         ("relpages", Cell::Integer(0)),
     ];
     rows.add(
-        ["oid", "relname", "relnamespace", "relkind", "relnatts", "relam", "relpersistence", "relreplident", "reltuples"],
+        [
+            "oid",
+            "relname",
+            "relnamespace",
+            "relkind",
+            "relnatts",
+            "relam",
+            "relpersistence",
+            "relreplident",
+            "reltuples",
+        ],
         &constants,
         all().iter().map(|relation| {
             [
@@ -66,12 +119,28 @@ pub(super) fn classes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let referred = referred(model);
     rows.add(
         [
-            "oid", "relname", "relnamespace", "reltype", "relkind", "relnatts", "relam", "relpersistence",
-            "relreplident", "reltuples", "relfilenode", "relhasindex", "relchecks", "relhasrules", "relhastriggers",
+            "oid",
+            "relname",
+            "relnamespace",
+            "reltype",
+            "relkind",
+            "relnatts",
+            "relam",
+            "relpersistence",
+            "relreplident",
+            "reltuples",
+            "relfilenode",
+            "relhasindex",
+            "relchecks",
+            "relhasrules",
+            "relhastriggers",
         ],
         &constants,
         model.tables.iter().map(|table| {
-            let checks = table.constraints.iter().filter(|each| matches!(each.rule, ConstraintRule::Check(_)));
+            let checks = table
+                .constraints
+                .iter()
+                .filter(|each| matches!(each.rule, ConstraintRule::Check(_)));
             [
                 table.oid.into(),
                 table.name.clone().into(),
@@ -93,8 +162,17 @@ pub(super) fn classes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     );
     rows.add(
         [
-            "oid", "relname", "relnamespace", "relkind", "relnatts", "relam", "relpersistence", "relreplident", "reltuples",
-            "relfilenode", "relpages",
+            "oid",
+            "relname",
+            "relnamespace",
+            "relkind",
+            "relnatts",
+            "relam",
+            "relpersistence",
+            "relreplident",
+            "reltuples",
+            "relfilenode",
+            "relpages",
         ],
         &constants,
         model.tables.iter().flat_map(|table| {
@@ -117,7 +195,17 @@ pub(super) fn classes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         }),
     );
     rows.add(
-        ["oid", "relname", "relnamespace", "relkind", "relnatts", "relpersistence", "relreplident", "reltuples", "relfilenode"],
+        [
+            "oid",
+            "relname",
+            "relnamespace",
+            "relkind",
+            "relnatts",
+            "relpersistence",
+            "relreplident",
+            "reltuples",
+            "relfilenode",
+        ],
         &constants,
         model.sequences.iter().map(|sequence| {
             [
@@ -141,7 +229,9 @@ pub(super) fn referred(model: &Model) -> HashSet<Oid> {
     let constraints = model.tables.iter().flat_map(|table| &table.constraints);
     constraints
         .filter_map(|constraint| match &constraint.rule {
-            ConstraintRule::Foreign(reference) => model.target(reference).map(|target| target.table.oid),
+            ConstraintRule::Foreign(reference) => {
+                model.target(reference).map(|target| target.table.oid)
+            }
             _ => None,
         })
         .collect()
@@ -151,7 +241,10 @@ pub(super) fn referred(model: &Model) -> HashSet<Oid> {
 pub(super) fn has_triggers(table: &Table, referred: &HashSet<Oid>) -> bool {
     !table.triggers.is_empty()
         || referred.contains(&table.oid)
-        || table.constraints.iter().any(|each| matches!(each.rule, ConstraintRule::Foreign(_)))
+        || table
+            .constraints
+            .iter()
+            .any(|each| matches!(each.rule, ConstraintRule::Foreign(_)))
 }
 
 const fn persistence(table: &Table) -> &'static str {
@@ -159,7 +252,15 @@ const fn persistence(table: &Table) -> &'static str {
 }
 
 /// The columns of `pg_attribute` that follow from a column's type.
-const OF_TYPE: [&str; 7] = ["atttypid", "attlen", "attbyval", "attalign", "attstorage", "attcollation", "attndims"];
+const OF_TYPE: [&str; 7] = [
+    "atttypid",
+    "attlen",
+    "attbyval",
+    "attalign",
+    "attstorage",
+    "attcollation",
+    "attndims",
+];
 
 fn of_type(ty: Oid) -> [Cell; 7] {
     let facts = facts(ty);
@@ -182,25 +283,63 @@ pub(super) fn attributes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         ("attcacheoff", Cell::Integer(-1)),
     ];
     let columns = [
-        "attrelid", "attname", "attnum", "atttypmod", "attnotnull", "atthasdef", "attidentity", "attgenerated", ty, len,
-        by_value, align, storage, collation, dimensions,
+        "attrelid",
+        "attname",
+        "attnum",
+        "atttypmod",
+        "attnotnull",
+        "atthasdef",
+        "attidentity",
+        "attgenerated",
+        ty,
+        len,
+        by_value,
+        align,
+        storage,
+        collation,
+        dimensions,
     ];
     let plain = |relation: Oid, name: Cell, number: usize, ty: Oid, not_null: bool| {
-        row(relation, name, i16::try_from(number).unwrap_or_default(), -1, not_null, false, "", "", ty)
+        row(
+            relation,
+            name,
+            i16::try_from(number).unwrap_or_default(),
+            -1,
+            not_null,
+            false,
+            "",
+            "",
+            ty,
+        )
     };
     rows.add(
         columns,
         &constants,
         all().iter().flat_map(|relation| {
-            relation.columns.iter().zip(1..).map(move |(column, number)| {
-                plain(relation.oid, column.name.into(), number, column.ty, column.not_null)
-            })
+            relation
+                .columns
+                .iter()
+                .zip(1..)
+                .map(move |(column, number)| {
+                    plain(
+                        relation.oid,
+                        column.name.into(),
+                        number,
+                        column.ty,
+                        column.not_null,
+                    )
+                })
         }),
     );
     rows.add(
         columns,
         &constants,
-        view.model.tables.iter().flat_map(|table| table.columns.iter().map(move |column| attribute(table, column))),
+        view.model.tables.iter().flat_map(|table| {
+            table
+                .columns
+                .iter()
+                .map(move |column| attribute(table, column))
+        }),
     );
     rows.add(
         columns,
@@ -209,13 +348,26 @@ pub(super) fn attributes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             let indexes = table.indexes.iter();
             indexes.flat_map(move |index| {
                 index.keys.iter().zip(1..).map(move |(key, number)| {
-                    let column = table.columns.iter().find(|column| column.number == key.column);
+                    let column = table
+                        .columns
+                        .iter()
+                        .find(|column| column.number == key.column);
                     let expression = key.expression.as_deref().unwrap_or_default();
                     let called = definitions::called(expression).unwrap_or("expr");
                     let name = column.map_or(called, |column| &column.name).to_owned();
                     let ty = column.map_or(25, |column| column.ty.oid);
                     let modifier = column.map_or(-1, |column| column.ty.modifier);
-                    row(index.oid, name.into(), number, modifier, false, false, "", "", ty)
+                    row(
+                        index.oid,
+                        name.into(),
+                        number,
+                        modifier,
+                        false,
+                        false,
+                        "",
+                        "",
+                        ty,
+                    )
                 })
             })
         }),
@@ -225,7 +377,9 @@ pub(super) fn attributes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         &constants,
         view.model.sequences.iter().flat_map(|sequence| {
             let columns = SEQUENCE_COLUMNS.iter().zip(1..);
-            columns.map(move |(&(name, ty), number)| plain(sequence.oid, name.into(), number, ty, true))
+            columns.map(move |(&(name, ty), number)| {
+                plain(sequence.oid, name.into(), number, ty, true)
+            })
         }),
     );
     Ok(())
@@ -249,7 +403,10 @@ fn attribute(table: &Table, column: &Column) -> [Cell; 15] {
     )
 }
 
-#[expect(clippy::too_many_arguments, reason = "a row of pg_attribute in its columns' order")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a row of pg_attribute in its columns' order"
+)]
 fn row(
     relation: Oid,
     name: Cell,
@@ -288,7 +445,12 @@ pub(super) fn defaults(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         view.model.tables.iter().flat_map(|table| {
             table.columns.iter().filter_map(move |column| {
                 let (oid, text) = column.default.as_ref()?;
-                Some([(*oid).into(), table.oid.into(), column.number.into(), text.clone().into()])
+                Some([
+                    (*oid).into(),
+                    table.oid.into(),
+                    column.number.into(),
+                    text.clone().into(),
+                ])
             })
         }),
     );
@@ -298,8 +460,18 @@ pub(super) fn defaults(view: &View<'_>, rows: &mut Rows) -> Result<()> {
 pub(super) fn indexes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     rows.add(
         [
-            "indexrelid", "indrelid", "indnatts", "indnkeyatts", "indisunique", "indisprimary", "indkey",
-            "indcollation", "indclass", "indoption", "indexprs", "indpred",
+            "indexrelid",
+            "indrelid",
+            "indnatts",
+            "indnkeyatts",
+            "indisunique",
+            "indisprimary",
+            "indkey",
+            "indcollation",
+            "indclass",
+            "indoption",
+            "indexprs",
+            "indpred",
         ],
         &[
             ("indimmediate", true.into()),
@@ -307,7 +479,10 @@ pub(super) fn indexes(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             ("indisready", true.into()),
             ("indislive", true.into()),
         ],
-        view.model.tables.iter().flat_map(|table| table.indexes.iter().map(move |each| index(table, each))),
+        view.model
+            .tables
+            .iter()
+            .flat_map(|table| table.indexes.iter().map(move |each| index(table, each))),
     );
     Ok(())
 }
@@ -318,11 +493,18 @@ fn index(table: &Table, index: &Index) -> [Cell; 12] {
         .keys
         .iter()
         .map(|key| {
-            let column = table.columns.iter().find(|column| column.number == key.column);
+            let column = table
+                .columns
+                .iter()
+                .find(|column| column.number == key.column);
             column.map_or(25, |column| column.ty.oid)
         })
         .collect();
-    let expressions: Vec<&str> = index.keys.iter().filter_map(|key| key.expression.as_deref()).collect();
+    let expressions: Vec<&str> = index
+        .keys
+        .iter()
+        .filter_map(|key| key.expression.as_deref())
+        .collect();
     [
         index.oid.into(),
         table.oid.into(),
@@ -334,9 +516,21 @@ fn index(table: &Table, index: &Index) -> [Cell; 12] {
         array(types.iter().map(|&ty| facts(ty).collation)).into(),
         array(types.iter().map(|&ty| facts(ty).operator_class)).into(),
         // Descending, and nulls first, as Postgres has it without another word.
-        array(index.keys.iter().map(|key| if key.descending { 3 } else { 0 })).into(),
-        (!expressions.is_empty()).then(|| expressions.join(", ")).into(),
-        index.condition.as_ref().map(|condition| format!("({condition})")).into(),
+        array(
+            index
+                .keys
+                .iter()
+                .map(|key| if key.descending { 3 } else { 0 }),
+        )
+        .into(),
+        (!expressions.is_empty())
+            .then(|| expressions.join(", "))
+            .into(),
+        index
+            .condition
+            .as_ref()
+            .map(|condition| format!("({condition})"))
+            .into(),
     ]
 }
 
@@ -344,14 +538,30 @@ pub(super) fn constraints(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let model = view.model;
     rows.add(
         [
-            "oid", "conname", "connamespace", "contype", "condeferrable", "condeferred", "conrelid", "conindid",
-            "confrelid", "confupdtype", "confdeltype", "confmatchtype", "connoinherit", "conkey", "confkey", "conbin",
+            "oid",
+            "conname",
+            "connamespace",
+            "contype",
+            "condeferrable",
+            "condeferred",
+            "conrelid",
+            "conindid",
+            "confrelid",
+            "confupdtype",
+            "confdeltype",
+            "confmatchtype",
+            "connoinherit",
+            "conkey",
+            "confkey",
+            "conbin",
         ],
         &[("convalidated", true.into()), ("conislocal", true.into())],
-        model
-            .tables
-            .iter()
-            .flat_map(|table| table.constraints.iter().map(move |each| constraint(model, table, each))),
+        model.tables.iter().flat_map(|table| {
+            table
+                .constraints
+                .iter()
+                .map(move |each| constraint(model, table, each))
+        }),
     );
     Ok(())
 }
@@ -380,11 +590,17 @@ fn constraint(model: &Model, table: &Table, constraint: &Constraint) -> [Cell; 1
         table.oid.into(),
         index.map_or(0, |index| index.oid).into(),
         target.as_ref().map_or(0, |target| target.table.oid).into(),
-        foreign.map_or(" ", |reference| reference.on_update.letter()).into(),
-        foreign.map_or(" ", |reference| reference.on_delete.letter()).into(),
+        foreign
+            .map_or(" ", |reference| reference.on_update.letter())
+            .into(),
+        foreign
+            .map_or(" ", |reference| reference.on_delete.letter())
+            .into(),
         foreign.map_or(" ", |_| "s").into(),
         check.is_none().into(),
-        (!constraint.columns.is_empty()).then(|| array(&constraint.columns)).into(),
+        (!constraint.columns.is_empty())
+            .then(|| array(&constraint.columns))
+            .into(),
         target.map(|target| array(target.columns)).into(),
         check.into(),
     ]
@@ -393,10 +609,18 @@ fn constraint(model: &Model, table: &Table, constraint: &Constraint) -> [Cell; 1
 pub(super) fn triggers(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     rows.add(
         ["oid", "tgrelid", "tgname", "tgtype"],
-        &[("tgenabled", "O".into()), ("tgfoid", Cell::Integer(TRIGGER_FUNCTION))],
+        &[
+            ("tgenabled", "O".into()),
+            ("tgfoid", Cell::Integer(TRIGGER_FUNCTION)),
+        ],
         view.model.tables.iter().flat_map(|table| {
             table.triggers.iter().map(move |trigger| {
-                [trigger.oid.into(), table.oid.into(), trigger.name.clone().into(), trigger.bits.into()]
+                [
+                    trigger.oid.into(),
+                    table.oid.into(),
+                    trigger.name.clone().into(),
+                    trigger.bits.into(),
+                ]
             })
         }),
     );
@@ -423,7 +647,15 @@ pub(super) fn rules(view: &View<'_>, rows: &mut Rows) -> Result<()> {
 
 pub(super) fn sequences(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     rows.add(
-        ["seqrelid", "seqtypid", "seqstart", "seqincrement", "seqmax", "seqmin", "seqcycle"],
+        [
+            "seqrelid",
+            "seqtypid",
+            "seqstart",
+            "seqincrement",
+            "seqmax",
+            "seqmin",
+            "seqcycle",
+        ],
         &[("seqcache", Cell::Integer(1))],
         view.model.sequences.iter().map(|sequence| {
             [
@@ -445,13 +677,18 @@ pub(super) fn descriptions(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         ["objoid", "classoid", "objsubid", "description"],
         &[],
         view.model.comments.iter().map(|comment| {
-            [comment.object.into(), comment.class.into(), comment.column.into(), comment.text.clone().into()]
+            [
+                comment.object.into(),
+                comment.class.into(),
+                comment.column.into(),
+                comment.text.clone().into(),
+            ]
         }),
     );
     Ok(())
 }
 
-/// Indexes of constraints, defaults of columns, sequences of columns, rules of views.
+/// Indexes of constraints, defaults of columns, sequences of columns and of defaults, rules of views.
 pub(super) fn dependencies(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let model = view.model;
     let class = |name: &'static str| -> Cell { get(name).oid.into() };
@@ -463,24 +700,66 @@ pub(super) fn dependencies(view: &View<'_>, rows: &mut Rows) -> Result<()> {
                 && let Some(index) = table.indexes.get(at)
             {
                 let (one, other) = (class("pg_class"), class("pg_constraint"));
-                found.push([one, index.oid.into(), other, constraint.oid.into(), none.clone(), "i".into()]);
+                found.push([
+                    one,
+                    index.oid.into(),
+                    other,
+                    constraint.oid.into(),
+                    none.clone(),
+                    "i".into(),
+                ]);
             }
         }
         for column in &table.columns {
-            if let Some((oid, _)) = &column.default {
+            if let Some((oid, text)) = &column.default {
                 let (one, other) = (class("pg_attrdef"), class("pg_class"));
-                found.push([one, (*oid).into(), other, table.oid.into(), column.number.into(), "a".into()]);
+                if let Some(sequence) = names::sequence_of(model, text) {
+                    found.push([
+                        one.clone(),
+                        (*oid).into(),
+                        other.clone(),
+                        sequence.oid.into(),
+                        none.clone(),
+                        "n".into(),
+                    ]);
+                }
+                found.push([
+                    one,
+                    (*oid).into(),
+                    other,
+                    table.oid.into(),
+                    column.number.into(),
+                    "a".into(),
+                ]);
             }
         }
-        for index in table.indexes.iter().filter(|index| !table.is_of_constraint(index)) {
+        for index in table
+            .indexes
+            .iter()
+            .filter(|index| !table.is_of_constraint(index))
+        {
             for column in index.columns() {
                 let class = class("pg_class");
-                found.push([class.clone(), index.oid.into(), class, table.oid.into(), column.into(), "a".into()]);
+                found.push([
+                    class.clone(),
+                    index.oid.into(),
+                    class,
+                    table.oid.into(),
+                    column.into(),
+                    "a".into(),
+                ]);
             }
         }
         if table.view {
             let (one, other) = (class("pg_rewrite"), class("pg_class"));
-            found.push([one, table.rule.into(), other, table.oid.into(), none.clone(), "i".into()]);
+            found.push([
+                one,
+                table.rule.into(),
+                other,
+                table.oid.into(),
+                none.clone(),
+                "i".into(),
+            ]);
         }
     }
     for sequence in &model.sequences {
@@ -490,10 +769,32 @@ pub(super) fn dependencies(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         });
         if let Some((table, column)) = owner {
             let class = class("pg_class");
-            let kind = if model.is_of_identity(sequence) { "i" } else { "a" };
-            found.push([class.clone(), sequence.oid.into(), class, table.into(), column.into(), kind.into()]);
+            let kind = if model.is_of_identity(sequence) {
+                "i"
+            } else {
+                "a"
+            };
+            found.push([
+                class.clone(),
+                sequence.oid.into(),
+                class,
+                table.into(),
+                column.into(),
+                kind.into(),
+            ]);
         }
     }
-    rows.add(["classid", "objid", "refclassid", "refobjid", "refobjsubid", "deptype"], &[], found);
+    rows.add(
+        [
+            "classid",
+            "objid",
+            "refclassid",
+            "refobjid",
+            "refobjsubid",
+            "deptype",
+        ],
+        &[],
+        found,
+    );
     Ok(())
 }

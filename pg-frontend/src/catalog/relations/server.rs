@@ -17,7 +17,10 @@ const SETTINGS: &str = include_str!("../data/pg_settings.tsv");
 
 /// PostgreSQL's own roles: oid and name.
 fn own_roles() -> impl Iterator<Item = (Oid, &'static str)> {
-    let lines = ROLES.lines().skip(1).filter_map(|line| line.split_once('\t'));
+    let lines = ROLES
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_once('\t'));
     lines.filter_map(|(oid, name)| Some((oid.parse().ok()?, name)))
 }
 
@@ -39,7 +42,9 @@ pub(in crate::catalog) fn database_oid(name: &str) -> Oid {
 }
 
 pub(super) fn databases(view: &View<'_>, rows: &mut Rows) -> Result<()> {
-    let (own, all) = view.session.state(|state| (state.database.clone(), state.databases.clone()));
+    let (own, all) = view
+        .session
+        .state(|state| (state.database.clone(), state.databases.clone()));
     // A store that is out of reach still has the database that this connection is to.
     let mut names = all.and_then(|all| all.list().ok()).unwrap_or_default();
     if !names.contains(&own) {
@@ -57,7 +62,9 @@ pub(super) fn databases(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             ("datcollate", "C".into()),
             ("datctype", "C.UTF-8".into()),
         ],
-        names.into_iter().map(|name| [database_oid(&name).into(), name.into()]),
+        names
+            .into_iter()
+            .map(|name| [database_oid(&name).into(), name.into()]),
     );
     Ok(())
 }
@@ -65,10 +72,20 @@ pub(super) fn databases(view: &View<'_>, rows: &mut Rows) -> Result<()> {
 /// The owner, and PostgreSQL's own roles.
 pub(super) fn roles(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let user = view.session.state(|state| state.user.clone());
-    let constants = [("rolconnlimit", Cell::Integer(-1)), ("rolinherit", true.into())];
+    let constants = [
+        ("rolconnlimit", Cell::Integer(-1)),
+        ("rolinherit", true.into()),
+    ];
     rows.add(
         [
-            "oid", "rolname", "rolsuper", "rolcreaterole", "rolcreatedb", "rolcanlogin", "rolreplication", "rolbypassrls",
+            "oid",
+            "rolname",
+            "rolsuper",
+            "rolcreaterole",
+            "rolcreatedb",
+            "rolcanlogin",
+            "rolreplication",
+            "rolbypassrls",
         ],
         &constants,
         [[
@@ -83,7 +100,14 @@ pub(super) fn roles(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         ]],
     );
     let [connections, inherits] = constants;
-    let nothing = ["rolsuper", "rolcreaterole", "rolcreatedb", "rolcanlogin", "rolreplication", "rolbypassrls"];
+    let nothing = [
+        "rolsuper",
+        "rolcreaterole",
+        "rolcreatedb",
+        "rolcanlogin",
+        "rolreplication",
+        "rolbypassrls",
+    ];
     let mut constants = vec![connections, inherits];
     constants.extend(nothing.map(|name| (name, false.into())));
     rows.add(
@@ -97,7 +121,15 @@ pub(super) fn roles(view: &View<'_>, rows: &mut Rows) -> Result<()> {
 pub(super) fn users(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let user = view.session.state(|state| state.user.clone());
     rows.add(
-        ["usename", "usesysid", "usecreatedb", "usesuper", "userepl", "usebypassrls", "passwd"],
+        [
+            "usename",
+            "usesysid",
+            "usecreatedb",
+            "usesuper",
+            "userepl",
+            "usebypassrls",
+            "passwd",
+        ],
         &[],
         [[
             user.into(),
@@ -137,19 +169,44 @@ pub(super) fn settings(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let mut found = Vec::new();
     for line in SETTINGS.lines().skip(1) {
         let fields: Vec<&str> = line.split('\t').collect();
-        let [name, _, unit, category, description, context, kind, minimum, maximum, values, initial] = *fields else {
+        let [
+            name,
+            _,
+            unit,
+            category,
+            description,
+            context,
+            kind,
+            minimum,
+            maximum,
+            values,
+            initial,
+        ] = *fields
+        else {
             continue;
         };
         let lower = name.to_lowercase();
         if variables::find(&lower).is_none() {
             continue;
         }
-        let optional = |text: &'static str| if text == "\\N" { Cell::Null } else { text.into() };
-        let (value, set) = view.session.state(|state| (state.setting(name), state.settings.contains_key(&lower)));
+        let optional = |text: &'static str| {
+            if text == "\\N" {
+                Cell::Null
+            } else {
+                text.into()
+            }
+        };
+        let (value, set) = view
+            .session
+            .state(|state| (state.setting(name), state.settings.contains_key(&lower)));
         found.push([
             name.into(),
             // With a unit, numbers are in it, and `SHOW` writes them otherwise.
-            if unit == "\\N" || set { value.into() } else { optional(initial) },
+            if unit == "\\N" || set {
+                value.into()
+            } else {
+                optional(initial)
+            },
             optional(unit),
             category.into(),
             description.replace("\\\\", "\\").into(),
@@ -165,8 +222,19 @@ pub(super) fn settings(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     }
     rows.add(
         [
-            "name", "setting", "unit", "category", "short_desc", "context", "vartype", "source", "min_val", "max_val",
-            "enumvals", "boot_val", "reset_val",
+            "name",
+            "setting",
+            "unit",
+            "category",
+            "short_desc",
+            "context",
+            "vartype",
+            "source",
+            "min_val",
+            "max_val",
+            "enumvals",
+            "boot_val",
+            "reset_val",
         ],
         &[("pending_restart", false.into())],
         found,
@@ -183,13 +251,27 @@ pub(super) fn activity(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             state.pid.into(),
             OWNER.into(),
             state.user.clone().into(),
-            state.settings.get("application_name").cloned().unwrap_or_default().into(),
+            state
+                .settings
+                .get("application_name")
+                .cloned()
+                .unwrap_or_default()
+                .into(),
             "active".into(),
             "client backend".into(),
         ]
     });
     rows.add(
-        ["datid", "datname", "pid", "usesysid", "usename", "application_name", "state", "backend_type"],
+        [
+            "datid",
+            "datname",
+            "pid",
+            "usesysid",
+            "usename",
+            "application_name",
+            "state",
+            "backend_type",
+        ],
         &[],
         [row],
     );
@@ -209,7 +291,9 @@ pub(super) fn database_statistics(view: &View<'_>, rows: &mut Rows) -> Result<()
 /// The zones of the IANA database, as they are now.
 pub(super) fn time_zones(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let now = view.session.state(|state| state.statement_time);
-    let now = DateTime::from_timestamp_micros(now).unwrap_or_default().naive_utc();
+    let now = DateTime::from_timestamp_micros(now)
+        .unwrap_or_default()
+        .naive_utc();
     rows.add(
         ["name", "abbrev", "utc_offset", "is_dst"],
         &[],
@@ -221,7 +305,13 @@ pub(super) fn time_zones(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             [
                 zone.name().into(),
                 offset.abbreviation().unwrap_or_default().to_owned().into(),
-                format!("{sign}{:02}:{:02}:{:02}", minutes / 60, minutes % 60, seconds.abs() % 60).into(),
+                format!(
+                    "{sign}{:02}:{:02}:{:02}",
+                    minutes / 60,
+                    minutes % 60,
+                    seconds.abs() % 60
+                )
+                .into(),
                 (!offset.dst_offset().is_zero()).into(),
             ]
         }),

@@ -10,7 +10,10 @@ use crate::catalog::{definitions, relations, side};
 
 /// The schema of a relation, as the views name it.
 fn schema(model: &Model, table: &Table) -> Cell {
-    model.namespace_name(table.namespace).map(str::to_owned).into()
+    model
+        .namespace_name(table.namespace)
+        .map(str::to_owned)
+        .into()
 }
 
 fn user(view: &View<'_>) -> Cell {
@@ -19,30 +22,45 @@ fn user(view: &View<'_>) -> Cell {
 
 pub(super) fn tables(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let owner = user(view);
-    let columns = ["schemaname", "tablename", "tableowner", "hasindexes", "hastriggers"];
+    let columns = [
+        "schemaname",
+        "tablename",
+        "tableowner",
+        "hasindexes",
+        "hastriggers",
+    ];
     let nothing = [("hasrules", false.into()), ("rowsecurity", false.into())];
     let referred = referred(view.model);
     rows.add(
         columns,
         &nothing,
-        view.model.tables.iter().filter(|table| !table.view).map(|table| {
-            [
-                schema(view.model, table),
-                table.name.clone().into(),
-                owner.clone(),
-                (!table.indexes.is_empty()).into(),
-                has_triggers(table, &referred).into(),
-            ]
-        }),
+        view.model
+            .tables
+            .iter()
+            .filter(|table| !table.view)
+            .map(|table| {
+                [
+                    schema(view.model, table),
+                    table.name.clone().into(),
+                    owner.clone(),
+                    (!table.indexes.is_empty()).into(),
+                    has_triggers(table, &referred).into(),
+                ]
+            }),
     );
     let own = |relation: &&Relation| !relation.view && relation.schema == "pg_catalog";
     rows.add(
         columns,
         &nothing,
-        relations::all()
-            .iter()
-            .filter(own)
-            .map(|relation| [relation.schema.into(), relation.name.into(), owner.clone(), true.into(), false.into()]),
+        relations::all().iter().filter(own).map(|relation| {
+            [
+                relation.schema.into(),
+                relation.name.into(),
+                owner.clone(),
+                true.into(),
+                false.into(),
+            ]
+        }),
     );
     Ok(())
 }
@@ -53,9 +71,18 @@ pub(super) fn views(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     rows.add(
         columns,
         &[],
-        view.model.tables.iter().filter(|table| table.view).map(|table| {
-            [schema(view.model, table), table.name.clone().into(), owner.clone(), definitions::view(table).into()]
-        }),
+        view.model
+            .tables
+            .iter()
+            .filter(|table| table.view)
+            .map(|table| {
+                [
+                    schema(view.model, table),
+                    table.name.clone().into(),
+                    owner.clone(),
+                    definitions::view(view.model, None, table).into(),
+                ]
+            }),
     );
     rows.add(
         columns,
@@ -63,7 +90,14 @@ pub(super) fn views(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         relations::all()
             .iter()
             .filter(|relation| relation.view)
-            .map(|relation| [relation.schema.into(), relation.name.into(), owner.clone(), Cell::Null]),
+            .map(|relation| {
+                [
+                    relation.schema.into(),
+                    relation.name.into(),
+                    owner.clone(),
+                    Cell::Null,
+                ]
+            }),
     );
     Ok(())
 }
@@ -92,7 +126,10 @@ pub(super) fn sequences(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let mut found = Vec::new();
     for each in &view.model.sequences {
         found.push([
-            view.model.namespace_name(each.namespace).map(str::to_owned).into(),
+            view.model
+                .namespace_name(each.namespace)
+                .map(str::to_owned)
+                .into(),
             each.name.clone().into(),
             owner.clone(),
             each.ty.into(),
@@ -106,8 +143,16 @@ pub(super) fn sequences(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     }
     rows.add(
         [
-            "schemaname", "sequencename", "sequenceowner", "data_type", "start_value", "min_value", "max_value",
-            "increment_by", "cycle", "last_value",
+            "schemaname",
+            "sequencename",
+            "sequenceowner",
+            "data_type",
+            "start_value",
+            "min_value",
+            "max_value",
+            "increment_by",
+            "cycle",
+            "last_value",
         ],
         &[("cache_size", Cell::Integer(1))],
         found,
@@ -122,7 +167,13 @@ pub(super) fn table_statistics(view: &View<'_>, rows: &mut Rows) -> Result<()> {
             .tables
             .iter()
             .filter(|table| !table.view)
-            .map(|table| [table.oid.into(), schema(view.model, table), table.name.clone().into()]),
+            .map(|table| {
+                [
+                    table.oid.into(),
+                    schema(view.model, table),
+                    table.name.clone().into(),
+                ]
+            }),
     );
     Ok(())
 }
@@ -130,7 +181,13 @@ pub(super) fn table_statistics(view: &View<'_>, rows: &mut Rows) -> Result<()> {
 pub(super) fn index_statistics(view: &View<'_>, rows: &mut Rows) -> Result<()> {
     let model = view.model;
     rows.add_zeros(
-        ["relid", "indexrelid", "schemaname", "relname", "indexrelname"],
+        [
+            "relid",
+            "indexrelid",
+            "schemaname",
+            "relname",
+            "indexrelname",
+        ],
         model.tables.iter().flat_map(|table| {
             table.indexes.iter().map(move |index| {
                 [

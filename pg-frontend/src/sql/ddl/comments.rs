@@ -34,18 +34,30 @@ pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State
         words.advance();
     }
     words.expect("IS")?;
-    let text = if words.accept("NULL") { None } else { Some(words.string()?) };
+    let text = if words.accept("NULL") {
+        None
+    } else {
+        Some(words.string()?)
+    };
     words.end()?;
     let Some(Object { kind, name, part }) = object else {
-        return Ok(super::super::command::plain(crate::sql::Action::Nothing(None), "COMMENT"));
+        return Ok(super::super::command::plain(
+            crate::sql::Action::Nothing(None),
+            "COMMENT",
+        ));
     };
     let (name, part) = (literal(&name), literal(&part));
     let mut statements = vec![
         CREATE_COMMENTS.to_owned(),
-        format!("DELETE FROM {COMMENTS} WHERE kind = '{kind}' AND object = {name} AND part = {part}"),
+        format!(
+            "DELETE FROM {COMMENTS} WHERE kind = '{kind}' AND object = {name} AND part = {part}"
+        ),
     ];
     if let Some(text) = text {
-        statements.push(format!("INSERT INTO {COMMENTS} VALUES ('{kind}', {name}, {part}, {})", literal(&text)));
+        statements.push(format!(
+            "INSERT INTO {COMMENTS} VALUES ('{kind}', {name}, {part}, {})",
+            literal(&text)
+        ));
     }
     Ok(script(statements, "COMMENT"))
 }
@@ -74,9 +86,13 @@ fn object(words: &mut Words<'_>, connection: &Connection, state: &State) -> Resu
                 position: (0, 0),
             };
             let name = table(&name, connection, state)?;
-            let known = schema::load(connection, &name)?.is_some_and(|table| table.column(&part).is_some());
+            let known =
+                schema::load(connection, &name)?.is_some_and(|table| table.column(&part).is_some());
             if !known {
-                let message = format!("column \"{part}\" of relation \"{}\" does not exist", names::split(&name).1);
+                let message = format!(
+                    "column \"{part}\" of relation \"{}\" does not exist",
+                    names::split(&name).1
+                );
                 return Err(PgError::new("42703", message));
             }
             Some(Object {
@@ -103,9 +119,12 @@ fn object(words: &mut Words<'_>, connection: &Connection, state: &State) -> Resu
 
 fn table(name: &Name, connection: &Connection, state: &State) -> Result<String> {
     let found = schema::find(connection, state, name)?;
-    found
-        .map(|table| table.name.clone())
-        .ok_or_else(|| PgError::new("42P01", format!("relation \"{}\" does not exist", name.display())))
+    found.map(|table| table.name.clone()).ok_or_else(|| {
+        PgError::new(
+            "42P01",
+            format!("relation \"{}\" does not exist", name.display()),
+        )
+    })
 }
 
 /// What goes with a table or view that is dropped, or gets another name.
@@ -113,18 +132,31 @@ pub(crate) fn follow(connection: &Connection, old: &str, new: Option<&str>) -> R
     if schema::load(connection, COMMENTS)?.is_none() {
         return Ok(Vec::new());
     }
-    let of_it = format!("object = {} AND kind IN ('relation', 'column', 'constraint')", literal(old));
+    let of_it = format!(
+        "object = {} AND kind IN ('relation', 'column', 'constraint')",
+        literal(old)
+    );
     Ok(vec![match new {
-        Some(new) => format!("UPDATE {COMMENTS} SET object = {} WHERE {of_it}", literal(new)),
+        Some(new) => format!(
+            "UPDATE {COMMENTS} SET object = {} WHERE {of_it}",
+            literal(new)
+        ),
         None => format!("DELETE FROM {COMMENTS} WHERE {of_it}"),
     }])
 }
 
 /// What goes with a column that gets another name.
-pub(crate) fn follow_column(connection: &Connection, table: &str, old: &str, new: &str) -> Result<Vec<String>> {
+pub(crate) fn follow_column(
+    connection: &Connection,
+    table: &str,
+    old: &str,
+    new: &str,
+) -> Result<Vec<String>> {
     if schema::load(connection, COMMENTS)?.is_none() {
         return Ok(Vec::new());
     }
     let (table, old, new) = (literal(table), literal(old), literal(new));
-    Ok(vec![format!("UPDATE {COMMENTS} SET part = {new} WHERE kind = 'column' AND object = {table} AND part = {old}")])
+    Ok(vec![format!(
+        "UPDATE {COMMENTS} SET part = {new} WHERE kind = 'column' AND object = {table} AND part = {old}"
+    )])
 }
