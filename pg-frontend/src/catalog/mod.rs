@@ -7,7 +7,7 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`model`], [`read`], [`ddl`], [`side`] | the database as Postgres would describe it, and how it is read |
+//! | [`model`], [`read`], [`read_keys`], [`ddl`], [`tokens`], [`side`] | the database as Postgres would describe it, and how it is read |
 //! | [`current`] | the model of a connection, kept until the schema changes |
 //! | [`oids`] | object ids of what is in the database |
 //! | [`rows`], [`relations`] | the relations |
@@ -24,12 +24,14 @@ mod model;
 mod names;
 pub mod oids;
 mod read;
+mod read_keys;
 mod relations;
 mod rows;
 mod side;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tokens;
 
 use std::rc::Rc;
 
