@@ -22,7 +22,8 @@ export LITESTREAM = $(abspath $(VENV))/bin/litestream
 
 # The hosts of the matrix and the tools of the tests, as Debian calls them.
 APT_PACKAGES := gcc g++ make git python3-venv sqlite3 sqlite3-tools libsqlite3-dev strace tcl libsqlite3-tcl \
-                php-cli php-sqlite3 libdbd-sqlite3-perl ruby ruby-sqlite3 clang lld
+                php-cli php-sqlite3 libdbd-sqlite3-perl ruby ruby-sqlite3 clang lld \
+                postgresql-15 libpostgresql-jdbc-java
 JDBC_VERSION := 3.46.1.3
 DEMO_PACKAGES := gcc python3-venv sqlite3
 
@@ -69,10 +70,11 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz
 	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-bench: venv ## the numbers of the README, as ratios and counts, on a local directory and an S3 server
+bench: venv ## the numbers of the README, as ratios and counts: a local directory, an S3 server, PostgreSQL beside ours
 	$(BUILD)
 	$(VENV)/bin/python sql-tests/with_s3.py $(abspath $(TARGET_DIR))/release/sqlbridge-bench
 	$(VENV)/bin/python bench/sessions.py
+	$(VENV)/bin/python bench/postgres.py
 
 lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
