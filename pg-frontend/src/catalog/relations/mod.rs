@@ -3,16 +3,18 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`objects`] | schemas, tables, columns, indexes, constraints, triggers, sequences |
+//! | [`objects`], [`keys`] | schemas, tables, columns, sequences; indexes, constraints, triggers |
 //! | [`kinds`] | types and enums |
 //! | [`server`] | databases, roles, settings, activity |
 //! | [`views`] | `pg_tables`, `pg_indexes`, statistics |
-//! | [`information_schema`] | the standard's views |
+//! | [`information_schema`], [`standard_constraints`] | the standard's views |
 
 mod information_schema;
+mod keys;
 mod kinds;
 mod objects;
 mod server;
+mod standard_constraints;
 mod views;
 
 use std::collections::HashMap;
@@ -88,15 +90,15 @@ const FILLED: &[(&str, Lifetime, Fill)] = &[
     ("pg_attrdef", Model, objects::defaults),
     ("pg_attribute", Model, objects::attributes),
     ("pg_class", Model, objects::classes),
-    ("pg_constraint", Model, objects::constraints),
+    ("pg_constraint", Model, keys::constraints),
     ("pg_depend", Model, objects::dependencies),
     ("pg_description", Model, objects::descriptions),
-    ("pg_index", Model, objects::indexes),
+    ("pg_index", Model, keys::indexes),
     ("pg_init_privs", Model, objects::first_privileges),
     ("pg_namespace", Model, objects::namespaces),
-    ("pg_rewrite", Model, objects::rules),
+    ("pg_rewrite", Model, keys::rules),
     ("pg_sequence", Model, objects::sequences),
-    ("pg_trigger", Model, objects::triggers),
+    ("pg_trigger", Model, keys::triggers),
     ("pg_type", Model, kinds::types),
     ("pg_enum", Model, kinds::enums),
     ("pg_authid", Model, server::roles),
@@ -135,32 +137,32 @@ const FILLED: &[(&str, Lifetime, Fill)] = &[
     (
         "table_constraints",
         Model,
-        information_schema::table_constraints,
+        standard_constraints::table_constraints,
     ),
     (
         "key_column_usage",
         Model,
-        information_schema::key_column_usage,
+        standard_constraints::key_column_usage,
     ),
     (
         "referential_constraints",
         Model,
-        information_schema::referential_constraints,
+        standard_constraints::referential_constraints,
     ),
     (
         "constraint_column_usage",
         Model,
-        information_schema::constraint_column_usage,
+        standard_constraints::constraint_column_usage,
     ),
     (
         "constraint_table_usage",
         Model,
-        information_schema::constraint_table_usage,
+        standard_constraints::constraint_table_usage,
     ),
     (
         "check_constraints",
         Model,
-        information_schema::check_constraints,
+        standard_constraints::check_constraints,
     ),
     ("sequences", Model, information_schema::sequences),
     ("triggers", Model, information_schema::triggers),

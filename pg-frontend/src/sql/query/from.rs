@@ -254,8 +254,6 @@ impl Compiler<'_> {
             Err(error) => return self.sequence(&parsed, &shown)?.ok_or(error),
         };
         let mut relation = relation_of(&table, &shown, parsed.schema.clone());
-        let oid = crate::catalog::table_oid(self.connection, &table.name).unwrap_or(0);
-        relation.columns.iter_mut().for_each(|column| column.table = oid);
         rename(&mut relation, alias);
         self.add(relation, name.span())?;
         let written = quote(&table.name);

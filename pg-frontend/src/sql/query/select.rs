@@ -558,7 +558,7 @@ impl Compiler<'_> {
                 }
                 _ if expected.is_some() || self.outermost => self.settled(item, spans[index])?,
                 _ if matches!(item.kind, Kind::Null) => item,
-                _ if item.is_unknown() && matches!(item.kind, Kind::Literal(_)) => item,
+                _ if item.is_unknown() && matches!(item.kind, Kind::Literal(_) | Kind::Parameter(_)) => item,
                 _ => self.settled(item, spans[index])?,
             });
         }
