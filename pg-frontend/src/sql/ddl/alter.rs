@@ -6,6 +6,7 @@ use sqlparser::ast::{
     TableConstraint,
 };
 
+use super::comments;
 use super::constraints::{self, Kind};
 use super::create::{self, become_rowid, declared};
 use super::objects;
@@ -100,12 +101,17 @@ fn native(operation: &AlterTableOperation, table: &Table, connection: &Connectio
             if schema::load(connection, &new)?.is_some() {
                 return Err(PgError::new("42P07", format!("relation \"{}\" already exists", names::split(&new).1)));
             }
-            vec![format!("ALTER TABLE {quoted} RENAME TO {}", quote(&new))]
+            let mut statements = vec![format!("ALTER TABLE {quoted} RENAME TO {}", quote(&new))];
+            statements.extend(comments::follow(connection, &table.name, Some(&new))?);
+            statements
         }
         AlterTableOperation::RenameColumn { old_column_name, new_column_name } => {
             let old = fold(old_column_name);
             let column = table.column(&old).ok_or_else(|| missing(&old, table))?;
-            vec![format!("ALTER TABLE {quoted} RENAME COLUMN {} TO {}", quote(&column.name), quote(&fold(new_column_name)))]
+            let new = fold(new_column_name);
+            let mut statements = vec![format!("ALTER TABLE {quoted} RENAME COLUMN {} TO {}", quote(&column.name), quote(&new))];
+            statements.extend(comments::follow_column(connection, &table.name, &column.name, &new)?);
+            statements
         }
         _ => return Ok(None),
     };

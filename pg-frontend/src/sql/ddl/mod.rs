@@ -8,9 +8,11 @@
 //! | [`alter`] | `ALTER TABLE` |
 //! | [`index`] | `CREATE INDEX` |
 //! | [`view`] | `CREATE VIEW` |
+//! | [`comments`] | `COMMENT ON` |
 //! | [`objects`] | schemas, sequences, enums, databases, `DROP`, and what is accepted without effect |
 
 pub(crate) mod alter;
+pub(crate) mod comments;
 pub(crate) mod constraints;
 pub(crate) mod create;
 pub(crate) mod index;

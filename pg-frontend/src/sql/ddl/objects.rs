@@ -562,6 +562,7 @@ fn drop_one(kind: &str, name: &Name, all: &[Name], cascade: bool, connection: &C
                 out.extend(dependent_views(connection, &table.name)?.iter().map(|view| format!("DROP VIEW IF EXISTS {}", quote(view))));
             }
             out.push(format!("DROP {kind} {}", quote(&table.name)));
+            out.extend(super::comments::follow(connection, &table.name, None)?);
             if kind == "TABLE" && schema::load(connection, SEQUENCES)?.is_some() {
                 out.push(format!("DELETE FROM {SEQUENCES} WHERE owner_table = {}", literal(&table.name)));
             }

@@ -54,6 +54,8 @@ impl Compiler<'_> {
     }
 
     fn query_body(&mut self, query: &Query, expected: Option<&[Type]>) -> Result<Compiled> {
+        // `FOR UPDATE` waits for the right to write: what it returns does not change before the update.
+        self.writes |= !query.locks.is_empty();
         let limit = self.limit(query.limit_clause.as_ref(), query.fetch.as_ref())?;
         match query.body.as_ref() {
             SetExpr::Select(select) => self.select(select, query.order_by.as_ref(), &limit, expected),
