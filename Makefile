@@ -83,10 +83,11 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz
 	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-bench: venv ## the numbers of the README, as ratios and counts, on a local directory and an S3 server
+bench: venv ## the numbers of the README, as ratios and counts: a local directory, an S3 server, PostgreSQL beside ours
 	$(BUILD)
 	$(VENV)/bin/python sql-tests/with_s3.py $(abspath $(TARGET_DIR))/release/sqlbridge-bench
 	$(VENV)/bin/python bench/sessions.py
+	$(VENV)/bin/python bench/postgres.py
 
 lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
