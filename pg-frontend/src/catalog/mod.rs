@@ -56,13 +56,21 @@ pub fn register(connection: &Connection, state: &Shared) -> rusqlite::Result<()>
     functions::register(connection, &session)
 }
 
-/// The oid of a table or view by its name in SQLite: where a result's columns come from. None: there is no
-/// such table, or the connection has no catalog.
-#[must_use]
-pub fn table_oid(connection: &Connection, table: &str) -> Option<Oid> {
-    connection
-        .prepare_cached("SELECT pg_frontend_oid(?1)")
-        .and_then(|mut statement| statement.query_row([table], |row| row.get(0)))
-        .ok()
-        .flatten()
+/// The oid of a table or view, and the number of one of its columns: where a result's column comes from.
+/// Names are SQLite's. None: there is no such column.
+///
+/// # Errors
+/// SQLite's, if the schema cannot be read or the connection has no catalog.
+pub fn origin(
+    connection: &Connection,
+    table: &str,
+    column: &str,
+) -> rusqlite::Result<Option<(Oid, i16)>> {
+    let packed: Option<i64> = connection
+        .prepare_cached("SELECT pg_frontend_origin(?1, ?2)")?
+        .query_row([table, column], |row| row.get(0))?;
+    Ok(packed.and_then(|packed| {
+        let number = i16::try_from(packed & 0xffff).ok()?;
+        Some((Oid::try_from(packed >> 16).ok()?, number))
+    }))
 }

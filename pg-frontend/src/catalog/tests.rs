@@ -263,14 +263,15 @@ fn look_ups_find_what_scans_find() {
 }
 
 #[test]
-fn oids_of_tables_by_their_names_in_sqlite() {
+fn origins_of_columns() {
     let connection = connect();
     let oid: u32 = connection
         .query_row("SELECT pg_reg_oid('authors', 2205)", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(super::table_oid(&connection, "authors"), Some(oid));
-    assert_eq!(super::table_oid(&connection, "pg_class"), Some(1259));
-    assert_eq!(super::table_oid(&connection, "none"), None);
+    let origin = |table, column| super::origin(&connection, table, column).unwrap();
+    assert_eq!(origin("authors", "name"), Some((oid, 2)));
+    assert_eq!(origin("pg_class", "relname"), Some((1259, 2)));
+    assert_eq!(origin("authors", "none"), None);
 }
 
 #[test]

@@ -288,8 +288,8 @@ impl Aggregate<Set, Value> for Ordered {
             (Value::Real(a), Value::Real(b)) => Ok(Value::Real(a + (b - a) * part)),
             (Value::Text(a), Value::Text(b)) => {
                 let (a, b) = (Interval::parse(a, None).map_err(fail)?, Interval::parse(b, None).map_err(fail)?);
-                let step = b.add(a.neg()).times(part).map_err(fail)?;
-                Ok(Value::Text(a.add(step).text()))
+                let step = b.plus(a.negated()).times(part).map_err(fail)?;
+                Ok(Value::Text(a.plus(step).text()))
             }
             (a, _) => Ok(a.clone()),
         }
@@ -321,7 +321,7 @@ impl Aggregate<Option<(Interval, i64)>, Value> for Intervals {
             None => (value, 1),
             Some((so_far, count)) => {
                 let next = match self.0 {
-                    Of::Sum | Of::Average => so_far.add(value),
+                    Of::Sum | Of::Average => so_far.plus(value),
                     Of::Min => if value.key() < so_far.key() { value } else { so_far },
                     Of::Max => if value.key() > so_far.key() { value } else { so_far },
                 };

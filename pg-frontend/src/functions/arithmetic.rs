@@ -41,7 +41,8 @@ fn shown(value: f64) -> Result<Value> {
     }
     let magnitude = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
     let digits = usize::try_from((15 - magnitude).clamp(0, 40)).unwrap_or(16);
-    text_value(format!("{value:.digits$}"))
+    // What a double does not tell is shown as zero.
+    text_value(format!("{value:.digits$}0"))
 }
 
 pub(super) const STRICT: &[Entry] = &[

@@ -352,6 +352,12 @@ fn read(a: &Arguments<'_>) -> Result<(i64, Option<i32>)> {
 fn number_text(number: &Numeric, format: &str) -> String {
     let upper = format.to_ascii_uppercase();
     let fill = !upper.starts_with("FM");
+    if let Some(plain) = upper.strip_suffix("TH") {
+        let shown = number_text(number, plain);
+        let digits = number.trunc(0).to_i64().unwrap_or(0).abs();
+        let ending = ordinal(digits);
+        return format!("{shown}{}", if format.ends_with("TH") { ending.to_uppercase() } else { ending.to_owned() });
+    }
     let body = upper.trim_start_matches("FM").to_owned();
     if body.contains("EEEE") {
         let digits = body.split_once(['.', 'D']).map_or(0, |(_, tail)| tail.matches('9').count());

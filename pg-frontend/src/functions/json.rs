@@ -259,9 +259,7 @@ pub(super) fn to_json(value: ValueRef<'_>, ty: Type, binary: bool) -> Result<Str
             // Times are in ISO's own form there.
             if matches!(ty.oid, 1114 | 1184) && text.len() > 10 && text.as_bytes()[10] == b' ' {
                 text.replace_range(10..11, "T");
-                if ty.oid == 1184 && text.len() > 3 && text.as_bytes()[text.len() - 3].is_ascii_punctuation() && !text[text.len() - 6..].contains(':') {
-                    text.push_str(":00");
-                } else if ty.oid == 1184 && matches!(text.as_bytes()[text.len() - 3], b'+' | b'-') {
+                if ty.oid == 1184 && matches!(text.as_bytes()[text.len() - 3], b'+' | b'-') {
                     text.push_str(":00");
                 }
             }

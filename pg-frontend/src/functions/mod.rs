@@ -67,6 +67,7 @@ pub fn register(connection: &Connection, shared: &Shared) -> rusqlite::Result<()
             add(connection, name, *arguments, true, false, *function)?;
         }
     }
+    session::register(connection)?;
     aggregate::register(connection)?;
     sequence::register(connection)
 }

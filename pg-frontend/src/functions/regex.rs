@@ -97,7 +97,7 @@ fn translated(pattern: &str) -> String {
             '[' if matches!(chars.peek(), Some(':')) => {
                 // `[:alpha:]`
                 out.push('[');
-                while let Some(c) = chars.next() {
+                for c in chars.by_ref() {
                     out.push(c);
                     if c == ']' {
                         break;

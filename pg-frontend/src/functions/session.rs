@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use super::{Entry, bool_value, text_value};
+use super::{Entry, bool_value, fail, ffi, text_value};
 use crate::error::{PgError, Result};
 use crate::session::state::{Shared, State};
 use crate::sql::names;
@@ -74,14 +75,6 @@ pub(super) const VOLATILE: &[Entry] = &[
     ("pg_backend_pid", 0, |_| Ok(Value::Integer(with_state(|state| state.pid)?.into()))),
     ("pg_client_encoding", 0, |_| text_value("UTF8")),
     ("pg_txid_current", 0, |_| Ok(Value::Integer(with_state(|state| state.transaction_time)? / 1000 % 4_000_000_000))),
-    ("pg_sleep", 1, |a| {
-        let seconds = a.real(0)?;
-        if seconds > 0.0 {
-            // In short steps, so that an interrupt between statements is not long in coming.
-            std::thread::sleep(std::time::Duration::from_secs_f64(seconds.min(3600.0)));
-        }
-        text_value("")
-    }),
     ("pg_advisory_lock", -1, |_| text_value("")),
     ("pg_advisory_lock_shared", -1, |_| text_value("")),
     ("pg_advisory_xact_lock", -1, |_| text_value("")),
@@ -106,6 +99,23 @@ pub(super) const VOLATILE: &[Entry] = &[
         text_value(value)
     }),
 ];
+
+/// `pg_sleep`, in short steps: an interrupt ends it.
+pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
+    ffi::with_connection(connection, "pg_sleep", 1, |context, own| {
+        let mut rest = context.get::<f64>(0)?.clamp(0.0, 86_400.0);
+        while rest > 0.0 {
+            if own.is_interrupted() {
+                return Err(fail(PgError::new("57014", "canceling statement due to user request")));
+            }
+            let step = rest.min(0.02);
+            #[allow(clippy::disallowed_methods, reason = "a client asks to wait")]
+            std::thread::sleep(std::time::Duration::from_secs_f64(step));
+            rest -= step;
+        }
+        Ok(Value::Text(String::new()))
+    })
+}
 
 fn setting(name: &str, missing_ok: bool) -> Result<Value> {
     match with_state(|state| state.setting(name))? {

@@ -74,8 +74,8 @@ pub(super) const STRICT: &[Entry] = &[
         let micros = time::parse_time(a.text(0)?)?.0 - time::parse_time(a.text(1)?)?.0;
         text_value(Interval { micros, ..Interval::default() }.text())
     }),
-    ("pg_interval_add", 2, |a| text_value(interval(a, 0)?.add(interval(a, 1)?).text())),
-    ("pg_interval_neg", 1, |a| text_value(interval(a, 0)?.neg().text())),
+    ("pg_interval_add", 2, |a| text_value(interval(a, 0)?.plus(interval(a, 1)?).text())),
+    ("pg_interval_neg", 1, |a| text_value(interval(a, 0)?.negated().text())),
     ("pg_interval_mul", 2, |a| text_value(interval(a, 0)?.times(a.real(1)?)?.text())),
     ("pg_interval_div", 2, |a| {
         let by = a.real(1)?;
@@ -177,7 +177,23 @@ pub(super) const STRICT: &[Entry] = &[
     ("pg_justify_interval", 1, |a| {
         let by = interval(a, 0)?;
         let days = by.days + i32::try_from(by.micros / DAY).unwrap_or(0);
-        text_value(Interval { months: by.months + days / 30, days: days % 30, micros: by.micros % DAY }.text())
+        let mut out = Interval { months: by.months + days / 30, days: days % 30, micros: by.micros % DAY };
+        // All parts get the sign of the whole.
+        if out.months > 0 && (out.days < 0 || out.days == 0 && out.micros < 0) {
+            out.days += 30;
+            out.months -= 1;
+        } else if out.months < 0 && (out.days > 0 || out.days == 0 && out.micros > 0) {
+            out.days -= 30;
+            out.months += 1;
+        }
+        if out.days > 0 && out.micros < 0 {
+            out.micros += DAY;
+            out.days -= 1;
+        } else if out.days < 0 && out.micros > 0 {
+            out.micros -= DAY;
+            out.days += 1;
+        }
+        text_value(out.text())
     }),
     ("pg_to_timestamp_epoch", 1, |a| {
         let seconds = a.real(0)?;
@@ -224,7 +240,7 @@ fn transaction_time() -> Result<i64> {
 pub(super) const VOLATILE: &[Entry] = &[
     ("pg_now", 0, |_| stamp(transaction_time()?)),
     ("pg_now", 1, |a| stamp(time::round_to(transaction_time()?, i32::try_from(a.int(0)?).unwrap_or(6)))),
-    ("pg_statement_timestamp", 0, |_| stamp(with_state(|state| state.statement_time - EPOCH_2000)?)),
+    ("pg_statement_timestamp", 0, |_| stamp(with_state(|state| state.statement_time.max(state.transaction_time) - EPOCH_2000)?)),
     ("pg_clock_timestamp", 0, |_| stamp(time::now())),
     ("pg_timeofday", 0, |_| text_value(format!("{} UTC", time::timestamp_text(time::now())))),
     ("pg_current_date", 0, |_| text_value(time::date_text(split(local(transaction_time()?)).0))),

@@ -101,6 +101,12 @@ pub(super) const NULLABLE: &[Entry] = &[
         }
         Ok(Value::Integer(count))
     }),
+    ("pg_one_row", 2, |a| {
+        if a.int(1)? > 1 {
+            return Err(PgError::new("21000", "more than one row returned by a subquery used as an expression"));
+        }
+        Ok(a.owned(0))
+    }),
     // What `= ANY` says: true if any is, else unknown if any is, else false.
     ("pg_any_of", 2, |a| {
         if matches!(a.value(0), ValueRef::Integer(1)) {
@@ -180,7 +186,11 @@ fn json_key(json: &Json, out: &mut Vec<u8>) {
         }
         Json::Number(digits) => {
             out.push(3);
-            number_key(Numeric::parse(digits).map_or(0.0, |number| number.to_f64()), out);
+            let number = Numeric::parse(digits).unwrap_or_else(Numeric::zero).trimmed();
+            number_key(number.to_f64(), out);
+            // Digits that a double does not tell apart.
+            out.extend_from_slice(number.to_string().as_bytes());
+            out.push(0);
         }
         Json::Bool(truth) => out.extend_from_slice(&[4, u8::from(*truth)]),
         Json::Array(items) => {

@@ -57,7 +57,7 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>> {
         at: 0,
     };
     let mut out = Vec::with_capacity(text.len() / 4);
-    while let Some(token) = lexer.next()? {
+    while let Some(token) = lexer.read()? {
         out.push(token);
     }
     Ok(out)
@@ -112,7 +112,7 @@ impl Lexer<'_> {
         }
     }
 
-    fn next(&mut self) -> Result<Option<Token>> {
+    fn read(&mut self) -> Result<Option<Token>> {
         self.skip()?;
         if self.at >= self.bytes.len() {
             return Ok(None);

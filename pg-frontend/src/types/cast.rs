@@ -37,6 +37,11 @@ fn convert(value: ValueRef<'_>, from: Type, to: Type, style: &Style) -> Result<V
         return cast_array(&array::items(value)?, a, b, style);
     }
     match to.oid {
+        20 | 23 if matches!(from.oid, 1560 | 1562) => {
+            let bits = as_str(from, value)?;
+            let number = i64::from_str_radix(bits, 2).map_err(|_| PgError::new("22003", format!("{} out of range", to.display())));
+            number.map(Value::Integer)
+        }
         20 | 21 | 23 => to_int(value, from, to),
         26 if from.is_int() || from.is_oid() => to_int(value, from, Type::INT8),
         700 | 701 if from.is_string() || from.oid == 705 => text::input(to, as_str(to, value)?, style),

@@ -247,7 +247,7 @@ impl Interval {
 
     /// The sum.
     #[must_use]
-    pub fn add(self, other: Self) -> Self {
+    pub fn plus(self, other: Self) -> Self {
         Self {
             months: self.months.saturating_add(other.months),
             days: self.days.saturating_add(other.days),
@@ -257,7 +257,7 @@ impl Interval {
 
     /// With its signs turned.
     #[must_use]
-    pub fn neg(self) -> Self {
+    pub fn negated(self) -> Self {
         Self {
             months: self.months.saturating_neg(),
             days: self.days.saturating_neg(),
@@ -322,12 +322,12 @@ impl Interval {
     #[must_use]
     pub fn age(from: i64, to: i64) -> Self {
         if to < from {
-            return Self::age_of(to, from, true).neg();
+            return Self::age_of(to, from).negated();
         }
-        Self::age_of(from, to, false)
+        Self::age_of(from, to)
     }
 
-    fn age_of(from: i64, to: i64, turned: bool) -> Self {
+    fn age_of(from: i64, to: i64) -> Self {
         let (a, b) = (Fields::of(from), Fields::of(to));
         let mut months = (b.year - a.year) * 12 + b.month - a.month;
         let mut days = b.day - a.day;
@@ -337,9 +337,7 @@ impl Interval {
             days -= 1;
         }
         if days < 0 {
-            let month = if turned { (b.year, b.month) } else { (a.year, a.month) };
-            let _ = b;
-            days += month_length(month.0, month.1);
+            days += month_length(a.year, a.month);
             months -= 1;
         }
         Self { months, days, micros }

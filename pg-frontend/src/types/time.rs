@@ -490,7 +490,7 @@ fn invalid(ty: &str, text: &str) -> PgError {
 /// It has the shape of a date or a time, so its numbers are what is wrong.
 fn read_shape(word: &str) -> bool {
     let parts: Vec<&str> = word.split(['-', '/', ':', '.']).collect();
-    parts.len() == 3 && parts.iter().all(|part| !part.is_empty() && part.len() <= 4 && part.bytes().all(|c| c.is_ascii_digit()))
+    (parts.len() == 3 || parts.len() == 2 && word.contains(':')) && parts.iter().all(|part| !part.is_empty() && part.len() <= 4 && part.bytes().all(|c| c.is_ascii_digit()))
 }
 
 /// A timestamp (`zone` none: a zone in the text is passed over) or a timestamptz, in UTC.

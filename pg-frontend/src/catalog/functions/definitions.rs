@@ -43,7 +43,7 @@ pub(super) const FUNCTIONS: &[Entry] = &[
     ("col_description", 2, column_description),
     ("pg_describe_object", 3, describe),
     ("pg_get_replica_identity_index", 1, nothing),
-    ("pg_frontend_oid", 1, oid_of),
+    ("pg_frontend_origin", 2, origin),
 ];
 
 /// These look at arguments that are NULL.
@@ -313,13 +313,21 @@ fn describe(call: &Call<'_>) -> Result<Cell> {
     Ok(name.map(|name| format!("table {name}")).into())
 }
 
-/// The oid of a table or view by its name in SQLite; for the planner.
-fn oid_of(call: &Call<'_>) -> Result<Cell> {
-    let name = call.text(0);
+/// The oid of a table and the number of its column, packed; for the planner.
+fn origin(call: &Call<'_>) -> Result<Cell> {
+    let (name, column) = (call.text(0), call.text(1));
+    let pack = |oid: Oid, number: i64| (i64::from(oid) << 16) | number;
     let model = call.model()?;
     if let Some(table) = model.stored(name) {
-        return Ok(table.oid.into());
+        let column = table.column(column);
+        return Ok(column
+            .map(|column| pack(table.oid, column.number.into()))
+            .into());
     }
-    let relation = relations::by_name(name.strip_prefix("information_schema_").unwrap_or(name));
-    Ok(relation.map(|relation| relation.oid).into())
+    let bare = name.strip_prefix("information_schema_").unwrap_or(name);
+    let packed = relations::by_name(bare).and_then(|relation| {
+        let number = i64::try_from(relation.position(column)? + 1).ok()?;
+        Some(pack(relation.oid, number))
+    });
+    Ok(packed.into())
 }

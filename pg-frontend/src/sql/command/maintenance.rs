@@ -15,7 +15,15 @@ pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State
     let first = words.peek().unwrap_or_default();
     let accepted = |tag: &str| Ok(Some(plain(Action::Nothing(None), tag)));
     match first.as_str() {
-        "SELECT" | "TABLE" => select_into(words, connection, state, given),
+        "TABLE" => {
+            words.advance();
+            let parsed = crate::sql::Parsed {
+                text: format!("SELECT * FROM {}", words.rest()).into(),
+                offset: 0,
+            };
+            crate::sql::plan(connection, state, &parsed, given).map(Some)
+        }
+        "SELECT" => select_into(words, connection, state, given),
         "VACUUM" => vacuum(words, connection, state).map(Some),
         "ANALYZE" | "ANALYSE" => {
             words.advance();

@@ -134,8 +134,8 @@ fn fetch(words: &mut Words<'_>, discard: bool) -> Result<Plan> {
     let mut count = Some(1);
     // A cursor may be called like a direction.
     let alone = words.peek_at(1).is_none();
-    if alone {
-    } else if words.accept("NEXT") {
+    if alone || words.accept("NEXT") {
+        // One row.
     } else if words.accept("FORWARD") {
         if words.accept("ALL") {
             count = None;

@@ -28,6 +28,11 @@ const AGGREGATES: &[&str] = &[
     "regr_slope", "regr_intercept", "regr_count", "any_value",
 ];
 
+/// Whether a function is an aggregate, by its name.
+pub(crate) fn is_aggregate(name: &sqlparser::ast::ObjectName) -> bool {
+    super::expr::function_name(name).is_ok_and(|name| AGGREGATES.contains(&name.as_str()))
+}
+
 impl Compiler<'_> {
     /// An aggregate's call; none where the function is none.
     pub(crate) fn aggregate(&mut self, name: &str, function: &Function, span: Span) -> Result<Option<Typed>> {
@@ -103,7 +108,7 @@ impl Compiler<'_> {
             }
             "json_agg" | "jsonb_agg" => {
                 let binary = name == "jsonb_agg";
-                let item = self.to_json_or_null(&first, binary)?;
+                let item = self.json_or_null(&first, binary)?;
                 let separator = if matches!(first.kind, Kind::Row(_)) && !binary { "', ' || char(10) || ' '" } else { "', '" };
                 let list = if arguments.distinct {
                     format!("pg_array_to_string({}, 25, ', ')", wrap("json_group_array", &format!("{item} || ''")))
@@ -115,7 +120,7 @@ impl Compiler<'_> {
             "json_object_agg" | "jsonb_object_agg" => {
                 let binary = name == "jsonb_object_agg";
                 let [_, value] = typed.as_slice() else { return Err(self.no_function(name, &typed, span)) };
-                let value = self.to_json_or_null(&value.clone(), binary)?;
+                let value = self.json_or_null(&value.clone(), binary)?;
                 let key = self.shown(first, span)?;
                 let list = wrap("group_concat", &format!("pg_json_quote({}) || ' : ' || {value}, ', '", key.sql));
                 if binary {
@@ -138,6 +143,7 @@ impl Compiler<'_> {
                 if !ty.is_float() && !ty.is_int() && ty.oid != 1700 {
                     return Err(self.no_function(name, &typed, span));
                 }
+                let first = self.scaled(first);
                 Typed::new(wrap("pg_deviation", &format!("{}, {}", literal(name), first.sql)), result)
             }
         })
@@ -230,8 +236,9 @@ impl Compiler<'_> {
         };
         let descending = super::select::is_descending(order);
         let value = self.expr(&order.expr)?;
-        let mut value = self.settled(value, order.expr.span())?;
-        let mut ty = value.ty;
+        let value = self.settled(value, order.expr.span())?;
+        let mut value = self.scaled(value);
+        let mut ty = value.ty.bare();
         if name == "percentile_cont" && ty.oid != Type::INTERVAL.oid {
             value = self.coerce(value, Type::FLOAT8, Context::Implicit, span)?;
             ty = Type::FLOAT8;

@@ -33,7 +33,8 @@ impl<'a> Arguments<'a> {
                     match argument {
                         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => out.exprs.push(expr),
                         FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => out.star = true,
-                        FunctionArg::Named { arg: FunctionArgExpr::Expr(expr), .. } => out.exprs.push(expr),
+                        FunctionArg::Named { arg: FunctionArgExpr::Expr(expr), .. }
+                        | FunctionArg::ExprNamed { arg: FunctionArgExpr::Expr(expr), .. } => out.exprs.push(expr),
                         other => return Err(unsupported(format!("the argument {other}"))),
                     }
                 }
@@ -63,10 +64,15 @@ impl Compiler<'_> {
             return Err(self.error_at(span, "42809", format!("FILTER specified, but {name} is not an aggregate function")));
         }
         let named = named_arguments(function);
-        if name == "make_interval" && !named.is_empty() {
-            return self.make_interval(&named, span);
-        }
         let arguments = Arguments::of(function)?;
+        if name == "make_interval" {
+            let positional = arguments.exprs.len() - named.len();
+            let names = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+            let mut all: Vec<(String, &Expr)> =
+                names.iter().zip(&arguments.exprs[..positional]).map(|(name, expr)| ((*name).to_owned(), *expr)).collect();
+            all.extend(named);
+            return self.make_interval(&all, span);
+        }
         self.call_by_name(&name, &arguments.exprs, span)
     }
 
@@ -174,6 +180,10 @@ impl Compiler<'_> {
         for (index, argument) in arguments.into_iter().enumerate() {
             let argument = match signature.arguments[index.min(most - 1)] {
                 b'a' => self.settled(argument, span)?,
+                // As it is written for a client: booleans are t and f.
+                b'w' if argument.ty.oid == Type::BOOL.oid => {
+                    Typed::new(format!("(CASE {} WHEN 1 THEN 't' WHEN 0 THEN 'f' END)", argument.sql), Type::TEXT)
+                }
                 b'w' => self.shown(argument, span)?,
                 b'A' => self.coerce(argument, array, Context::Implicit, span)?,
                 b'e' => {

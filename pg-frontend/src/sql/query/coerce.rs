@@ -146,7 +146,7 @@ fn allowed(from: Type, to: Type, context: Context) -> bool {
         (16, 23) | (23, 16) => context == Context::Explicit,
         (3802, 16 | 20 | 21 | 23 | 700 | 701 | 1700) => context == Context::Explicit,
         (2950 | 17, 17 | 2950) => false,
-        (20 | 21 | 23, 1560) => context == Context::Explicit,
+        (20 | 21 | 23, 1560) | (1560 | 1562, 20 | 23) => context == Context::Explicit,
         (20 | 23 | 1700, 790) | (790, 1700) => context != Context::Implicit,
         _ => from.oid == Type::RECORD.oid || from.oid == 2276,
     }
@@ -184,7 +184,7 @@ impl Compiler<'_> {
                 return Ok(out);
             }
             Kind::Number(digits) if to.is_float() => {
-                let value = text::input(to, digits, &self.style).map_err(|e| e)?;
+                let value = text::input(to, digits, &self.style)?;
                 return Ok(Typed::new(write_value(&value), to).not_null());
             }
             _ => {}

@@ -94,7 +94,7 @@ impl Compiler<'_> {
         match ty.oid {
             1186 => Some(OrderKey("pg_interval_key(", ")".to_owned())),
             1266 => Some(OrderKey("pg_timetz_key(", ")".to_owned())),
-            3802 if ordering => Some(OrderKey("pg_json_key(", ")".to_owned())),
+            3802 => Some(OrderKey("pg_json_key(", ")".to_owned())),
             869 | 650 if ordering => Some(OrderKey("pg_inet_key(", ")".to_owned())),
             _ if ty.is_enum() && ordering => {
                 Some(OrderKey("pg_enum_rank(", format!(", {})", self.labels_literal(ty))))

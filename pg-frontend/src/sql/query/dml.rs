@@ -465,7 +465,7 @@ fn as_alias(table: &Table, alias: &str) -> String {
 /// `RETURNING` knows the columns by their bare names.
 fn unqualify(relation: &mut Relation) {
     for column in &mut relation.columns {
-        column.sql = if column.name == "ctid" && column.number == -1 { "rowid".to_owned() } else { quote(&column.name) };
+        column.sql = if column.hidden && matches!(column.name.as_str(), "ctid" | "rowid") { "rowid".to_owned() } else { quote(&column.name) };
     }
 }
 

@@ -60,6 +60,8 @@ impl Compiler<'_> {
             Expr::Cast { kind, expr: inner, data_type, .. } => self.cast(kind, inner, data_type),
             Expr::TypedString(typed) => {
                 let ty = self.data_type(&typed.data_type)?;
+                // `bit '101'` has the length of its digits.
+                let ty = if matches!(typed.data_type, ast::DataType::Bit(None)) { ty.bare() } else { ty };
                 let text = self.value(&typed.value)?;
                 self.coerce(text, ty, Context::Explicit, typed.value.span)
             }
@@ -445,7 +447,14 @@ impl Compiler<'_> {
         };
         let ty = if column.ty.oid == Type::UNKNOWN.oid { Type::TEXT } else { column.ty };
         // More than one row is an error in Postgres; where it may happen, SQLite is told to look.
-        let mut out = Typed::new(format!("({})", compiled.sql), ty);
+        let sql = if gives_one_row(query) {
+            format!("({})", compiled.sql)
+        } else {
+            let alias = self.fresh("o");
+            let value = format!("\"{alias}\".{}", crate::sql::names::quote(&column.alias));
+            format!("(SELECT pg_one_row({value}, count(*)) FROM ({}) AS \"{alias}\")", compiled.sql)
+        };
+        let mut out = Typed::new(sql, ty);
         out.native = column.native;
         Ok(out)
     }
@@ -615,8 +624,8 @@ impl Compiler<'_> {
         if typed.ty.oid == Type::JSONB.oid {
             return self.json_get(typed, index, false, span);
         }
-        if typed.ty == Type::NAME {
-            // A name is an array of characters, from 0.
+        if typed.ty.oid == Type::NAME.oid {
+            // A name is an array of its characters, from 0.
             let index = self.coerce(index, Type::INT4, Context::Implicit, span)?;
             return Ok(Typed::new(format!("substr({}, {} + 1, 1)", typed.sql, index.sql), Type::of(18)));
         }
@@ -656,6 +665,26 @@ impl Compiler<'_> {
         }
         Err(self.error_at(span, "42703", format!("column \"{name}\" not found in data type {}", self.type_name(typed.ty))))
     }
+}
+
+/// A query that cannot give two rows: an aggregate of all, `LIMIT 1`, no `FROM`.
+fn gives_one_row(query: &ast::Query) -> bool {
+    if let Some(ast::LimitClause::LimitOffset { limit: Some(Expr::Value(value)), .. }) = &query.limit_clause
+        && matches!(&value.value, Value::Number(digits, _) if digits == "1")
+    {
+        return true;
+    }
+    let ast::SetExpr::Select(select) = query.body.as_ref() else { return false };
+    if select.from.is_empty() {
+        return true;
+    }
+    let grouped = !matches!(&select.group_by, ast::GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
+    let aggregate = matches!(
+        select.projection.as_slice(),
+        [ast::SelectItem::UnnamedExpr(Expr::Function(function)) | ast::SelectItem::ExprWithAlias { expr: Expr::Function(function), .. }]
+            if function.over.is_none() && super::aggregates::is_aggregate(&function.name)
+    );
+    aggregate && !grouped
 }
 
 /// The name of a field of `EXTRACT`.

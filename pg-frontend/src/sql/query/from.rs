@@ -27,24 +27,25 @@ pub(crate) fn relation_of(table: &Table, alias: &str, schema: Option<String>) ->
             ty: column.ty,
             not_null: column.not_null,
             native: column.ty.is_native_numeric(),
-            table: 0,
-            number: column.number,
+            source: (!table.view).then(|| Rc::new((table.name.clone(), column.name.clone()))),
             primary: column.primary > 0,
             hidden: column.hidden,
             fields: None,
         })
         .collect();
     if !table.view {
-        // `ctid` stands for the row itself.
-        if table.column("ctid").is_none() && table.column("rowid").is_none() {
+        // `ctid` stands for the row itself, as SQLite's `rowid` does.
+        for (name, ty) in [("ctid", Type::of(27)), ("rowid", Type::INT8)] {
+            if table.column(name).is_some() {
+                continue;
+            }
             columns.push(RelationColumn {
-                name: "ctid".to_owned(),
+                name: name.to_owned(),
                 sql: format!("{quoted}.rowid"),
-                ty: Type::of(27),
+                ty,
                 not_null: true,
                 native: false,
-                table: 0,
-                number: -1,
+                source: None,
                 primary: false,
                 hidden: true,
                 fields: None,
@@ -253,8 +254,6 @@ impl Compiler<'_> {
             Err(error) => return self.sequence(&parsed, &shown)?.ok_or(error),
         };
         let mut relation = relation_of(&table, &shown, parsed.schema.clone());
-        let oid = crate::catalog::table_oid(self.connection, &table.name).unwrap_or(0);
-        relation.columns.iter_mut().for_each(|column| column.table = oid);
         rename(&mut relation, alias);
         self.add(relation, name.span())?;
         let written = quote(&table.name);
@@ -473,8 +472,7 @@ fn plain_column(name: &str, sql: String, ty: Type) -> RelationColumn {
         ty,
         not_null: false,
         native: false,
-        table: 0,
-        number: 0,
+        source: None,
         primary: false,
         hidden: false,
         fields: None,

@@ -29,6 +29,8 @@ pub(crate) mod tables;
 pub(crate) mod typenames;
 pub(crate) mod values;
 
+use std::rc::Rc;
+
 use rusqlite::Connection;
 use sqlparser::tokenizer::{Location, Span};
 
@@ -52,9 +54,11 @@ pub(crate) struct Typed {
     /// Sums, differences and products of integers whose range is still to be checked.
     pub(crate) unchecked: bool,
     /// Where it comes from, if it is a column of a table.
-    pub(crate) table: Oid,
-    pub(crate) number: i16,
+    pub(crate) source: Source,
 }
+
+/// Table and column that a value comes from as it is, as SQLite calls them.
+pub(crate) type Source = Option<Rc<(String, String)>>;
 
 /// What an expression is beside its text.
 #[derive(Debug, Clone)]
@@ -83,8 +87,7 @@ impl Typed {
             not_null: false,
             native: false,
             unchecked: false,
-            table: 0,
-            number: 0,
+            source: None,
         }
     }
 
@@ -115,20 +118,24 @@ pub(crate) struct Output {
     pub(crate) ty: Type,
     pub(crate) not_null: bool,
     pub(crate) native: bool,
-    pub(crate) table: Oid,
-    pub(crate) number: i16,
+    pub(crate) source: Source,
     /// Names and types of a row's columns: within SQLite it is a JSON array.
     pub(crate) fields: Option<Vec<(String, Type)>>,
 }
 
 impl Output {
-    pub(crate) fn column(&self) -> Column {
+    pub(crate) fn column(&self, connection: &Connection) -> Column {
+        let origin = self
+            .source
+            .as_ref()
+            .and_then(|source| crate::catalog::origin(connection, &source.0, &source.1).ok().flatten());
+        let (table, number) = origin.unwrap_or((0, 0));
         Column {
             name: self.name.clone(),
             // What nobody gave a type is text.
             ty: if self.ty.oid == Type::UNKNOWN.oid { Type::TEXT } else { self.ty },
-            table: self.table,
-            number: self.number,
+            table,
+            number,
         }
     }
 }

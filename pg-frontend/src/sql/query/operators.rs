@@ -59,6 +59,17 @@ impl Compiler<'_> {
             return Ok(out);
         }
         let span = left.span();
+        // `->-1` is read as one operator.
+        if let Some(bare) = op.to_string().strip_suffix('-').filter(|bare| matches!(*bare, "->" | "->>" | "=" | "<" | ">" | "+" | "*" | "/")) {
+            let a = self.expr(left)?;
+            let b = self.unary(&UnaryOperator::Minus, right, span)?;
+            let bare = match bare {
+                "->" => BinaryOperator::Arrow,
+                "->>" => BinaryOperator::LongArrow,
+                other => BinaryOperator::PGCustomBinaryOperator(vec![other.to_owned()]),
+            };
+            return self.binary_typed(a, &bare, b, span);
+        }
         if matches!(op, BinaryOperator::Overlaps) {
             return self.overlaps(left, right, whole.span());
         }

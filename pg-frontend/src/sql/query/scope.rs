@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use sqlparser::ast::Ident;
 
-use super::{Compiler, Kind, Output, Typed};
+use super::{Compiler, Kind, Output, Source, Typed};
 use crate::error::{PgError, Result};
 use crate::sql::names::{fold, quote};
-use crate::types::{Oid, Type};
+use crate::types::Type;
 
 /// A relation in a `FROM`.
 #[derive(Debug, Clone)]
@@ -32,8 +32,7 @@ pub(crate) struct RelationColumn {
     pub(crate) ty: Type,
     pub(crate) not_null: bool,
     pub(crate) native: bool,
-    pub(crate) table: Oid,
-    pub(crate) number: i16,
+    pub(crate) source: Source,
     /// Part of the table's primary key.
     pub(crate) primary: bool,
     /// Left out of `*` and of unqualified names: merged by `USING`, or hidden.
@@ -50,8 +49,7 @@ impl RelationColumn {
             ty: output.ty,
             not_null: output.not_null,
             native: output.native,
-            table: output.table,
-            number: output.number,
+            source: output.source.clone(),
             primary: false,
             hidden: false,
             fields: output.fields.clone(),
@@ -76,8 +74,7 @@ impl RelationColumn {
             not_null: self.not_null && !nullable,
             native: self.native,
             unchecked: false,
-            table: self.table,
-            number: self.number,
+            source: self.source.clone(),
         }
     }
 }

@@ -230,8 +230,7 @@ impl Compiler<'_> {
                 ty: if x.ty == y.ty { ty } else { ty.bare() },
                 not_null: x.not_null && y.not_null,
                 native: x.native && y.native,
-                table: 0,
-                number: 0,
+                source: None,
                 fields: None,
             })
             .collect();
@@ -567,8 +566,7 @@ impl Compiler<'_> {
                 ty: item.ty,
                 not_null: item.not_null,
                 native: item.native || item.ty.is_int(),
-                table: item.table,
-                number: if item.table == 0 { 0 } else { item.number },
+                source: item.source.clone(),
                 fields: match &item.kind {
                     Kind::Row(row) if !self.outermost => Some(row.iter().map(|(name, item)| (name.clone(), item.ty)).collect()),
                     _ => None,
@@ -831,7 +829,8 @@ fn name_in(expr: &Expr) -> Option<String> {
         Expr::Array(_) => "array".to_owned(),
         Expr::Tuple(_) => "row".to_owned(),
         Expr::Extract { .. } => "extract".to_owned(),
-        Expr::Substring { .. } => "substring".to_owned(),
+        Expr::Substring { shorthand, .. } => if *shorthand { "substr" } else { "substring" }.to_owned(),
+        Expr::BinaryOp { op: sqlparser::ast::BinaryOperator::Overlaps, .. } => "overlaps".to_owned(),
         Expr::Position { .. } => "position".to_owned(),
         Expr::Overlay { .. } => "overlay".to_owned(),
         Expr::Interval(_) => "interval".to_owned(),

@@ -3,7 +3,7 @@
 //!
 //! `t` text, `h` int2, `i` int4, `I` int8, `n` numeric, `r` float4, `f` float8, `b` bool, `B` bytea, `d` date,
 //! `T` time, `s` timestamp, `z` timestamptz, `v` interval, `u` uuid, `j` json, `J` jsonb, `o` oid, `k` name, `a`
-//! anything, `A` an array, `e` its element, `x` text[], `c` int4[], `V` void, `R` regclass, `Y` regtype, `L` aclitem[], `w` anything
+//! anything, `A` an array, `e` its element, `x` text[], `c` int4[], `V` void, `R` regclass, `Y` regtype, `P` regproc, `M` regnamespace, `L` aclitem[], `N` inet, `w` anything
 //! as text; `*` after a type: any number of these, `?`: may be missing.
 //! A result `1` is the first argument's type, `A` and `e` the array's or its element's.
 
@@ -51,8 +51,9 @@ pub(crate) fn letter(code: u8) -> Option<Type> {
         b'R' => Type::REGCLASS,
         b'Y' => Type::REGTYPE,
         b'P' => Type::of(24),
-        b'N' => Type::of(4089),
+        b'M' => Type::of(4089),
         b'L' => Type::of(1034),
+        b'N' => Type::of(869),
         _ => return None,
     })
 }
@@ -119,7 +120,7 @@ now()z transaction_timestamp()z>pg_now current_timestamp()z>pg_now current_times
 current_date()d localtimestamp()s localtimestamp(i)s>pg_localtimestamp localtime()T current_time()T>pg_localtime
 age(zz)v>pg_age age(ss)v>pg_age age(z)v>pg_age_today age(s)v>pg_age_today date_trunc(ts)s date_trunc(tz)z>pg_date_trunc_tz date_trunc(tzt)z>pg_date_trunc_tz date_trunc(tv)v>pg_interval_trunc
 date_bin(vss)s date_bin(vzz)z
-make_date(iii)d make_time(iif)T make_timestamp(iiiiif)s make_timestamptz(iiiiift?)z make_interval(iiiiiif)v
+make_date(iii)d make_time(iif)T make_timestamp(iiiiif)s make_timestamptz(iiiiift?)z 
 to_char(st)t>pg_to_char_time to_char(zt)t>pg_to_char_timetz to_char(vt)t>pg_to_char_interval to_char(nt)t>pg_to_char_number to_char(It)t>pg_to_char_number to_char(it)t>pg_to_char_number to_char(ft)t>pg_to_char_number
 to_timestamp(tt)z to_timestamp(f)z>pg_to_timestamp_epoch to_date(tt)d to_number(tt)n
 justify_days(v)v justify_hours(v)v justify_interval(v)v isfinite(s)b isfinite(z)b>pg_isfinite isfinite(d)b>pg_isfinite isfinite(v)b>pg_interval_finite
@@ -144,7 +145,7 @@ pg_try_advisory_xact_lock(I)b pg_try_advisory_xact_lock(ii)b pg_advisory_unlock(
 inet_server_addr()t inet_client_addr()t inet_server_port()i inet_client_port()i num_nulls(w*)i num_nonnulls(w*)i
 nextval(t)I currval(t)I lastval()I setval(tIb?)I pg_get_serial_sequence(tt)t
 pg_column_size(a)i pg_size_pretty(I)t pg_client_encoding()k
-host(t)t>pg_inet_host enum_range(a)A enum_first(a)1 enum_last(a)1
+host(N)t>pg_inet_host enum_range(a)A enum_first(a)1 enum_last(a)1
 
 format_type(oi)t>format_type pg_get_expr(toi?)t>pg_get_expr pg_get_expr(tob?)t>pg_get_expr pg_get_indexdef(oib?)t pg_get_indexdef(o)t pg_get_constraintdef(ob?)t pg_get_viewdef(ob?)t pg_get_viewdef(tb?)t pg_get_viewdef(oi)t
 pg_get_triggerdef(ob?)t pg_get_ruledef(ob?)t pg_get_functiondef(o)t pg_get_function_arguments(o)t pg_get_function_identity_arguments(o)t pg_get_function_result(o)t pg_get_function_arg_default(oi)t
@@ -158,7 +159,7 @@ has_schema_privilege(tt)b>has_schema_privilege has_schema_privilege(ot)b>has_sch
 has_column_privilege(ttt)b>has_column_privilege has_column_privilege(oit)b>has_column_privilege has_column_privilege(ott)b>has_column_privilege has_any_column_privilege(tt)b>has_any_column_privilege has_any_column_privilege(ot)b>has_any_column_privilege has_any_column_privilege(tot)b>has_any_column_privilege
 has_database_privilege(tt)b>has_database_privilege has_database_privilege(ot)b>has_database_privilege has_database_privilege(ttt)b>has_database_privilege has_function_privilege(ot)b>has_function_privilege has_sequence_privilege(ot)b>has_sequence_privilege has_sequence_privilege(tt)b>has_sequence_privilege has_type_privilege(ot)b>has_type_privilege has_tablespace_privilege(tt)b>has_tablespace_privilege has_language_privilege(ot)b>has_language_privilege
 pg_has_role(tt)b pg_has_role(ot)b pg_has_role(tot)b pg_has_role(oot)b row_security_active(o)b>row_security_active
-to_regclass(t)R>pg_to_regclass to_regtype(t)Y>pg_to_regtype to_regproc(t)P to_regnamespace(t)N to_regrole(t)o pg_stat_get_numscans(o)I pg_stat_get_live_tuples(o)I pg_stat_get_tuples_inserted(o)I pg_my_temp_schema()o pg_is_other_temp_schema(o)b
+to_regclass(t)R>pg_to_regclass to_regtype(t)Y>pg_to_regtype to_regproc(t)P to_regnamespace(t)M to_regrole(t)o pg_stat_get_numscans(o)I pg_stat_get_live_tuples(o)I pg_stat_get_tuples_inserted(o)I pg_my_temp_schema()o pg_is_other_temp_schema(o)b
 pg_get_replica_identity_index(o)o pg_sequence_last_value(R)I pg_is_wal_replay_paused()b pg_describe_object(ooi)t pg_identify_object(ooi)t
 quote_ident(k)t acldefault(to)L>acldefault getdatabaseencoding()k array_in(a)t pg_index_column_has_property(oit)b pg_indexam_has_property(ot)b pg_index_has_property(ot)b pg_jit_available()b
 ";

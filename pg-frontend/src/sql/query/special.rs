@@ -37,12 +37,12 @@ impl Compiler<'_> {
             ("to_json" | "row_to_json" | "array_to_json", [value]) => {
                 let value = self.expr(value)?;
                 let value = self.settled(value, span)?;
-                Typed::new(self.to_json(&value, false)?, Type::JSON)
+                Typed::new(self.json_of(&value, false)?, Type::JSON)
             }
             ("to_jsonb", [value]) => {
                 let value = self.expr(value)?;
                 let value = self.settled(value, span)?;
-                Typed::new(self.to_json(&value, true)?, Type::JSONB)
+                Typed::new(self.json_of(&value, true)?, Type::JSONB)
             }
             ("json_build_array" | "jsonb_build_array", _) => {
                 let binary = name.starts_with("jsonb");
@@ -50,7 +50,7 @@ impl Compiler<'_> {
                 for argument in arguments {
                     let value = self.expr(argument)?;
                     let value = self.settled(value, argument.span())?;
-                    parts.push(self.to_json_or_null(&value, binary)?);
+                    parts.push(self.json_or_null(&value, binary)?);
                 }
                 let ty = if binary { Type::JSONB } else { Type::JSON };
                 Typed::new(format!("pg_json_build_array({})", parts.join(", ")), ty)
@@ -67,7 +67,7 @@ impl Compiler<'_> {
                         parts.push(self.shown(value, argument.span())?.sql);
                     } else {
                         let value = self.settled(value, argument.span())?;
-                        parts.push(self.to_json_or_null(&value, binary)?);
+                        parts.push(self.json_or_null(&value, binary)?);
                     }
                 }
                 let ty = if binary { Type::JSONB } else { Type::JSON };
@@ -213,14 +213,14 @@ impl Compiler<'_> {
     }
 
     /// A value as JSON text, for `to_json` and its kin; NULL stays NULL.
-    pub(crate) fn to_json(&mut self, value: &Typed, binary: bool) -> Result<String> {
+    pub(crate) fn json_of(&mut self, value: &Typed, binary: bool) -> Result<String> {
         let flag = i32::from(binary);
         if let Kind::Row(items) = &value.kind {
             let mut parts = vec![(2 + flag).to_string()];
             for (name, item) in items.clone() {
                 let item = self.settled(item, Span::empty())?;
                 parts.push(literal(&name));
-                parts.push(self.to_json_or_null(&item, binary)?);
+                parts.push(self.json_or_null(&item, binary)?);
             }
             return Ok(format!("pg_json_build_object({})", parts.join(", ")));
         }
@@ -232,9 +232,9 @@ impl Compiler<'_> {
         })
     }
 
-    /// As [`Self::to_json`], NULL as JSON's.
-    pub(crate) fn to_json_or_null(&mut self, value: &Typed, binary: bool) -> Result<String> {
-        let sql = self.to_json(value, binary)?;
+    /// As [`Self::json_of`], NULL as JSON's.
+    pub(crate) fn json_or_null(&mut self, value: &Typed, binary: bool) -> Result<String> {
+        let sql = self.json_of(value, binary)?;
         Ok(if value.not_null || matches!(value.kind, Kind::Row(_)) { sql } else { format!("ifnull({sql}, 'null')") })
     }
 }

@@ -53,8 +53,7 @@ impl Compiler<'_> {
                 ty,
                 not_null,
                 native: ty.is_int(),
-                table: 0,
-                number: 0,
+                source: None,
                 fields: None,
             });
         }
