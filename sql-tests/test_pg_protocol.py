@@ -309,6 +309,20 @@ def test_repeatable_read_keeps_its_snapshot(wire, server):
         wire.run("ROLLBACK")
 
 
+def test_for_update_holds_others_off(wire, server):
+    wire.run("INSERT INTO t VALUES (1, 'x')")
+    wire.run("BEGIN")
+    assert wire.run("SELECT b FROM t WHERE a = 1 FOR UPDATE") == "T[b] D[x] C[SELECT 1] Z[T]"
+    with Wire(server.port) as other:
+        other.run("SET lock_timeout = 100")
+        assert other.run("UPDATE t SET b = 'other'") == "E[55P03] Z[I]"
+        assert wire.run("UPDATE t SET b = b || '!'") == "C[UPDATE 1] Z[T]"
+        wire.run("COMMIT")
+        assert "D[x!]" in other.run("SELECT b FROM t")
+    wire.run("BEGIN READ ONLY")
+    assert wire.run("SELECT b FROM t FOR UPDATE") == "E[25006] Z[E]"
+
+
 def test_sqlites_ways_to_begin(own, ours):
     for mode in ("DEFERRED", "IMMEDIATE", "EXCLUSIVE"):
         assert own.run(f"BEGIN {mode}") == "C[BEGIN] Z[T]"

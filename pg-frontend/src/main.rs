@@ -49,8 +49,6 @@ fn serve(settings: Settings) -> Result<(), String> {
     let shutdown = server::Shutdown::new().map_err(text)?;
     signals::catch(shutdown.clone()).map_err(text)?;
     let watchdog = Watchdog::start(&databases, FIRST, settings.watch_every).map_err(text)?;
-    let clients = settings.clients.for_server().map_err(text)?;
-    let bound = server::bind(clients, databases.clone(), shutdown).map_err(text)?;
     let admin = match &settings.admin {
         Some(port) => {
             let office = admin::Office {
@@ -65,14 +63,16 @@ fn serve(settings: Settings) -> Result<(), String> {
         }
         None => None,
     };
+    let clients = settings.clients.for_server().map_err(text)?;
+    let bound = server::bind(clients, databases.clone(), shutdown).map_err(text)?;
     greet(&settings, &bound, admin.as_ref()).map_err(text)?;
     bound.serve().map_err(text)?;
     drop(admin);
     drop(watchdog);
     if let Some(all) = &settings.captures.everything {
-        outbox::write(&databases, &all.database, &all.file).map_err(|error| error.message)?;
+        outbox::write(&databases, &all.database, &all.file).map_err(|error| error.message.clone())?;
     }
-    databases.close().map_err(|error| error.message)?;
+    databases.close().map_err(|error| error.message.clone())?;
     tracing::info!("stopped; every commit is stored");
     Ok(())
 }
@@ -81,8 +81,8 @@ fn serve(settings: Settings) -> Result<(), String> {
 fn recover(settings: &Settings, file: &Path) -> Result<(), String> {
     logs::start(settings.logs).map_err(|error| error.to_string())?;
     let databases = open(settings)?;
-    outbox::write(&databases, &settings.database, file).map_err(|error| error.message)?;
-    databases.close().map_err(|error| error.message)
+    outbox::write(&databases, &settings.database, file).map_err(|error| error.message.clone())?;
+    databases.close().map_err(|error| error.message.clone())
 }
 
 /// The extension in every connection to come. The first one brings its VFS.
@@ -100,14 +100,14 @@ fn extend() -> Result<(), String> {
 fn open(settings: &Settings) -> Result<Databases, String> {
     extend()?;
     let databases = Databases::new(settings.place.clone()).with_captures(settings.captures.clone());
-    databases.reach(FIRST).map_err(|error| error.message)?;
+    databases.reach(FIRST).map_err(|error| error.message.clone())?;
     for name in [FIRST, &settings.database] {
-        databases.ensure(name).map_err(|error| error.message)?;
+        databases.ensure(name).map_err(|error| error.message.clone())?;
         // Once, so that it stays open.
-        databases.open(name).map_err(|error| error.message)?;
+        databases.open(name).map_err(|error| error.message.clone())?;
     }
     if let Some(all) = &settings.captures.everything {
-        outbox::prepare(&databases, &all.database).map_err(|error| error.message)?;
+        outbox::prepare(&databases, &all.database).map_err(|error| error.message.clone())?;
     }
     Ok(databases)
 }

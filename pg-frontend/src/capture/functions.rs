@@ -34,7 +34,7 @@ pub(super) fn register(
 }
 
 fn refused(error: PgError) -> Error {
-    Error::UserFunctionError(error.message.into())
+    Error::UserFunctionError(error.message.clone().into())
 }
 
 /// Returns the path of the file.

@@ -217,7 +217,7 @@ fn captures(values: &Values, database: &str) -> Result<Captures> {
         }
         Some(file) => {
             needs_extension("capture.file")?;
-            let name = outbox::name(&file).map_err(|error| refuse(error.message))?;
+            let name = outbox::name(&file).map_err(|error| refuse(error.message.clone()))?;
             Some(Everything {
                 database: database.to_owned(),
                 file,

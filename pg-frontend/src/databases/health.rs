@@ -142,7 +142,7 @@ impl Shared {
     }
 
     fn note(&self, found: Result<()>) {
-        let problem = found.err().map(|error| error.message);
+        let problem = found.err().map(|error| error.message.clone());
         let mut state = lock(&self.state);
         match (&state.problem, &problem) {
             (None, Some(problem)) => {

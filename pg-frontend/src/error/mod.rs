@@ -6,12 +6,17 @@
 mod sqlite;
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 pub use sqlite::{is_lost_race, of_sqlite};
 
+/// An error for a client. It is no larger than a pointer, because nearly every function here may return one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PgError(Box<Fields>);
+
 /// What goes into an `ErrorResponse`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PgError {
+pub struct Fields {
     /// The SQLSTATE, five characters.
     pub code: &'static str,
     /// One sentence, lower case at its beginning, as Postgres writes them.
@@ -36,7 +41,7 @@ impl PgError {
     /// An error with a code and a sentence.
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Fields {
             code,
             message: message.into(),
             detail: None,
@@ -46,7 +51,7 @@ impl PgError {
             table: None,
             column: None,
             constraint: None,
-        }
+        }))
     }
 
     /// With what else is known.
@@ -68,6 +73,20 @@ impl PgError {
     pub fn at(mut self, position: usize) -> Self {
         self.position = Some(position);
         self
+    }
+}
+
+impl Deref for PgError {
+    type Target = Fields;
+
+    fn deref(&self) -> &Fields {
+        &self.0
+    }
+}
+
+impl DerefMut for PgError {
+    fn deref_mut(&mut self) -> &mut Fields {
+        &mut self.0
     }
 }
 

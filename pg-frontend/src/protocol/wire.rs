@@ -201,7 +201,7 @@ impl Wire {
     ///
     /// # Errors
     /// See [`Lost`].
-    pub fn next(&mut self) -> Result<Frame, Lost> {
+    pub fn next_frame(&mut self) -> Result<Frame, Lost> {
         self.fill(5)?;
         let kind = self.input[0];
         let length = [self.input[1], self.input[2], self.input[3], self.input[4]];

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | this one | [`run`]: the session's beginning, its loop, its end |
 //! | `simple`, `extended` | the two ways to send statements |
+//! | `literals` | simple queries that differ in numbers share a plan |
 //! | `execute` | what is done for each kind of statement |
 //! | `cursors` | `PREPARE`, `EXECUTE`, `DECLARE`, `FETCH`, `CLOSE` |
 //! | `portal` | bound statements and their rows |
@@ -21,6 +22,7 @@ mod execute;
 mod extended;
 mod failure;
 mod generations;
+mod literals;
 mod plans;
 mod portal;
 mod settings;
@@ -35,7 +37,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use metrics::{Counter, Histogram, counter, histogram};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use rusqlite::Connection;
 
 use crate::capture::Recorder;
@@ -77,6 +79,8 @@ pub(crate) struct Session<'s> {
     /// The version of the settings that `style` and `reported` are of.
     settings_version: u64,
     reported: Vec<(&'static str, String)>,
+    /// The storage's last sentence that the client has been told.
+    told: String,
     timeouts: Timeouts,
     counters: Counters,
 }
@@ -93,6 +97,8 @@ struct Counters {
     durations: Histogram,
     commits: Counter,
     rollbacks: Counter,
+    /// Rights to write that are held.
+    reserved: Gauge,
 }
 
 impl Counters {
@@ -102,6 +108,7 @@ impl Counters {
             durations: histogram!("pg_queries_duration_seconds"),
             commits: counter!("pg_transactions_total", "status" => "commit"),
             rollbacks: counter!("pg_transactions_total", "status" => "rollback"),
+            reserved: gauge!("sqlite_locks_held", "kind" => "reserved"),
         }
     }
 }
@@ -165,6 +172,7 @@ pub(crate) fn run(
         style: Style::default(),
         settings_version: u64::MAX,
         reported: Vec::new(),
+        told: String::new(),
         timeouts: Timeouts::default(),
         counters: Counters::new(),
     };
@@ -230,7 +238,7 @@ impl<'s> Session<'s> {
 
     fn messages(&mut self) -> Result<()> {
         loop {
-            let frame = match self.wire.next() {
+            let frame = match self.wire.next_frame() {
                 Ok(frame) => frame,
                 Err(lost) => return Err(self.ended(lost.into())),
             };

@@ -207,7 +207,6 @@ pub(super) fn moved(mut error: PgError, offset: usize) -> PgError {
 fn as_they_are(statement: &Statement<'_>) -> Vec<Column> {
     statement
         .column_names()
-        .into_iter()
         .map(|name| Column {
             name: name.to_owned(),
             ty: Type::TEXT,

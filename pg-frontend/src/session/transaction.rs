@@ -224,7 +224,7 @@ impl<'s> Session<'s> {
         let stop = || handle.interrupted() != crate::server::sessions::Interrupt::None;
         match self.common.write(patience, stop) {
             Ok(turn) => {
-                metrics::gauge!("sqlite_locks_held", "kind" => "reserved").increment(1);
+                self.counters.reserved.increment(1);
                 self.transaction.turn = Some(turn);
                 Ok(())
             }
@@ -251,7 +251,7 @@ impl<'s> Session<'s> {
     fn drop_turn(&mut self) -> bool {
         let had = self.transaction.turn.take().is_some();
         if had {
-            metrics::gauge!("sqlite_locks_held", "kind" => "reserved").decrement(1);
+            self.counters.reserved.decrement(1);
         }
         had
     }
@@ -325,7 +325,7 @@ impl<'s> Session<'s> {
                     if crate::error::is_lost_race(&error)
                         && !self.connection.is_autocommit()
                         && clock::monotonic() < deadline
-                        && self.storage_sentence().is_none() =>
+                        && !self.nothing_was_sent() =>
                 {
                     clock::sleep(Duration::from_millis(1));
                 }
@@ -611,17 +611,16 @@ impl<'s> Session<'s> {
                     return error;
                 }
             }
-            "40001" => {
-                if let Some(sentence) = self.storage_sentence() {
-                    told = PgError::new("08006", sentence)
-                        .hint("Nothing was committed. Try the transaction again.");
-                } else {
-                    tracing::info!(pid = self.handle.pid, "a transaction lost a race");
-                }
+            "40001" if self.nothing_was_sent() => {
+                let sentence = self.last_error().unwrap_or_default();
+                self.told.clone_from(&sentence);
+                told = PgError::new("08006", sentence)
+                    .hint("Nothing was committed. Try the transaction again.");
             }
+            "40001" => tracing::info!(pid = self.handle.pid, "a transaction lost a race"),
             "08006" => {
                 if let Some(sentence) = self.last_error() {
-                    let unknown = sentence.contains("outcome");
+                    let unknown = sentence.contains("is unknown");
                     told = PgError::new(if unknown { "08007" } else { "08006" }, sentence);
                 }
             }
@@ -632,13 +631,10 @@ impl<'s> Session<'s> {
         told
     }
 
-    /// The storage says "busy" also where its store is out of reach and nothing was sent.
-    fn storage_sentence(&self) -> Option<String> {
-        self.last_error().filter(|sentence| {
-            sentence.contains("not reached")
-                || sentence.contains("out of reach")
-                || sentence.contains("nothing was sent")
-        })
+    /// The storage says "busy" also where its store is out of reach: its sentence tells, if it is a new one.
+    fn nothing_was_sent(&self) -> bool {
+        self.last_error()
+            .is_some_and(|sentence| sentence.contains("did not reach the store") && sentence != self.told)
     }
 
     fn last_error(&self) -> Option<String> {

@@ -26,7 +26,7 @@ pub fn input(element: Type, written: &str, style: &Style) -> Result<String> {
         error.detail = Some(detail.to_owned());
         error
     };
-    let mut body = written.trim();
+    let mut body = written.trim_ascii();
     // `[0:2]={…}`: bounds.
     if body.starts_with('[') {
         body = body
@@ -54,8 +54,7 @@ fn parse<'a>(body: &'a str, at: &mut usize, depth: usize) -> Option<Node<'a>> {
     *at += 1;
     let mut items = Vec::new();
     loop {
-        let skipped = body[*at..].len() - body[*at..].trim_start().len();
-        *at += skipped;
+        skip_space(body, at);
         match body.as_bytes().get(*at)? {
             b'}' if items.is_empty() => {
                 *at += 1;
@@ -65,8 +64,7 @@ fn parse<'a>(body: &'a str, at: &mut usize, depth: usize) -> Option<Node<'a>> {
             b'"' => items.push(Node::Item(Some(quoted(body, at)?.into()))),
             _ => items.push(unquoted(body, at)?),
         }
-        let skipped = body[*at..].len() - body[*at..].trim_start().len();
-        *at += skipped;
+        skip_space(body, at);
         match body.as_bytes().get(*at)? {
             b',' => *at += 1,
             b'}' => {
@@ -76,6 +74,11 @@ fn parse<'a>(body: &'a str, at: &mut usize, depth: usize) -> Option<Node<'a>> {
             _ => return None,
         }
     }
+}
+
+/// Only ASCII's space is space here.
+fn skip_space(body: &str, at: &mut usize) {
+    *at += body.as_bytes()[*at..].iter().take_while(|c| c.is_ascii_whitespace()).count();
 }
 
 fn quoted(body: &str, at: &mut usize) -> Option<String> {
@@ -102,7 +105,7 @@ fn unquoted<'a>(body: &'a str, at: &mut usize) -> Option<Node<'a>> {
         return None;
     }
     *at += end;
-    let word = rest[..end].trim_end();
+    let word = rest[..end].trim_ascii_end();
     if word.is_empty() {
         return None;
     }

@@ -4,7 +4,7 @@
 //! writes. A statement on the schema is kept open instead: it holds one read transaction
 //! for all the rows.
 
-use sqlite_abi::{Connection, Statement};
+use sqlite_abi::{Code, Connection, Error as SqliteError, Statement, ValueRef};
 
 use super::error::{Error, Result};
 use super::quote::{list, quote};
@@ -348,24 +348,31 @@ impl<'c> Changes<'c> {
     }
 }
 
-/// The values of all columns in rows that are older than they are.
+/// The values of all columns in rows that are older than they are. A default that cannot be had by itself,
+/// such as a call of a function that is not there, is not that of a column which was added.
 fn added(connection: &Connection<'_>, table: &Tracked) -> Result<Vec<u8>> {
-    let columns = list(table.shape.columns.iter().map(super::shape::Column::added));
     let mut fields = Vec::new();
-    // Not every default stands for itself alone; those that do not cannot be added later.
-    let mut read = |connection: &Connection<'_>| {
-        let mut statement = connection.prepare(&format!("SELECT {columns}"))?;
-        if statement.step()? {
-            for at in 0..table.shape.columns.len() {
-                encode(&mut fields, Some(statement.column_ref(at)));
+    for column in &table.shape.columns {
+        let mut read = || {
+            let mut statement = connection.prepare(&format!("SELECT {}", column.added()))?;
+            if statement.step()? {
+                encode(&mut fields, Some(statement.column_ref(0)));
+            }
+            Ok(())
+        };
+        match read() {
+            Ok(()) => {}
+            Err(SqliteError {
+                code: Code::ERROR, ..
+            }) => encode(&mut fields, Some(ValueRef::Null)),
+            Err(error) => {
+                let failed = format!(
+                    "cannot read the defaults of {}.{}",
+                    table.schema, table.name
+                );
+                return Err(Error::sqlite(failed)(error));
             }
         }
-        Ok(())
-    };
-    let failed = format!(
-        "cannot read the defaults of {}.{}",
-        table.schema, table.name
-    );
-    read(connection).map_err(|error| Error::sqlite(failed)(error))?;
+    }
     Ok(fields)
 }

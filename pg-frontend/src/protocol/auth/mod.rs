@@ -120,7 +120,7 @@ fn scram(wire: &mut Wire, user: &str, known: Option<&Verifier>) -> Result<bool, 
 /// Asks, and waits for a password message.
 fn answer(wire: &mut Wire) -> Result<Vec<u8>, Lost> {
     wire.flush()?;
-    let frame = wire.next()?;
+    let frame = wire.next_frame()?;
     match Message::parse(&frame).map_err(Lost::Protocol)? {
         Message::Password(bytes) => Ok(bytes.to_vec()),
         Message::Terminate => Err(Lost::Closed),

@@ -166,7 +166,7 @@ impl Decoder {
             let rest = &data[used..];
             self.fields.clear();
             let found = match &mut self.reader {
-                Reader::Text(reader) => reader.find(rest, last),
+                Reader::Text(reader) => Ok(reader.find(rest, last)),
                 Reader::Csv(reader) => reader.find(rest, last, &mut self.line),
                 Reader::Binary(reader) => reader.find(rest, &mut self.fields),
             };
@@ -193,7 +193,10 @@ impl Decoder {
             return Ok(());
         }
         let split = match &mut self.reader {
-            Reader::Text(reader) => reader.split(data, &mut self.fields),
+            Reader::Text(reader) => {
+                reader.split(data, &mut self.fields);
+                Ok(())
+            }
             Reader::Csv(reader) => reader.split(data, &mut self.fields),
             Reader::Binary(_) => Ok(()),
         };

@@ -73,7 +73,7 @@ impl Session<'_> {
             self.handle
                 .enter(Phase::Copying, self.timeouts.idle_in_transaction);
         }
-        let frame = self.wire.next()?;
+        let frame = self.wire.next_frame()?;
         if self.handle.phase() == Phase::Copying {
             self.handle.enter(Phase::Active, self.timeouts.statement);
         }

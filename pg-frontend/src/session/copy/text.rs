@@ -28,8 +28,7 @@ impl Reader {
     }
 
     /// The line at the beginning of data. A line end behind an odd number of backslashes is data.
-    #[expect(clippy::unnecessary_wraps, reason = "as the other formats'")]
-    pub(super) fn find(&mut self, data: &[u8], last: bool) -> Result<Found> {
+    pub(super) fn find(&mut self, data: &[u8], last: bool) -> Found {
         let from = self.scanned.min(data.len());
         for end in memchr_iter(b'\n', &data[from..]).map(|end| from + end) {
             let backslashes = data[..end]
@@ -39,20 +38,19 @@ impl Reader {
                 .count();
             if backslashes % 2 == 0 {
                 self.scanned = 0;
-                return Ok(whole(data, end, end + 1));
+                return whole(data, end, end + 1);
             }
         }
         if last {
             self.scanned = 0;
-            return Ok(whole(data, data.len(), data.len()));
+            return whole(data, data.len(), data.len());
         }
         self.scanned = data.len();
-        Ok(Found::Part)
+        Found::Part
     }
 
     /// A line's fields.
-    #[expect(clippy::unnecessary_wraps, reason = "as the other formats'")]
-    pub(super) fn split(&self, line: &[u8], fields: &mut Fields) -> Result<()> {
+    pub(super) fn split(&self, line: &[u8], fields: &mut Fields) {
         let plain = memchr(b'\\', line).is_none();
         if plain {
             let mut start = 0;
@@ -61,7 +59,7 @@ impl Reader {
                 fields.ranges.push((!null).then_some(start..end));
                 start = end + 1;
             }
-            return Ok(());
+            return;
         }
         fields.buffered = true;
         let mut rest = line;
@@ -77,7 +75,7 @@ impl Reader {
                 .push((!null).then_some(start..fields.buffer.len()));
             match more {
                 Some(more) => rest = more,
-                None => return Ok(()),
+                None => return,
             }
         }
     }

@@ -181,7 +181,7 @@ fn truncate(words: &mut Words<'_>, connection: &Connection, state: &State) -> Re
     Ok(script(statements, "TRUNCATE TABLE"))
 }
 
-/// `EXPLAIN` shows SQLite's plan.
+/// `EXPLAIN` shows SQLite's plan; nothing is run.
 fn explain(words: &mut Words<'_>, connection: &Connection, state: &State, given: &[Oid]) -> Result<Plan> {
     words.advance();
     if words.peek().as_deref() == Some("(") {
@@ -198,17 +198,31 @@ fn explain(words: &mut Words<'_>, connection: &Connection, state: &State, given:
     let Action::Run(sql) = plan.action else {
         return Err(words.unexpected());
     };
+    let lines = query_plan(connection, &sql).map_err(|error| schema::unreadable(&error))?;
+    let rows: Vec<String> = lines.iter().map(|line| format!("({})", literal(line))).collect();
     Ok(Plan {
-        // `EXPLAIN QUERY PLAN` gives id, parent, notused, detail.
-        action: Action::Run(format!("EXPLAIN QUERY PLAN {sql}").into()),
-        tag: Tag::Plain("EXPLAIN".to_owned()),
+        action: Action::Run(format!("VALUES {}", rows.join(", ")).into()),
+        tag: Tag::Rows("EXPLAIN"),
         parameters: plan.parameters,
-        columns: Some(
-            [("id", Type::INT4), ("parent", Type::INT4), ("notused", Type::INT4), ("QUERY PLAN", Type::TEXT)]
-                .into_iter()
-                .map(|(name, ty)| Column { name: name.to_owned(), ty, table: 0, number: 0 })
-                .collect(),
-        ),
+        columns: Some(vec![Column { name: "QUERY PLAN".to_owned(), ty: Type::TEXT, table: 0, number: 0 }]),
         read_only: true,
     })
+}
+
+/// SQLite's plan, a line for each step, steps within steps indented.
+fn query_plan(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+    let mut rows = statement.raw_query();
+    let mut depths = std::collections::HashMap::new();
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (id, parent, detail): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(3)?);
+        let depth = depths.get(&parent).map_or(0usize, |depth| depth + 1);
+        depths.insert(id, depth);
+        out.push(format!("{}{detail}", "  ".repeat(depth)));
+    }
+    if out.is_empty() {
+        out.push("Result".to_owned());
+    }
+    Ok(out)
 }

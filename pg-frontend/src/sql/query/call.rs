@@ -108,10 +108,15 @@ impl Compiler<'_> {
         }
         if candidates.is_empty() && self.sqlite_has(name) {
             let mut parts = Vec::new();
-            for argument in arguments {
+            for mut argument in arguments {
+                // It knows SQLite's values only: no decimal numbers as text.
+                if argument.ty.bare() == Type::NUMERIC {
+                    argument = self.coerce(argument, Type::FLOAT8, Context::Explicit, span)?;
+                }
                 parts.push(self.settled(argument, span)?.sql);
             }
-            return Ok(Typed::new(format!("{}({})", crate::sql::names::quote(name), parts.join(", ")), Type::TEXT));
+            let ty = self.returned(name);
+            return Ok(Typed::new(format!("{}({})", crate::sql::names::quote(name), parts.join(", ")), ty));
         }
         Err(self.no_function(name, &arguments, span))
     }
@@ -121,6 +126,22 @@ impl Compiler<'_> {
         self.error_at(span, "42883", format!("function {name}({}) does not exist", types.join(", "))).hint(
             "No function matches the given name and argument types. You might need to add explicit type casts.",
         )
+    }
+
+    /// What a procedure returns; text where a function does not say.
+    fn returned(&self, name: &str) -> Type {
+        let declared = self
+            .connection
+            .prepare_cached("SELECT return_type FROM proc_list WHERE name = ?1 COLLATE NOCASE")
+            .and_then(|mut statement| statement.query_row([name], |row| row.get::<_, String>(0)));
+        match declared.unwrap_or_default().to_ascii_uppercase().as_str() {
+            "BIGINT" | "INT" | "INTEGER" | "SMALLINT" | "TINYINT" => Type::INT8,
+            "BOOL" | "BOOLEAN" => Type::BOOL,
+            "DOUBLE" | "FLOAT" | "REAL" => Type::FLOAT8,
+            "BLOB" | "BYTES" => Type::BYTEA,
+            "JSON" => Type::JSON,
+            _ => Type::TEXT,
+        }
     }
 
     /// A function that SQLite has and the table does not: a procedure, an extension's, one of its own.
@@ -184,7 +205,10 @@ impl Compiler<'_> {
                 b'w' if argument.ty.oid == Type::BOOL.oid => {
                     Typed::new(format!("(CASE {} WHEN 1 THEN 't' WHEN 0 THEN 'f' END)", argument.sql), Type::TEXT)
                 }
-                b'w' => self.shown(argument, span)?,
+                b'w' => {
+                    let argument = self.padded(argument);
+                    self.shown(argument, span)?
+                }
                 b'A' => self.coerce(argument, array, Context::Implicit, span)?,
                 b'e' => {
                     let element = array.element().unwrap_or(Type::TEXT);

@@ -54,6 +54,8 @@ impl Compiler<'_> {
     }
 
     fn query_body(&mut self, query: &Query, expected: Option<&[Type]>) -> Result<Compiled> {
+        // `FOR UPDATE` waits for the right to write: what it returns does not change before the update.
+        self.writes |= !query.locks.is_empty();
         let limit = self.limit(query.limit_clause.as_ref(), query.fetch.as_ref())?;
         match query.body.as_ref() {
             SetExpr::Select(select) => self.select(select, query.order_by.as_ref(), &limit, expected),
@@ -192,11 +194,25 @@ impl Compiler<'_> {
             })?;
             types.push(if ty.oid == Type::UNKNOWN.oid { Type::TEXT } else { ty });
         }
-        let differs = |compiled: &Compiled| compiled.columns.iter().zip(&types).any(|(column, ty)| column.ty.oid != ty.oid);
-        if differs(&a) {
+        // Numerics of several kinds become text with their collation, so that equal ones are equal.
+        let numeric = |index: usize| {
+            let (x, y) = (&a.columns[index], &b.columns[index]);
+            types[index].oid == Type::NUMERIC.oid && !(x.ty == y.ty && x.native && y.native)
+        };
+        let mixed: Vec<bool> = (0..types.len()).map(numeric).collect();
+        for (ty, mixed) in types.iter_mut().zip(&mixed) {
+            if *mixed {
+                *ty = Type::NUMERIC;
+            }
+        }
+        let differs = |compiled: &Compiled| {
+            mixed.contains(&true) || compiled.columns.iter().zip(&types).any(|(column, ty)| column.ty.oid != ty.oid)
+        };
+        let (redo_a, redo_b) = (differs(&a), differs(&b));
+        if redo_a {
             a = self.set(left, Some(&types))?;
         }
-        if differs(&b) {
+        if redo_b {
             b = self.set(right, Some(&types))?;
         }
         let left_sql = self.operand(&a, left);
@@ -229,7 +245,7 @@ impl Compiler<'_> {
                 alias: if counted { format!("c{}", index + 1) } else { x.alias.clone() },
                 ty: if x.ty == y.ty { ty } else { ty.bare() },
                 not_null: x.not_null && y.not_null,
-                native: x.native && y.native,
+                native: x.native && y.native && (x.ty.oid != Type::NUMERIC.oid || x.ty == y.ty),
                 source: None,
                 fields: None,
             })
@@ -549,7 +565,13 @@ impl Compiler<'_> {
                 Some(ty) if ty.oid != Type::UNKNOWN.oid => {
                     let item = self.coerce(item, *ty, Context::Assignment, spans[index])?;
                     // Both sides of a set operation lie alike.
-                    if ty.oid == 1700 && !ty.is_native_numeric() { self.numeric_text(item) } else { item }
+                    if ty.oid == 1700 && !ty.is_native_numeric() {
+                        let mut item = self.numeric_text(item);
+                        item.sql = format!("{} COLLATE pg_numeric", item.sql);
+                        item
+                    } else {
+                        item
+                    }
                 }
                 _ if expected.is_some() || self.outermost => self.settled(item, spans[index])?,
                 _ if matches!(item.kind, Kind::Null) => item,
@@ -825,7 +847,7 @@ fn name_in(expr: &Expr) -> Option<String> {
         Expr::Cast { expr: inner, data_type, .. } => return strong_name(inner).or_else(|| type_word(data_type)),
         Expr::TypedString(typed) => return type_word(&typed.data_type),
         Expr::Case { else_result, .. } => else_result.as_deref().and_then(name_in).unwrap_or_else(|| "case".to_owned()),
-        Expr::Exists { .. } => "exists".to_owned(),
+        Expr::Exists { negated: false, .. } => "exists".to_owned(),
         Expr::Array(_) => "array".to_owned(),
         Expr::Tuple(_) => "row".to_owned(),
         Expr::Extract { .. } => "extract".to_owned(),
