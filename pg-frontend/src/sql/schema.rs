@@ -178,9 +178,13 @@ pub fn find(connection: &Connection, state: &State, name: &Name) -> Result<Optio
 #[derive(Debug, Default)]
 pub struct Known {
     version: RefCell<Version>,
-    tables: RefCell<HashMap<String, Rc<Table>>>,
+    /// By SQLite's names; also what is not there: the search path is gone through each time.
+    tables: RefCell<HashMap<String, Option<Rc<Table>>>>,
     origins: RefCell<HashMap<(String, String), (Oid, i16)>>,
 }
+
+/// Names that are remembered at most: clients may ask for any number of tables that are not there.
+const MOST_KNOWN: usize = 2000;
 
 /// How often sessions of this server have changed the schema, and SQLite's number of it: that others change.
 type Version = (u64, i64);
@@ -204,12 +208,14 @@ impl Known {
 
     fn table(&self, name: &str, read: impl FnOnce() -> Result<Option<Table>>) -> Result<Option<Rc<Table>>> {
         if let Some(table) = self.tables.borrow().get(name) {
-            return Ok(Some(Rc::clone(table)));
+            return Ok(table.clone());
         }
         let table = read()?.map(Rc::new);
-        if let Some(table) = &table {
-            self.tables.borrow_mut().insert(name.to_owned(), Rc::clone(table));
+        let mut tables = self.tables.borrow_mut();
+        if tables.len() >= MOST_KNOWN {
+            tables.clear();
         }
+        tables.insert(name.to_owned(), table.clone());
         Ok(table)
     }
 
