@@ -321,7 +321,7 @@ mod tests {
                  INSERT INTO t VALUES (1, 'x', 1);",
             )
             .unwrap();
-        of_sqlite(&connection.execute_batch(sql).unwrap_err())
+        of_sqlite(&connection.execute_batch(sql).expect_err(sql))
     }
 
     #[test]
@@ -338,7 +338,7 @@ mod tests {
                 "duplicate key value violates unique constraint \"t_a_key\"",
             ),
             (
-                "INSERT INTO t VALUES (2, 'X', 1)",
+                "INSERT INTO v VALUES ('X')",
                 "23505",
                 "duplicate key value violates unique constraint \"lower_a\"",
             ),

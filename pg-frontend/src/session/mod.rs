@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | this one | [`run`]: the session's beginning, its loop, its end |
 //! | `simple`, `extended` | the two ways to send statements |
+//! | `literals` | simple queries that differ in numbers share a plan |
 //! | `execute` | what is done for each kind of statement |
 //! | `cursors` | `PREPARE`, `EXECUTE`, `DECLARE`, `FETCH`, `CLOSE` |
 //! | `portal` | bound statements and their rows |
@@ -21,6 +22,7 @@ mod execute;
 mod extended;
 mod failure;
 mod generations;
+mod literals;
 mod plans;
 mod portal;
 mod settings;

@@ -4,11 +4,14 @@
 use super::failure::Result;
 use super::portal::Portal;
 use super::transaction::{Block, failed};
-use super::{Session, extended};
+use super::{Session, extended, literals};
 use crate::protocol::backend;
-use crate::sql::Parsed;
+use crate::sql::{Action, Parsed};
+use crate::types::Oid;
 
-impl Session<'_> {
+const INT4: Oid = 23;
+
+impl<'s> Session<'s> {
     /// `Query`, up to `ReadyForQuery`.
     pub(super) fn simple(&mut self, text: &str) -> Result<()> {
         // As in Postgres: a simple query ends the unnamed statement and portal.
@@ -21,7 +24,7 @@ impl Session<'_> {
     }
 
     fn statements(&mut self, text: &str) -> Result<()> {
-        let statements = self.parse(text)?;
+        let statements = crate::sql::parse(text)?;
         if statements.is_empty() {
             backend::bare(&mut self.wire.out, b'I');
         }
@@ -39,6 +42,9 @@ impl Session<'_> {
         if self.transaction.block == Block::Failed && !extended::ends_transaction(&parsed.text) {
             return Err(failed().into());
         }
+        if let Some(mut portal) = self.shared(parsed) {
+            return self.execute(&mut portal, None, alone, true);
+        }
         let planned = self.plan(parsed, &[])?;
         if !planned.plan.parameters.is_empty() {
             let text = "there is no parameter $1";
@@ -47,5 +53,25 @@ impl Session<'_> {
         let columns = self.columns(&planned)?;
         let mut portal = Portal::new(planned, columns);
         self.execute(&mut portal, None, alone, true)
+    }
+
+    /// A portal of a plan that serves all statements that differ in numbers only; see [`literals`].
+    fn shared(&mut self, parsed: &Parsed) -> Option<Portal<'s>> {
+        let (text, numbers) = literals::lift(&parsed.text)?;
+        let lifted = Parsed {
+            text: text.into(),
+            offset: parsed.offset,
+        };
+        let given = vec![INT4; numbers.len()];
+        // Whatever is wrong with it is said of the statement as it came.
+        let planned = self.plan(&lifted, &given).ok()?;
+        let plain = matches!(planned.plan.action, Action::Run(_)) && planned.plan.parameters.iter().all(|ty| ty.oid == INT4);
+        if !plain || planned.plan.parameters.len() != numbers.len() {
+            return None;
+        }
+        let columns = self.columns(&planned).ok()?;
+        let mut portal = Portal::new(planned, columns);
+        portal.parameters = numbers;
+        Some(portal)
     }
 }
