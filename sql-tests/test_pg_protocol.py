@@ -1,9 +1,11 @@
 """The wire protocol, message by message. Where PostgreSQL 15 does the same it is the oracle: the tests with
 `server` run against both."""
 
+import contextlib
 import os
 import shutil
 import socket
+import sqlite3
 import struct
 import subprocess
 import threading
@@ -509,6 +511,20 @@ def test_statements_are_planned_again(wire):
 # Portals -----------------------------------------------------------------------
 
 ROWS = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < {}) SELECT n FROM r"
+
+
+def test_another_program_changes_the_schema(own, ours):
+    own.run("INSERT INTO t VALUES (1, 'x')")
+    assert own.run("SELECT b FROM t") == "T[b] D[x] C[SELECT 1] Z[I]"
+    with contextlib.closing(sqlite3.connect(ours.directory / "data" / "postgres.sqlite")) as other:
+        other.execute("ALTER TABLE t ADD COLUMN c TEXT DEFAULT 'new'")
+        assert own.run("SELECT b, c FROM t") == "T[b,c] D[x,new] C[SELECT 1] Z[I]"
+    own.run("BEGIN; ALTER TABLE t ADD COLUMN d int; SAVEPOINT s; ALTER TABLE t ADD COLUMN e int")
+    assert own.run("SELECT d, e FROM t") == "T[d,e] D[NULL,NULL] C[SELECT 1] Z[T]"
+    own.run("ROLLBACK TO s")
+    assert own.run("SELECT e, d FROM t") == "E[42703] Z[E]"
+    own.run("ROLLBACK")
+    assert own.run("SELECT d, b FROM t") == "E[42703] Z[I]"
 
 
 def test_portal_in_parts(wire):

@@ -142,6 +142,7 @@ impl<'s> Session<'s> {
         let mut plan = if parsed.text.is_empty() {
             nothing()
         } else {
+            state.known.hold(self.connection, schema)?;
             sql::plan(self.connection, &state, parsed, given)
                 .map_err(|error| moved(error, parsed.offset))?
         };

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use super::variables::{self, Variable};
 use crate::databases::Databases;
 use crate::error::{PgError, Result};
+use crate::sql::schema::Known;
 
 /// What functions, the catalog and the planner ask about the session. One thread, so no lock.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub struct State {
     pub pid: i32,
     /// Settings by lower-case name, as they are in force; those not here have their built-in defaults.
     pub settings: BTreeMap<String, String>,
+    /// Tables that the planner has read.
+    pub known: Known,
     /// When the transaction began (`now()`), in microseconds since 1970, UTC.
     pub transaction_time: i64,
     /// When the statement began (`statement_timestamp()`).

@@ -341,7 +341,7 @@ fn query_plan(
                     action: Action::Run(compiled.sql.into()),
                     tag: Tag::Rows("SELECT"),
                     parameters: compiler.parameter_types(),
-                    columns: Some(compiled.columns.iter().map(|output| output.column(connection)).collect()),
+                    columns: Some(compiled.columns.iter().map(|output| output.column(connection, state)).collect()),
                     read_only: !compiler.writes,
                 }));
             }
@@ -358,7 +358,7 @@ fn query_plan(
         action: Action::Run(change.sql.into()),
         tag: Tag::Changes(tag),
         parameters: compiler.parameter_types(),
-        columns: change.returning.map(|outputs| outputs.iter().map(|output| output.column(connection)).collect()),
+        columns: change.returning.map(|outputs| outputs.iter().map(|output| output.column(connection, state)).collect()),
         read_only: false,
     }))
 }

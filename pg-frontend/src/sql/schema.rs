@@ -6,6 +6,8 @@
 //! Postgres called it (`pg_key('int4')`, `pg_serial('int4')`, `pg_identity('int8', 'a')`); a view begins
 //! with a comment that has its columns' types and its Postgres text.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -164,11 +166,68 @@ pub fn read_view_header(sql: &str) -> Option<(Vec<Type>, String)> {
 /// 42P01.
 pub fn find(connection: &Connection, state: &State, name: &Name) -> Result<Option<Rc<Table>>> {
     for candidate in name.candidates(state) {
-        if let Some(table) = load(connection, &candidate)? {
-            return Ok(Some(Rc::new(table)));
+        if let Some(table) = state.known.table(&candidate, || load(connection, &candidate))? {
+            return Ok(Some(table));
         }
     }
     Ok(None)
+}
+
+/// What of the schema has been read, as long as it holds: a statement whose text is new needs no more
+/// than one look at the schema's number.
+#[derive(Debug, Default)]
+pub struct Known {
+    version: RefCell<Version>,
+    /// By SQLite's names; also what is not there: the search path is gone through each time.
+    tables: RefCell<HashMap<String, Option<Rc<Table>>>>,
+    origins: RefCell<HashMap<(String, String), (Oid, i16)>>,
+}
+
+/// Names that are remembered at most: clients may ask for any number of tables that are not there.
+const MOST_KNOWN: usize = 2000;
+
+/// How often sessions of this server have changed the schema, and SQLite's number of it: that others change.
+type Version = (u64, i64);
+
+impl Known {
+    /// Forgets everything where the schema is not the one that was read. `changes` is the server's count.
+    ///
+    /// # Errors
+    /// XX000 where the schema cannot be read.
+    pub fn hold(&self, connection: &Connection, changes: u64) -> Result<()> {
+        let cookie = connection
+            .prepare_cached("PRAGMA schema_version")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .map_err(|error| unreadable(&error))?;
+        if self.version.replace((changes, cookie)) != (changes, cookie) {
+            self.tables.borrow_mut().clear();
+            self.origins.borrow_mut().clear();
+        }
+        Ok(())
+    }
+
+    fn table(&self, name: &str, read: impl FnOnce() -> Result<Option<Table>>) -> Result<Option<Rc<Table>>> {
+        if let Some(table) = self.tables.borrow().get(name) {
+            return Ok(table.clone());
+        }
+        let table = read()?.map(Rc::new);
+        let mut tables = self.tables.borrow_mut();
+        if tables.len() >= MOST_KNOWN {
+            tables.clear();
+        }
+        tables.insert(name.to_owned(), table.clone());
+        Ok(table)
+    }
+
+    /// Where a column comes from, as [`crate::catalog::origin`] says.
+    pub(crate) fn origin(&self, connection: &Connection, source: &(String, String)) -> Option<(Oid, i16)> {
+        if let Some(origin) = self.origins.borrow().get(source) {
+            return Some(*origin);
+        }
+        let origin = crate::catalog::origin(connection, &source.0, &source.1).ok().flatten()?;
+        self.origins.borrow_mut().insert(source.clone(), origin);
+        Some(origin)
+    }
 }
 
 /// Errors of SQLite's while the schema is read.

@@ -336,7 +336,7 @@ fn table_as(
     };
     for (index, output) in compiled.columns.iter().enumerate() {
         let renamed = table.columns.get(index).map(|column| fold(&column.name));
-        let (declaration, collation) = declared(connection, output.column(connection).ty);
+        let (declaration, collation) = declared(connection, output.column(connection, state).ty);
         parts.columns.push(ColumnPart {
             name: renamed.unwrap_or_else(|| output.name.clone()),
             declared: declaration,

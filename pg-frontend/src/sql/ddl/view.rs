@@ -36,7 +36,7 @@ pub(crate) fn create(view: &CreateView, text: &str, connection: &Connection, sta
     if !compiler.parameters.is_empty() {
         return Err(compiler.error_at(view.query.span(), "42P02", "there is no parameter $1"));
     }
-    let columns: Vec<crate::sql::Column> = compiled.columns.iter().map(|output| output.column(connection)).collect();
+    let columns: Vec<crate::sql::Column> = compiled.columns.iter().map(|output| output.column(connection, state)).collect();
     let mut names = Vec::new();
     for (index, output) in compiled.columns.iter().enumerate() {
         let renamed = view.columns.get(index).map(|column| fold(&column.name));

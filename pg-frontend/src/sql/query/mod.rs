@@ -124,11 +124,8 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn column(&self, connection: &Connection) -> Column {
-        let origin = self
-            .source
-            .as_ref()
-            .and_then(|source| crate::catalog::origin(connection, &source.0, &source.1).ok().flatten());
+    pub(crate) fn column(&self, connection: &Connection, state: &State) -> Column {
+        let origin = self.source.as_ref().and_then(|source| state.known.origin(connection, source));
         let (table, number) = origin.unwrap_or((0, 0));
         Column {
             name: self.name.clone(),
