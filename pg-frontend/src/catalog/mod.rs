@@ -35,7 +35,7 @@ mod tokens;
 
 use std::rc::Rc;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use crate::session::state::Shared;
 use crate::types::Oid;
