@@ -72,6 +72,11 @@ impl Compiler<'_> {
             return Err(self.no_function(name, &[], span));
         };
         let distinct = if arguments.distinct { "DISTINCT " } else { "" };
+        // Postgres finds equal values by sorting, and they stay sorted.
+        let mut tail = tail;
+        if arguments.distinct && tail.order.is_empty() && matches!(name, "array_agg" | "string_agg") && self.as_item(&first) == first.sql {
+            tail.order = format!(" ORDER BY {} NULLS LAST", first.sql);
+        }
         let wrap = |function: &str, argument: &str| format!("{function}({distinct}{argument}{}){}{}", tail.order, tail.filter, tail.over);
         let ty = first.ty;
         Ok(match name {

@@ -205,7 +205,10 @@ impl Compiler<'_> {
                 b'w' if argument.ty.oid == Type::BOOL.oid => {
                     Typed::new(format!("(CASE {} WHEN 1 THEN 't' WHEN 0 THEN 'f' END)", argument.sql), Type::TEXT)
                 }
-                b'w' => self.shown(argument, span)?,
+                b'w' => {
+                    let argument = self.padded(argument);
+                    self.shown(argument, span)?
+                }
                 b'A' => self.coerce(argument, array, Context::Implicit, span)?,
                 b'e' => {
                     let element = array.element().unwrap_or(Type::TEXT);

@@ -196,6 +196,7 @@ impl Compiler<'_> {
             return Err(self.no_operator(a.ty, operator, if b.is_unknown() { Type::UNKNOWN } else { b.ty }, span));
         }
         let plain = matches!(&b.kind, Kind::Literal(pattern) if !pattern.contains('\\')) && escape.is_none();
+        let a = self.padded(a);
         let a = self.text(a, span)?;
         let b = self.text(b, span)?;
         let not = if negated { "NOT " } else { "" };
@@ -214,6 +215,16 @@ impl Compiler<'_> {
             format!("({} {not}LIKE {} ESCAPE {escape})", a.sql, b.sql)
         };
         Ok(Typed::new(sql, Type::BOOL))
+    }
+
+    /// A `char(n)` with its spaces, where Postgres looks at them: in patterns, and where it is written out.
+    pub(crate) fn padded(&self, mut typed: Typed) -> Typed {
+        if typed.ty.oid == Type::BPCHAR.oid && typed.ty.modifier > 4 {
+            typed.sql = format!("pg_rpad({}, {})", typed.sql, typed.ty.modifier - 4);
+            typed.ty = Type::TEXT;
+            typed.kind = Kind::Value;
+        }
+        typed
     }
 
     /// As text: unknown ones become it, others are cast implicitly or refused.

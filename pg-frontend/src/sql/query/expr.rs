@@ -376,10 +376,11 @@ impl Compiler<'_> {
             && element.oid != 17
             && self.order_key(element, false).is_none();
         if plain {
-            return Ok(Typed::new(
-                format!("({} {not}IN (SELECT \"value\" FROM json_each({})))", x.sql, array.sql),
-                Type::BOOL,
-            ));
+            let test = format!("({} {not}IN (SELECT \"value\" FROM json_each({})))", x.sql, array.sql);
+            // Of an array that is NULL nothing is known; `json_each` has no rows of it.
+            let sure = array.not_null || matches!(array.kind, Kind::Parameter(_)) && !negated;
+            let test = if sure { test } else { format!("(CASE WHEN {} NOTNULL THEN {test} END)", array.sql) };
+            return Ok(Typed::new(test, Type::BOOL));
         }
         let test = self.compare(x, &inner, item, span)?;
         Ok(Typed::new(

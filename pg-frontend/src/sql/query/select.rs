@@ -197,11 +197,25 @@ impl Compiler<'_> {
             })?;
             types.push(if ty.oid == Type::UNKNOWN.oid { Type::TEXT } else { ty });
         }
-        let differs = |compiled: &Compiled| compiled.columns.iter().zip(&types).any(|(column, ty)| column.ty.oid != ty.oid);
-        if outermost || differs(&a) {
+        // Numerics of several kinds become text with their collation, so that equal ones are equal.
+        let numeric = |index: usize| {
+            let (x, y) = (&a.columns[index], &b.columns[index]);
+            types[index].oid == Type::NUMERIC.oid && !(x.ty == y.ty && x.native && y.native)
+        };
+        let mixed: Vec<bool> = (0..types.len()).map(numeric).collect();
+        for (ty, mixed) in types.iter_mut().zip(&mixed) {
+            if *mixed {
+                *ty = Type::NUMERIC;
+            }
+        }
+        let differs = |compiled: &Compiled| {
+            mixed.contains(&true) || compiled.columns.iter().zip(&types).any(|(column, ty)| column.ty.oid != ty.oid)
+        };
+        let (redo_a, redo_b) = (differs(&a), differs(&b));
+        if outermost || redo_a {
             a = self.set(left, Some(&types))?;
         }
-        if outermost || differs(&b) {
+        if outermost || redo_b {
             b = self.set(right, Some(&types))?;
         }
         let left_sql = self.operand(&a, left);
@@ -234,7 +248,7 @@ impl Compiler<'_> {
                 alias: if counted { format!("c{}", index + 1) } else { x.alias.clone() },
                 ty: if x.ty == y.ty { ty } else { ty.bare() },
                 not_null: x.not_null && y.not_null,
-                native: x.native && y.native,
+                native: x.native && y.native && (x.ty.oid != Type::NUMERIC.oid || x.ty == y.ty),
                 source: None,
                 fields: None,
             })
@@ -554,7 +568,13 @@ impl Compiler<'_> {
                 Some(ty) if ty.oid != Type::UNKNOWN.oid => {
                     let item = self.coerce(item, *ty, Context::Assignment, spans[index])?;
                     // Both sides of a set operation lie alike.
-                    if ty.oid == 1700 && !ty.is_native_numeric() { self.numeric_text(item) } else { item }
+                    if ty.oid == 1700 && !ty.is_native_numeric() {
+                        let mut item = self.numeric_text(item);
+                        item.sql = format!("{} COLLATE pg_numeric", item.sql);
+                        item
+                    } else {
+                        item
+                    }
                 }
                 _ if expected.is_some() || self.outermost => self.settled(item, spans[index])?,
                 _ if matches!(item.kind, Kind::Null) => item,
@@ -830,7 +850,7 @@ fn name_in(expr: &Expr) -> Option<String> {
         Expr::Cast { expr: inner, data_type, .. } => return strong_name(inner).or_else(|| type_word(data_type)),
         Expr::TypedString(typed) => return type_word(&typed.data_type),
         Expr::Case { else_result, .. } => else_result.as_deref().and_then(name_in).unwrap_or_else(|| "case".to_owned()),
-        Expr::Exists { .. } => "exists".to_owned(),
+        Expr::Exists { negated: false, .. } => "exists".to_owned(),
         Expr::Array(_) => "array".to_owned(),
         Expr::Tuple(_) => "row".to_owned(),
         Expr::Extract { .. } => "extract".to_owned(),
