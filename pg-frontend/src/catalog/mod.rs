@@ -35,7 +35,7 @@ mod tokens;
 
 use std::rc::Rc;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use crate::session::state::Shared;
 use crate::types::Oid;
@@ -60,7 +60,7 @@ pub fn register(connection: &Connection, state: &Shared) -> rusqlite::Result<()>
 /// Names are SQLite's. None: there is no such column.
 ///
 /// # Errors
-/// SQLite's, if the schema cannot be read.
+/// SQLite's, if the schema cannot be read or the connection has no catalog.
 pub fn origin(
     connection: &Connection,
     table: &str,
@@ -68,9 +68,7 @@ pub fn origin(
 ) -> rusqlite::Result<Option<(Oid, i16)>> {
     let packed: Option<i64> = connection
         .prepare_cached("SELECT pg_frontend_origin(?1, ?2)")?
-        .query_row([table, column], |row| row.get(0))
-        .optional()?
-        .flatten();
+        .query_row([table, column], |row| row.get(0))?;
     Ok(packed.and_then(|packed| {
         let number = i16::try_from(packed & 0xffff).ok()?;
         Some((Oid::try_from(packed >> 16).ok()?, number))

@@ -315,18 +315,19 @@ fn describe(call: &Call<'_>) -> Result<Cell> {
 
 /// The oid of a table and the number of its column, packed; for the planner.
 fn origin(call: &Call<'_>) -> Result<Cell> {
+    let (name, column) = (call.text(0), call.text(1));
+    let pack = |oid: Oid, number: i64| (i64::from(oid) << 16) | number;
     let model = call.model()?;
-    if let Some(table) = model.stored(call.text(0)) {
-        let column = table.column(call.text(1));
+    if let Some(table) = model.stored(name) {
+        let column = table.column(column);
         return Ok(column
-            .map(|column| (i64::from(table.oid) << 16) | i64::from(column.number))
+            .map(|column| pack(table.oid, column.number.into()))
             .into());
     }
-    let name = call.text(0);
-    let relation = relations::by_name(name.strip_prefix("information_schema_").unwrap_or(name));
-    let packed = relation.and_then(|relation| {
-        let number = i64::try_from(relation.position(call.text(1))? + 1).ok()?;
-        Some((i64::from(relation.oid) << 16) | number)
+    let bare = name.strip_prefix("information_schema_").unwrap_or(name);
+    let packed = relations::by_name(bare).and_then(|relation| {
+        let number = i64::try_from(relation.position(column)? + 1).ok()?;
+        Some(pack(relation.oid, number))
     });
     Ok(packed.into())
 }

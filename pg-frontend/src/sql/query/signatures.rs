@@ -3,7 +3,7 @@
 //!
 //! `t` text, `h` int2, `i` int4, `I` int8, `n` numeric, `r` float4, `f` float8, `b` bool, `B` bytea, `d` date,
 //! `T` time, `s` timestamp, `z` timestamptz, `v` interval, `u` uuid, `j` json, `J` jsonb, `o` oid, `k` name, `a`
-//! anything, `A` an array, `e` its element, `x` text[], `c` int4[], `V` void, `R` regclass, `Y` regtype, `L` aclitem[], `w` anything
+//! anything, `A` an array, `e` its element, `x` text[], `c` int4[], `V` void, `R` regclass, `Y` regtype, `P` regproc, `M` regnamespace, `L` aclitem[], `N` inet, `w` anything
 //! as text; `*` after a type: any number of these, `?`: may be missing.
 //! A result `1` is the first argument's type, `A` and `e` the array's or its element's.
 
@@ -51,8 +51,9 @@ pub(crate) fn letter(code: u8) -> Option<Type> {
         b'R' => Type::REGCLASS,
         b'Y' => Type::REGTYPE,
         b'P' => Type::of(24),
-        b'N' => Type::of(4089),
+        b'M' => Type::of(4089),
         b'L' => Type::of(1034),
+        b'N' => Type::of(869),
         _ => return None,
     })
 }
@@ -158,7 +159,7 @@ has_schema_privilege(tt)b>has_schema_privilege has_schema_privilege(ot)b>has_sch
 has_column_privilege(ttt)b>has_column_privilege has_column_privilege(oit)b>has_column_privilege has_column_privilege(ott)b>has_column_privilege has_any_column_privilege(tt)b>has_any_column_privilege has_any_column_privilege(ot)b>has_any_column_privilege has_any_column_privilege(tot)b>has_any_column_privilege
 has_database_privilege(tt)b>has_database_privilege has_database_privilege(ot)b>has_database_privilege has_database_privilege(ttt)b>has_database_privilege has_function_privilege(ot)b>has_function_privilege has_sequence_privilege(ot)b>has_sequence_privilege has_sequence_privilege(tt)b>has_sequence_privilege has_type_privilege(ot)b>has_type_privilege has_tablespace_privilege(tt)b>has_tablespace_privilege has_language_privilege(ot)b>has_language_privilege
 pg_has_role(tt)b pg_has_role(ot)b pg_has_role(tot)b pg_has_role(oot)b row_security_active(o)b>row_security_active
-to_regclass(t)R>pg_to_regclass to_regtype(t)Y>pg_to_regtype to_regproc(t)P to_regnamespace(t)N to_regrole(t)o pg_stat_get_numscans(o)I pg_stat_get_live_tuples(o)I pg_stat_get_tuples_inserted(o)I pg_my_temp_schema()o pg_is_other_temp_schema(o)b
+to_regclass(t)R>pg_to_regclass to_regtype(t)Y>pg_to_regtype to_regproc(t)P to_regnamespace(t)M to_regrole(t)o pg_stat_get_numscans(o)I pg_stat_get_live_tuples(o)I pg_stat_get_tuples_inserted(o)I pg_my_temp_schema()o pg_is_other_temp_schema(o)b
 pg_get_replica_identity_index(o)o pg_sequence_last_value(R)I pg_is_wal_replay_paused()b pg_describe_object(ooi)t pg_identify_object(ooi)t
 quote_ident(k)t acldefault(to)L>acldefault getdatabaseencoding()k array_in(a)t pg_index_column_has_property(oit)b pg_indexam_has_property(ot)b pg_index_has_property(ot)b pg_jit_available()b
 ";
