@@ -211,11 +211,11 @@ impl Compiler<'_> {
         let differs = |compiled: &Compiled| {
             mixed.contains(&true) || compiled.columns.iter().zip(&types).any(|(column, ty)| column.ty.oid != ty.oid)
         };
-        let (redo_a, redo_b) = (outermost || differs(&a), outermost || differs(&b));
-        if redo_a {
+        let (redo_a, redo_b) = (differs(&a), differs(&b));
+        if outermost || redo_a {
             a = self.set(left, Some(&types))?;
         }
-        if redo_b {
+        if outermost || redo_b {
             b = self.set(right, Some(&types))?;
         }
         let left_sql = self.operand(&a, left);
