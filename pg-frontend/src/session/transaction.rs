@@ -633,8 +633,9 @@ impl<'s> Session<'s> {
 
     /// The storage says "busy" also where its store is out of reach: its sentence tells, if it is a new one.
     fn nothing_was_sent(&self) -> bool {
-        self.last_error()
-            .is_some_and(|sentence| sentence.contains("did not reach the store") && sentence != self.told)
+        self.last_error().is_some_and(|sentence| {
+            sentence.contains("did not reach the store") && sentence != self.told
+        })
     }
 
     fn last_error(&self) -> Option<String> {
