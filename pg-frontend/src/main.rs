@@ -70,7 +70,8 @@ fn serve(settings: Settings) -> Result<(), String> {
     drop(admin);
     drop(watchdog);
     if let Some(all) = &settings.captures.everything {
-        outbox::write(&databases, &all.database, &all.file).map_err(|error| error.message.clone())?;
+        outbox::write(&databases, &all.database, &all.file)
+            .map_err(|error| error.message.clone())?;
     }
     databases.close().map_err(|error| error.message.clone())?;
     tracing::info!("stopped; every commit is stored");
@@ -100,11 +101,17 @@ fn extend() -> Result<(), String> {
 fn open(settings: &Settings) -> Result<Databases, String> {
     extend()?;
     let databases = Databases::new(settings.place.clone()).with_captures(settings.captures.clone());
-    databases.reach(FIRST).map_err(|error| error.message.clone())?;
+    databases
+        .reach(FIRST)
+        .map_err(|error| error.message.clone())?;
     for name in [FIRST, &settings.database] {
-        databases.ensure(name).map_err(|error| error.message.clone())?;
+        databases
+            .ensure(name)
+            .map_err(|error| error.message.clone())?;
         // Once, so that it stays open.
-        databases.open(name).map_err(|error| error.message.clone())?;
+        databases
+            .open(name)
+            .map_err(|error| error.message.clone())?;
     }
     if let Some(all) = &settings.captures.everything {
         outbox::prepare(&databases, &all.database).map_err(|error| error.message.clone())?;

@@ -13,7 +13,9 @@ use crate::types::text;
 
 /// Makes the aggregates known.
 pub(super) fn register(connection: &Connection) -> Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    let flags = FunctionFlags::SQLITE_UTF8
+        | FunctionFlags::SQLITE_DETERMINISTIC
+        | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_aggregate_function("pg_sum", 1, flags, Sum { average: false })?;
     connection.create_aggregate_function("pg_avg", 1, flags, Sum { average: true })?;
     connection.create_aggregate_function("pg_deviation", 2, flags, Deviation)?;
@@ -30,7 +32,9 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
 fn number(context: &Context<'_>, index: usize) -> Result<Option<Numeric>> {
     match context.get_raw(index) {
         ValueRef::Null => Ok(None),
-        value => text::as_numeric(Type::NUMERIC, value).map(Some).map_err(fail),
+        value => text::as_numeric(Type::NUMERIC, value)
+            .map(Some)
+            .map_err(fail),
     }
 }
 
@@ -70,13 +74,19 @@ impl Aggregate<Total, Value> for Sum {
     }
 
     fn finalize(&self, _: &mut Context<'_>, total: Option<Total>) -> Result<Value> {
-        let Some(total) = total.filter(|total| total.count > 0) else { return Ok(Value::Null) };
+        let Some(total) = total.filter(|total| total.count > 0) else {
+            return Ok(Value::Null);
+        };
         let whole = Numeric::from(total.whole);
         let sum = match total.rest {
             Some(rest) => rest.add(&whole),
             None => whole,
         };
-        let out = if self.average { sum.div(&Numeric::from(total.count)).map_err(fail)? } else { sum };
+        let out = if self.average {
+            sum.div(&Numeric::from(total.count)).map_err(fail)?
+        } else {
+            sum
+        };
         Ok(Value::Text(out.to_string()))
     }
 }
@@ -117,16 +127,24 @@ impl Aggregate<Squares, Value> for Deviation {
             }
             return Ok(());
         }
-        let Some(value) = number(context, 1)? else { return Ok(()) };
+        let Some(value) = number(context, 1)? else {
+            return Ok(());
+        };
         all.count += 1;
         let square = value.mul(&value);
-        all.squares = Some(all.squares.take().map_or(square.clone(), |squares| squares.add(&square)));
+        all.squares = Some(
+            all.squares
+                .take()
+                .map_or(square.clone(), |squares| squares.add(&square)),
+        );
         all.sum = Some(all.sum.take().map_or(value.clone(), |sum| sum.add(&value)));
         Ok(())
     }
 
     fn finalize(&self, _: &mut Context<'_>, all: Option<Squares>) -> Result<Value> {
-        let Some(all) = all.filter(|all| all.count > 0) else { return Ok(Value::Null) };
+        let Some(all) = all.filter(|all| all.count > 0) else {
+            return Ok(Value::Null);
+        };
         let population = all.name.ends_with("_pop");
         let root = all.name.starts_with("std");
         if !population && all.count < 2 {
@@ -138,14 +156,22 @@ impl Aggregate<Squares, Value> for Deviation {
             let variance = all.xx / divisor as f64;
             return Ok(Value::Real(if root { variance.sqrt() } else { variance }));
         }
-        let (Some(sum), Some(squares)) = (all.sum, all.squares) else { return Ok(Value::Null) };
+        let (Some(sum), Some(squares)) = (all.sum, all.squares) else {
+            return Ok(Value::Null);
+        };
         let count = Numeric::from(all.count);
         let above = count.mul(&squares).sub(&sum.mul(&sum));
         if above.is_zero() {
             return Ok(Value::Text("0".to_owned()));
         }
-        let variance = above.div(&count.mul(&Numeric::from(divisor))).map_err(fail)?;
-        let out = if root { variance.sqrt().map_err(fail)? } else { variance };
+        let variance = above
+            .div(&count.mul(&Numeric::from(divisor)))
+            .map_err(fail)?;
+        let out = if root {
+            variance.sqrt().map_err(fail)?
+        } else {
+            variance
+        };
         Ok(Value::Text(out.to_string()))
     }
 }
@@ -168,7 +194,10 @@ impl Aggregate<Pairs, Value> for Regression {
         if pairs.name.is_empty() {
             pairs.name = context.get(0)?;
         }
-        if let (Some(y), Some(x)) = (context.get::<Option<f64>>(1)?, context.get::<Option<f64>>(2)?) {
+        if let (Some(y), Some(x)) = (
+            context.get::<Option<f64>>(1)?,
+            context.get::<Option<f64>>(2)?,
+        ) {
             pairs.values.push((y, x));
         }
         Ok(())
@@ -179,13 +208,20 @@ impl Aggregate<Pairs, Value> for Regression {
         let pairs = pairs.unwrap_or_default();
         let count = pairs.values.len();
         if pairs.name == "regr_count" || pairs.name.is_empty() && count == 0 {
-            return Ok(if pairs.name.is_empty() { Value::Null } else { Value::Integer(count as i64) });
+            return Ok(if pairs.name.is_empty() {
+                Value::Null
+            } else {
+                Value::Integer(count as i64)
+            });
         }
         if count == 0 {
             return Ok(Value::Null);
         }
         let n = count as f64;
-        let (sum_y, sum_x) = pairs.values.iter().fold((0.0, 0.0), |(a, b), (y, x)| (a + y, b + x));
+        let (sum_y, sum_x) = pairs
+            .values
+            .iter()
+            .fold((0.0, 0.0), |(a, b), (y, x)| (a + y, b + x));
         let (mean_y, mean_x) = (sum_y / n, sum_x / n);
         let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
         for (y, x) in &pairs.values {
@@ -256,9 +292,16 @@ impl Aggregate<Set, Value> for Ordered {
         Ok(())
     }
 
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "places in a list")]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "places in a list"
+    )]
     fn finalize(&self, _: &mut Context<'_>, set: Option<Set>) -> Result<Value> {
-        let Some(mut set) = set.filter(|set| !set.values.is_empty()) else { return Ok(Value::Null) };
+        let Some(mut set) = set.filter(|set| !set.values.is_empty()) else {
+            return Ok(Value::Null);
+        };
         set.values.sort_by(|(a, _), (b, _)| order(a, b));
         if set.descending {
             set.values.reverse();
@@ -266,7 +309,12 @@ impl Aggregate<Set, Value> for Ordered {
         if set.name == "mode" {
             let (mut best, mut most, mut run) = (0, 0, 0);
             for index in 0..set.values.len() {
-                run = if index > 0 && order(&set.values[index].0, &set.values[index - 1].0).is_eq() { run + 1 } else { 1 };
+                run = if index > 0 && order(&set.values[index].0, &set.values[index - 1].0).is_eq()
+                {
+                    run + 1
+                } else {
+                    1
+                };
                 if run > most {
                     (best, most) = (index, run);
                 }
@@ -274,11 +322,16 @@ impl Aggregate<Set, Value> for Ordered {
             return Ok(set.values.swap_remove(best).1);
         }
         if !(0.0..=1.0).contains(&set.fraction) {
-            return Err(fail(PgError::new("22003", format!("percentile value {} is not between 0 and 1", set.fraction))));
+            return Err(fail(PgError::new(
+                "22003",
+                format!("percentile value {} is not between 0 and 1", set.fraction),
+            )));
         }
         let count = set.values.len();
         if set.name == "percentile_disc" {
-            let place = ((set.fraction * count as f64).ceil() as usize).saturating_sub(1).min(count - 1);
+            let place = ((set.fraction * count as f64).ceil() as usize)
+                .saturating_sub(1)
+                .min(count - 1);
             return Ok(set.values.swap_remove(place).1);
         }
         let place = set.fraction * (count - 1) as f64;
@@ -287,7 +340,10 @@ impl Aggregate<Set, Value> for Ordered {
         match (&set.values[low].1, &set.values[high].1) {
             (Value::Real(a), Value::Real(b)) => Ok(Value::Real(a + (b - a) * part)),
             (Value::Text(a), Value::Text(b)) => {
-                let (a, b) = (Interval::parse(a, None).map_err(fail)?, Interval::parse(b, None).map_err(fail)?);
+                let (a, b) = (
+                    Interval::parse(a, None).map_err(fail)?,
+                    Interval::parse(b, None).map_err(fail)?,
+                );
                 let step = b.plus(a.negated()).times(part).map_err(fail)?;
                 Ok(Value::Text(a.plus(step).text()))
             }
@@ -322,8 +378,20 @@ impl Aggregate<Option<(Interval, i64)>, Value> for Intervals {
             Some((so_far, count)) => {
                 let next = match self.0 {
                     Of::Sum | Of::Average => so_far.plus(value),
-                    Of::Min => if value.key() < so_far.key() { value } else { so_far },
-                    Of::Max => if value.key() > so_far.key() { value } else { so_far },
+                    Of::Min => {
+                        if value.key() < so_far.key() {
+                            value
+                        } else {
+                            so_far
+                        }
+                    }
+                    Of::Max => {
+                        if value.key() > so_far.key() {
+                            value
+                        } else {
+                            so_far
+                        }
+                    }
                 };
                 (next, count + 1)
             }
@@ -332,7 +400,9 @@ impl Aggregate<Option<(Interval, i64)>, Value> for Intervals {
     }
 
     fn finalize(&self, _: &mut Context<'_>, all: Option<Option<(Interval, i64)>>) -> Result<Value> {
-        let Some((interval, count)) = all.flatten() else { return Ok(Value::Null) };
+        let Some((interval, count)) = all.flatten() else {
+            return Ok(Value::Null);
+        };
         #[allow(clippy::cast_precision_loss, reason = "a count")]
         let out = match self.0 {
             Of::Average => interval.times(1.0 / count as f64).map_err(fail)?,

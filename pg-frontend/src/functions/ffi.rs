@@ -1,7 +1,10 @@
 //! The one place of these functions with unsafe code: a function's own connection, for what reads or
 //! changes the database while it is called.
 
-#![allow(unsafe_code, reason = "rusqlite gives a function its connection only so")]
+#![allow(
+    unsafe_code,
+    reason = "rusqlite gives a function its connection only so"
+)]
 
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::Value;
@@ -17,7 +20,8 @@ pub(super) fn with_connection(
     // Innocuous: columns have it in their defaults.
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function(name, arguments, flags, move |context| {
-        if (0..context.len()).any(|index| context.get_raw(index) == rusqlite::types::ValueRef::Null) {
+        if (0..context.len()).any(|index| context.get_raw(index) == rusqlite::types::ValueRef::Null)
+        {
             return Ok(Value::Null);
         }
         // SAFETY: the connection is used within this call only, on the thread that runs the statement,

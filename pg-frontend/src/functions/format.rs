@@ -12,21 +12,46 @@ use crate::types::text::{as_interval, as_moment};
 use crate::types::time::{self, DAY, Fields, SECOND, days_of, month_length, offset_text, split};
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const DAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
 
 /// Patterns of dates and times, longer ones first.
 const PATTERNS: &[&str] = &[
-    "HH24", "HH12", "YYYY", "IYYY", "Y,YYY", "MONTH", "Month", "month", "A.M.", "P.M.", "a.m.", "p.m.", "SSSSS", "SSSS", "DAY", "Day", "day", "DDD",
-    "IDDD", "YYY", "IYY", "MON", "Mon", "mon", "TZH", "TZM", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "B.C.", "A.D.", "HH", "MI", "SS", "MS", "US", "AM", "PM",
-    "am", "pm", "YY", "IY", "MM", "DY", "Dy", "dy", "DD", "ID", "WW", "IW", "CC", "RM", "rm", "TZ", "tz", "OF", "BC", "AD", "Y", "I", "D", "W", "Q", "J",
+    "HH24", "HH12", "YYYY", "IYYY", "Y,YYY", "MONTH", "Month", "month", "A.M.", "P.M.", "a.m.",
+    "p.m.", "SSSSS", "SSSS", "DAY", "Day", "day", "DDD", "IDDD", "YYY", "IYY", "MON", "Mon", "mon",
+    "TZH", "TZM", "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "B.C.", "A.D.", "HH", "MI", "SS", "MS",
+    "US", "AM", "PM", "am", "pm", "YY", "IY", "MM", "DY", "Dy", "dy", "DD", "ID", "WW", "IW", "CC",
+    "RM", "rm", "TZ", "tz", "OF", "BC", "AD", "Y", "I", "D", "W", "Q", "J",
 ];
 
 /// A piece of a format.
 enum Piece<'f> {
     /// A pattern, without padding (`FM`), with an ending (`TH`, `th`).
-    Pattern { name: &'static str, fill: bool, ending: Option<&'static str> },
+    Pattern {
+        name: &'static str,
+        fill: bool,
+        ending: Option<&'static str>,
+    },
     Text(&'f str),
 }
 
@@ -52,13 +77,21 @@ fn pieces(format: &str) -> Vec<Piece<'_>> {
         }
         let found = PATTERNS.iter().find(|pattern| {
             rest.starts_with(**pattern)
-                || (!pattern.eq_ignore_ascii_case("month") && !pattern.eq_ignore_ascii_case("mon") && !pattern.eq_ignore_ascii_case("day") && !pattern.eq_ignore_ascii_case("dy")
-                    && rest.get(..pattern.len()).is_some_and(|start| start.eq_ignore_ascii_case(pattern) && start.bytes().all(|c| !c.is_ascii_uppercase())))
+                || (!pattern.eq_ignore_ascii_case("month")
+                    && !pattern.eq_ignore_ascii_case("mon")
+                    && !pattern.eq_ignore_ascii_case("day")
+                    && !pattern.eq_ignore_ascii_case("dy")
+                    && rest.get(..pattern.len()).is_some_and(|start| {
+                        start.eq_ignore_ascii_case(pattern)
+                            && start.bytes().all(|c| !c.is_ascii_uppercase())
+                    }))
         });
         match found {
             Some(name) => {
                 rest = &rest[name.len()..];
-                let ending = ["TH", "th"].into_iter().find(|ending| rest.starts_with(ending));
+                let ending = ["TH", "th"]
+                    .into_iter()
+                    .find(|ending| rest.starts_with(ending));
                 if let Some(ending) = ending {
                     rest = &rest[ending.len()..];
                 }
@@ -86,11 +119,19 @@ struct Shown {
 }
 
 fn number(value: i64, width: usize, fill: bool) -> String {
-    if fill { format!("{value:0width$}") } else { value.to_string() }
+    if fill {
+        format!("{value:0width$}")
+    } else {
+        value.to_string()
+    }
 }
 
 fn word(text: &str, width: usize, fill: bool) -> String {
-    if fill { format!("{text:width$}") } else { text.to_owned() }
+    if fill {
+        format!("{text:width$}")
+    } else {
+        text.to_owned()
+    }
 }
 
 fn cased(text: &str, pattern: &str) -> String {
@@ -113,12 +154,16 @@ fn ordinal(value: i64) -> &'static str {
     }
 }
 
-const ROMAN: [&str; 12] = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
+const ROMAN: [&str; 12] = [
+    "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII",
+];
 
 impl Shown {
     fn pattern(&self, name: &str, fill: bool) -> String {
         let at = &self.at;
-        let hour = self.interval.map_or(i64::from(at.hour), |by| by.micros / (3600 * SECOND));
+        let hour = self
+            .interval
+            .map_or(i64::from(at.hour), |by| by.micros / (3600 * SECOND));
         let twelve = if hour % 12 == 0 { 12 } else { hour % 12 };
         let year = i64::from(at.year);
         let month = usize::try_from(at.month - 1).unwrap_or(0).min(11);
@@ -138,7 +183,9 @@ impl Shown {
             "FF2" => number(i64::from(at.micros) / 10_000, 2, true),
             "FF4" => number(i64::from(at.micros) / 100, 4, true),
             "FF5" => number(i64::from(at.micros) / 10, 5, true),
-            "SSSS" | "SSSSS" => (i64::from(at.hour * 3600 + at.minute * 60 + at.second)).to_string(),
+            "SSSS" | "SSSSS" => {
+                (i64::from(at.hour * 3600 + at.minute * 60 + at.second)).to_string()
+            }
             "AM" | "PM" => half(["AM", "PM"]),
             "am" | "pm" => half(["am", "pm"]),
             "A.M." | "P.M." => half(["A.M.", "P.M."]),
@@ -160,8 +207,16 @@ impl Shown {
             "DAY" | "Day" | "day" => word(&cased(DAYS[weekday], name), 9, fill),
             "DY" | "Dy" | "dy" => cased(&DAYS[weekday][..3], name),
             "DDD" => number(of_year, 3, fill),
-            "IDDD" => number(i64::from((week - 1) * 7 + (self.days + 5).rem_euclid(7) + 1), 3, fill),
-            "DD" => number(self.interval.map_or(i64::from(at.day), |by| by.days.into()), 2, fill),
+            "IDDD" => number(
+                i64::from((week - 1) * 7 + (self.days + 5).rem_euclid(7) + 1),
+                3,
+                fill,
+            ),
+            "DD" => number(
+                self.interval.map_or(i64::from(at.day), |by| by.days.into()),
+                2,
+                fill,
+            ),
             "D" => (weekday + 1).to_string(),
             "ID" => ((self.days + 5).rem_euclid(7) + 1).to_string(),
             "W" => ((at.day - 1) / 7 + 1).to_string(),
@@ -191,7 +246,11 @@ impl Shown {
                     out.push_str(&shown);
                     if let Some(ending) = ending {
                         let suffix = ordinal(shown.trim().parse().unwrap_or(0));
-                        out.push_str(&if ending == "TH" { suffix.to_uppercase() } else { suffix.to_owned() });
+                        out.push_str(&if ending == "TH" {
+                            suffix.to_uppercase()
+                        } else {
+                            suffix.to_owned()
+                        });
                     }
                 }
             }
@@ -203,14 +262,26 @@ impl Shown {
 pub(super) const STRICT: &[Entry] = &[
     ("pg_to_char_time", 2, |a| {
         let micros = as_moment(Type::TIMESTAMP, a.value(0))?;
-        let shown = Shown { at: fields(micros), days: split(micros).0, offset: 0, zone: String::new(), interval: None };
+        let shown = Shown {
+            at: fields(micros),
+            days: split(micros).0,
+            offset: 0,
+            zone: String::new(),
+            interval: None,
+        };
         text_value(shown.text(a.text(1)?))
     }),
     ("pg_to_char_timetz", 2, |a| {
         let (micros, zone) = (as_moment(Type::TIMESTAMPTZ, a.value(0))?, style().zone);
         let offset = zone.offset_at(micros);
         let local = micros + i64::from(offset) * SECOND;
-        let shown = Shown { at: fields(local), days: split(local).0, offset, zone: zone.abbreviation_at(micros), interval: None };
+        let shown = Shown {
+            at: fields(local),
+            days: split(local).0,
+            offset,
+            zone: zone.abbreviation_at(micros),
+            interval: None,
+        };
         text_value(shown.text(a.text(1)?))
     }),
     ("pg_to_char_interval", 2, |a| {
@@ -220,33 +291,62 @@ pub(super) const STRICT: &[Entry] = &[
         at.year = by.months / 12;
         at.month = by.months % 12;
         at.day = by.days;
-        let shown = Shown { at, days: 0, offset: 0, zone: String::new(), interval: Some(by) };
+        let shown = Shown {
+            at,
+            days: 0,
+            offset: 0,
+            zone: String::new(),
+            interval: Some(by),
+        };
         text_value(shown.text(a.text(1)?))
     }),
-    ("pg_to_char_number", 2, |a| text_value(number_text(&a.numeric(0)?, a.text(1)?))),
+    ("pg_to_char_number", 2, |a| {
+        text_value(number_text(&a.numeric(0)?, a.text(1)?))
+    }),
     ("pg_to_timestamp", 2, |a| {
         let read = read(a)?;
         let local = read.0;
-        let offset = read.1.unwrap_or_else(|| style().zone.offset_at_local(local));
-        text_value(time::timestamp_text(time::check(local - i64::from(offset) * SECOND, "timestamp")?))
+        let offset = read
+            .1
+            .unwrap_or_else(|| style().zone.offset_at_local(local));
+        text_value(time::timestamp_text(time::check(
+            local - i64::from(offset) * SECOND,
+            "timestamp",
+        )?))
     }),
-    ("pg_to_date", 2, |a| text_value(time::date_text(split(read(a)?.0).0))),
+    ("pg_to_date", 2, |a| {
+        text_value(time::date_text(split(read(a)?.0).0))
+    }),
     ("pg_to_number", 2, |a| {
         let text = a.text(0)?;
-        let digits: String = text.chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
+        let digits: String = text
+            .chars()
+            .filter(|c| c.is_ascii_digit() || *c == '.')
+            .collect();
         let negative = text.contains('-') || text.contains('<');
-        let number = Numeric::parse(&digits)
-            .ok_or_else(|| PgError::new("22P02", format!("invalid input syntax for type numeric: \"{text}\"")))?;
+        let number = Numeric::parse(&digits).ok_or_else(|| {
+            PgError::new(
+                "22P02",
+                format!("invalid input syntax for type numeric: \"{text}\""),
+            )
+        })?;
         numeric_value(&if negative { number.neg() } else { number })
     }),
 ];
 
 /// A number of so many digits at most, taken from the front.
 fn take_digits(rest: &mut &str, most: usize, name: &str) -> Result<i64> {
-    let end = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
+    let end = rest
+        .bytes()
+        .take(most)
+        .take_while(u8::is_ascii_digit)
+        .count();
     if end == 0 {
         let found: String = rest.chars().take(most).collect();
-        return Err(PgError::new("22007", format!("invalid value \"{found}\" for \"{name}\"")));
+        return Err(PgError::new(
+            "22007",
+            format!("invalid value \"{found}\" for \"{name}\""),
+        ));
     }
     let value = rest[..end].parse().unwrap_or(0);
     *rest = &rest[end..];
@@ -266,7 +366,9 @@ fn read(a: &Arguments<'_>) -> Result<(i64, Option<i32>)> {
     for piece in pieces(format) {
         let Piece::Pattern { name, .. } = piece else {
             // A separator of the format passes over one of the text's.
-            let skip = rest.chars().next().filter(|c| !c.is_alphanumeric() || matches!(piece, Piece::Text(text) if text.starts_with(*c)));
+            let skip = rest.chars().next().filter(|c| {
+                !c.is_alphanumeric() || matches!(piece, Piece::Text(text) if text.starts_with(*c))
+            });
             rest = &rest[skip.map_or(0, char::len_utf8)..];
             continue;
         };
@@ -276,7 +378,11 @@ fn read(a: &Arguments<'_>) -> Result<(i64, Option<i32>)> {
             "YYYY" | "IYYY" => year = digits(4)?,
             "YYY" | "YY" | "Y" => {
                 let value = digits(name.len())?;
-                year = if value < 70 { 2000 + value } else { 1900 + value };
+                year = if value < 70 {
+                    2000 + value
+                } else {
+                    1900 + value
+                };
             }
             "MM" => month = digits(2)?,
             "DD" => day = digits(2)?,
@@ -309,8 +415,20 @@ fn read(a: &Arguments<'_>) -> Result<(i64, Option<i32>)> {
                 let full = name.len() > 3;
                 let index = MONTHS
                     .iter()
-                    .position(|month| lower.starts_with(&month[..if full { month.len() } else { 3 }].to_ascii_lowercase()))
-                    .ok_or_else(|| PgError::new("22007", format!("invalid value \"{}\" for \"{name}\"", rest.chars().take(3).collect::<String>())))?;
+                    .position(|month| {
+                        lower.starts_with(
+                            &month[..if full { month.len() } else { 3 }].to_ascii_lowercase(),
+                        )
+                    })
+                    .ok_or_else(|| {
+                        PgError::new(
+                            "22007",
+                            format!(
+                                "invalid value \"{}\" for \"{name}\"",
+                                rest.chars().take(3).collect::<String>()
+                            ),
+                        )
+                    })?;
                 rest = &rest[if full { MONTHS[index].len() } else { 3 }..];
                 month = index as i64 + 1;
             }
@@ -327,7 +445,11 @@ fn read(a: &Arguments<'_>) -> Result<(i64, Option<i32>)> {
                 let end = rest.bytes().take(2).take_while(u8::is_ascii_digit).count();
                 let hours: i32 = rest[..end].parse().unwrap_or(0);
                 rest = &rest[end..];
-                offset = Some(if negative { -hours * 3600 } else { hours * 3600 });
+                offset = Some(if negative {
+                    -hours * 3600
+                } else {
+                    hours * 3600
+                });
             }
             _ => {}
         }
@@ -335,17 +457,32 @@ fn read(a: &Arguments<'_>) -> Result<(i64, Option<i32>)> {
     if twelve {
         hour = hour % 12 + if half == Some(true) { 12 } else { 0 };
     }
-    let out_of_range = || PgError::new("22008", format!("date/time field value out of range: \"{text}\""));
+    let out_of_range = || {
+        PgError::new(
+            "22008",
+            format!("date/time field value out of range: \"{text}\""),
+        )
+    };
     let small = |value: i64| i32::try_from(value).map_err(|_| out_of_range());
     let (y, m, d) = (small(year)?, small(month)?, small(day)?);
-    if !(1..=9999).contains(&y) || !(1..=12).contains(&m) || d < 1 || d > month_length(y, m) || hour > 24 || minute > 59 || second > 86_400 {
+    if !(1..=9999).contains(&y)
+        || !(1..=12).contains(&m)
+        || d < 1
+        || d > month_length(y, m)
+        || hour > 24
+        || minute > 59
+        || second > 86_400
+    {
         return Err(out_of_range());
     }
     let days = match day_of_year {
         Some(of_year) => i64::from(days_of(y, 1, 1)) + of_year - 1,
         None => days_of(y, m, d).into(),
     };
-    Ok((days * DAY + (hour * 3600 + minute * 60 + second) * SECOND + micros, offset))
+    Ok((
+        days * DAY + (hour * 3600 + minute * 60 + second) * SECOND + micros,
+        offset,
+    ))
 }
 
 /// A number by a pattern of `9 0 . , D G S MI PL PR L EEEE FM`.
@@ -356,16 +493,33 @@ fn number_text(number: &Numeric, format: &str) -> String {
         let shown = number_text(number, plain);
         let digits = number.trunc(0).to_i64().unwrap_or(0).abs();
         let ending = ordinal(digits);
-        return format!("{shown}{}", if format.ends_with("TH") { ending.to_uppercase() } else { ending.to_owned() });
+        return format!(
+            "{shown}{}",
+            if format.ends_with("TH") {
+                ending.to_uppercase()
+            } else {
+                ending.to_owned()
+            }
+        );
     }
     let body = upper.trim_start_matches("FM").to_owned();
     if body.contains("EEEE") {
-        let digits = body.split_once(['.', 'D']).map_or(0, |(_, tail)| tail.matches('9').count());
+        let digits = body
+            .split_once(['.', 'D'])
+            .map_or(0, |(_, tail)| tail.matches('9').count());
         let text = format!("{:.digits$e}", number.to_f64());
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let exponent: i32 = exponent.parse().unwrap_or(0);
-        let space = if fill && !mantissa.starts_with('-') { " " } else { "" };
-        return format!("{space}{mantissa}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs());
+        let space = if fill && !mantissa.starts_with('-') {
+            " "
+        } else {
+            ""
+        };
+        return format!(
+            "{space}{mantissa}e{}{:02}",
+            if exponent < 0 { '-' } else { '+' },
+            exponent.abs()
+        );
     }
     if body.trim_end_matches("TH") == "RN" {
         return String::new();
@@ -395,7 +549,9 @@ fn number_text(number: &Numeric, format: &str) -> String {
                 if overflow {
                     out.push('#');
                     started = true;
-                } else if from_right <= whole.len() && (whole != "0" || index >= first_zero || (from_right == 1 && scale == 0)) {
+                } else if from_right <= whole.len()
+                    && (whole != "0" || index >= first_zero || (from_right == 1 && scale == 0))
+                {
                     out.push_str(&whole[whole.len() - from_right..=whole.len() - from_right]);
                     started = true;
                 } else if index >= first_zero {
@@ -418,10 +574,16 @@ fn number_text(number: &Numeric, format: &str) -> String {
     }
     if body.contains(['.', 'D']) {
         out.push('.');
-        let mut shown = if overflow { "#".repeat(scale) } else { fraction.to_owned() };
+        let mut shown = if overflow {
+            "#".repeat(scale)
+        } else {
+            fraction.to_owned()
+        };
         if !fill {
             // Zeros that `9` does not ask for are left out.
-            let keep = fraction_format.rfind('0').map_or(0, |at| places(&fraction_format[..=at]));
+            let keep = fraction_format
+                .rfind('0')
+                .map_or(0, |at| places(&fraction_format[..=at]));
             while shown.len() > keep && shown.ends_with('0') {
                 shown.pop();
             }
@@ -441,7 +603,16 @@ fn signed(digits: String, negative: bool, fill: bool, body: &str) -> String {
         return format!("{}{sign}{}", &digits[..at], &digits[at..]);
     }
     if body.ends_with("MI") {
-        return format!("{digits}{}", if negative { "-" } else if fill { " " } else { "" });
+        return format!(
+            "{digits}{}",
+            if negative {
+                "-"
+            } else if fill {
+                " "
+            } else {
+                ""
+            }
+        );
     }
     if body.ends_with("PR") {
         let trimmed = digits.trim_start();
@@ -452,10 +623,15 @@ fn signed(digits: String, negative: bool, fill: bool, body: &str) -> String {
         };
     }
     let at = digits.len() - digits.trim_start().len();
-    let sign = if negative { "-" } else if fill { " " } else { "" };
+    let sign = if negative {
+        "-"
+    } else if fill {
+        " "
+    } else {
+        ""
+    };
     format!("{}{sign}{}", &digits[..at], &digits[at..])
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -464,11 +640,26 @@ mod tests {
     #[test]
     fn numbers_as_postgres_15_writes_them() {
         for (number, format, expected) in [
-            ("1234.5", "9,999.99", " 1,234.50"), ("-1234.5", "FM9,999.99", "-1,234.5"), ("0.5", "0.00", " 0.50"), ("0.5", "9.99", "  .50"),
-            ("12", "0000", " 0012"), ("12", "FM0000", "0012"), ("12345", "999", " ###"), ("7", "99th", "  7"), ("485", "999", " 485"), ("-485", "999", "-485"),
-            ("485", "999MI", "485 "), ("-485", "999MI", "485-"), ("12", "S99", "+12"), ("1234567.891", "FM999,999,990.00", "1,234,567.89"), ("0", "FM990", "0"),
+            ("1234.5", "9,999.99", " 1,234.50"),
+            ("-1234.5", "FM9,999.99", "-1,234.5"),
+            ("0.5", "0.00", " 0.50"),
+            ("0.5", "9.99", "  .50"),
+            ("12", "0000", " 0012"),
+            ("12", "FM0000", "0012"),
+            ("12345", "999", " ###"),
+            ("7", "99th", "  7"),
+            ("485", "999", " 485"),
+            ("-485", "999", "-485"),
+            ("485", "999MI", "485 "),
+            ("-485", "999MI", "485-"),
+            ("12", "S99", "+12"),
+            ("1234567.891", "FM999,999,990.00", "1,234,567.89"),
+            ("0", "FM990", "0"),
         ] {
-            let shown = number_text(&Numeric::parse(number).unwrap(), format.trim_end_matches("th"));
+            let shown = number_text(
+                &Numeric::parse(number).unwrap(),
+                format.trim_end_matches("th"),
+            );
             assert_eq!(shown, expected, "{format}");
         }
     }

@@ -9,7 +9,8 @@ use crate::types::{Type, array, cast};
 
 /// An argument that is JSON.
 fn json(a: &Arguments<'_>, index: usize) -> Result<Json> {
-    Json::parse(a.text(index)?).ok_or_else(|| PgError::new("22P02", "invalid input syntax for type json"))
+    Json::parse(a.text(index)?)
+        .ok_or_else(|| PgError::new("22P02", "invalid input syntax for type json"))
 }
 
 /// A path: an array of text.
@@ -48,21 +49,36 @@ fn get<'j>(json: &'j Json, a: &Arguments<'_>) -> Result<Option<&'j Json>> {
 }
 
 fn walk<'j>(json: &'j Json, path: &[Option<String>]) -> Option<&'j Json> {
-    path.iter().try_fold(json, |json, key| json.step(key.as_deref()?))
+    path.iter()
+        .try_fold(json, |json, key| json.step(key.as_deref()?))
 }
 
 pub(super) const STRICT: &[Entry] = &[
     ("pg_jsonb", 1, |a| written(&json(a, 0)?.normalized())),
     ("pg_json_get", 2, |a| optional(get(&json(a, 0)?, a)?)),
-    ("pg_json_get_text", 2, |a| optional_text(get(&json(a, 0)?, a)?)),
-    ("pg_json_path", 2, |a| optional(walk(&json(a, 0)?, &path(a, 1)?))),
-    ("pg_json_path_text", 2, |a| optional_text(walk(&json(a, 0)?, &path(a, 1)?))),
-    ("pg_jsonb_contains", 2, |a| bool_value(json(a, 0)?.contains(&json(a, 1)?))),
-    ("pg_jsonb_exists", 2, |a| bool_value(exists(&json(a, 0)?, a.text(1)?))),
+    ("pg_json_get_text", 2, |a| {
+        optional_text(get(&json(a, 0)?, a)?)
+    }),
+    ("pg_json_path", 2, |a| {
+        optional(walk(&json(a, 0)?, &path(a, 1)?))
+    }),
+    ("pg_json_path_text", 2, |a| {
+        optional_text(walk(&json(a, 0)?, &path(a, 1)?))
+    }),
+    ("pg_jsonb_contains", 2, |a| {
+        bool_value(json(a, 0)?.contains(&json(a, 1)?))
+    }),
+    ("pg_jsonb_exists", 2, |a| {
+        bool_value(exists(&json(a, 0)?, a.text(1)?))
+    }),
     ("pg_jsonb_exists_of", 3, |a| {
         let (json, keys) = (json(a, 0)?, path(a, 1)?);
         let mut found = keys.iter().flatten().map(|key| exists(&json, key));
-        bool_value(if a.bool(2)? { found.all(|found| found) } else { found.any(|found| found) })
+        bool_value(if a.bool(2)? {
+            found.all(|found| found)
+        } else {
+            found.any(|found| found)
+        })
     }),
     ("pg_jsonb_concat", 2, |a| {
         let list = |json: Json| match json {
@@ -87,13 +103,23 @@ pub(super) const STRICT: &[Entry] = &[
         }
         match (a.value(1), json) {
             (ValueRef::Integer(index), Json::Array(mut items)) => {
-                let index = if index < 0 { index + items.len() as i64 } else { index };
-                if let Some(index) = usize::try_from(index).ok().filter(|index| *index < items.len()) {
+                let index = if index < 0 {
+                    index + items.len() as i64
+                } else {
+                    index
+                };
+                if let Some(index) = usize::try_from(index)
+                    .ok()
+                    .filter(|index| *index < items.len())
+                {
                     items.remove(index);
                 }
                 written(&Json::Array(items))
             }
-            (ValueRef::Integer(_), _) => Err(PgError::new("22023", "cannot delete from object using integer index")),
+            (ValueRef::Integer(_), _) => Err(PgError::new(
+                "22023",
+                "cannot delete from object using integer index",
+            )),
             (_, json) => written(&without(json, a.text(1)?)),
         }
     }),
@@ -114,34 +140,61 @@ pub(super) const STRICT: &[Entry] = &[
     }),
     ("pg_json_array_length", 1, |a| match json(a, 0)? {
         Json::Array(items) => int_value(items.len()),
-        _ => Err(PgError::new("22023", "cannot get array length of a non-array")),
+        _ => Err(PgError::new(
+            "22023",
+            "cannot get array length of a non-array",
+        )),
     }),
     ("pg_json_typeof", 1, |a| text_value(json(a, 0)?.kind())),
-    ("pg_json_strip_nulls", 1, |a| text_value(stripped(json(a, 0)?).compact())),
-    ("pg_jsonb_strip_nulls", 1, |a| written(&stripped(json(a, 0)?))),
+    ("pg_json_strip_nulls", 1, |a| {
+        text_value(stripped(json(a, 0)?).compact())
+    }),
+    ("pg_jsonb_strip_nulls", 1, |a| {
+        written(&stripped(json(a, 0)?))
+    }),
     ("pg_jsonb_pretty", 1, |a| text_value(json(a, 0)?.pretty())),
     ("pg_json_object", 1, object),
     ("pg_json_object", 2, object),
     ("pg_jsonb_object", 1, |a| normal(object(a)?)),
     ("pg_jsonb_object", 2, |a| normal(object(a)?)),
-    ("pg_json_extract_path", -1, |a| optional(walk(&json(a, 0)?, &keys(a)?))),
-    ("pg_json_extract_path_text", -1, |a| optional_text(walk(&json(a, 0)?, &keys(a)?))),
+    ("pg_json_extract_path", -1, |a| {
+        optional(walk(&json(a, 0)?, &keys(a)?))
+    }),
+    ("pg_json_extract_path_text", -1, |a| {
+        optional_text(walk(&json(a, 0)?, &keys(a)?))
+    }),
     ("pg_json_elements", 2, |a| {
         let Json::Array(items) = json(a, 0)? else {
-            return Err(PgError::new("22023", "cannot extract elements from a scalar"));
+            return Err(PgError::new(
+                "22023",
+                "cannot extract elements from a scalar",
+            ));
         };
         let text = a.bool(1)?;
-        text_value(list(items.iter().map(|item| if text { item.unquoted().map(std::borrow::Cow::into_owned) } else { Some(item.text()) })))
+        text_value(list(items.iter().map(|item| {
+            if text {
+                item.unquoted().map(std::borrow::Cow::into_owned)
+            } else {
+                Some(item.text())
+            }
+        })))
     }),
     ("pg_json_members", 2, |a| {
         let Json::Object(members) = json(a, 0)? else {
-            return Err(PgError::new("22023", "cannot call json_each on a non-object"));
+            return Err(PgError::new(
+                "22023",
+                "cannot call json_each on a non-object",
+            ));
         };
         let text = a.bool(1)?;
         let rows: Vec<String> = members
             .iter()
             .map(|(key, value)| {
-                let value = if text { value.unquoted().map(std::borrow::Cow::into_owned) } else { Some(value.text()) };
+                let value = if text {
+                    value.unquoted().map(std::borrow::Cow::into_owned)
+                } else {
+                    Some(value.text())
+                };
                 list([Some(key.clone()), value].into_iter())
             })
             .collect();
@@ -149,12 +202,23 @@ pub(super) const STRICT: &[Entry] = &[
     }),
     ("pg_json_keys", 1, |a| match json(a, 0)? {
         Json::Object(members) => text_value(list(members.into_iter().map(|(key, _)| Some(key)))),
-        _ => Err(PgError::new("22023", "cannot call json_object_keys on a non-object")),
+        _ => Err(PgError::new(
+            "22023",
+            "cannot call json_object_keys on a non-object",
+        )),
     }),
-    ("pg_to_json", 4, |a| text_value(to_json(a.value(0), a.ty(1, 2)?, a.bool(3)?)?)),
-    ("pg_jsonb_path_exists", 2, |a| bool_value(!jsonpath(&json(a, 0)?, a.text(1)?)?.is_empty())),
-    ("pg_jsonb_path_query_array", 2, |a| written(&Json::Array(jsonpath(&json(a, 0)?, a.text(1)?)?))),
-    ("pg_jsonb_path_query_first", 2, |a| optional(jsonpath(&json(a, 0)?, a.text(1)?)?.first())),
+    ("pg_to_json", 4, |a| {
+        text_value(to_json(a.value(0), a.ty(1, 2)?, a.bool(3)?)?)
+    }),
+    ("pg_jsonb_path_exists", 2, |a| {
+        bool_value(!jsonpath(&json(a, 0)?, a.text(1)?)?.is_empty())
+    }),
+    ("pg_jsonb_path_query_array", 2, |a| {
+        written(&Json::Array(jsonpath(&json(a, 0)?, a.text(1)?)?))
+    }),
+    ("pg_jsonb_path_query_first", 2, |a| {
+        optional(jsonpath(&json(a, 0)?, a.text(1)?)?.first())
+    }),
 ];
 
 pub(super) const NULLABLE: &[Entry] = &[
@@ -165,7 +229,11 @@ pub(super) const NULLABLE: &[Entry] = &[
             if index > 0 {
                 out.push_str(", ");
             }
-            out.push_str(if a.is_null(index) { "null" } else { a.text(index)? });
+            out.push_str(if a.is_null(index) {
+                "null"
+            } else {
+                a.text(index)?
+            });
         }
         out.push(']');
         text_value(out)
@@ -181,17 +249,28 @@ pub(super) const NULLABLE: &[Entry] = &[
         let mut out = String::from("{");
         for index in (1..a.len()).step_by(2) {
             if a.is_null(index) {
-                return Err(PgError::new("22023", format!("argument {index} cannot be null")));
+                return Err(PgError::new(
+                    "22023",
+                    format!("argument {index} cannot be null"),
+                ));
             }
             if index > 1 {
                 out.push_str(comma);
             }
             quote(a.text(index)?, &mut out);
             out.push_str(colon);
-            out.push_str(if a.is_null(index + 1) { "null" } else { a.text(index + 1)? });
+            out.push_str(if a.is_null(index + 1) {
+                "null"
+            } else {
+                a.text(index + 1)?
+            });
         }
         out.push('}');
-        if form % 2 == 1 { normal(Value::Text(out)) } else { text_value(out) }
+        if form % 2 == 1 {
+            normal(Value::Text(out))
+        } else {
+            text_value(out)
+        }
     }),
 ];
 
@@ -206,7 +285,9 @@ fn normal(value: Value) -> Result<Value> {
 }
 
 fn keys(a: &Arguments<'_>) -> Result<Vec<Option<String>>> {
-    (1..a.len()).map(|index| Ok(Some(a.text(index)?.to_owned()))).collect()
+    (1..a.len())
+        .map(|index| Ok(Some(a.text(index)?.to_owned())))
+        .collect()
 }
 
 fn list(items: impl Iterator<Item = Option<String>>) -> String {
@@ -237,11 +318,18 @@ pub(super) fn to_json(value: ValueRef<'_>, ty: Type, binary: bool) -> Result<Str
         return Ok(out);
     }
     Ok(match ty.oid {
-        16 => if crate::types::text::as_bool(value)? { "true" } else { "false" }.to_owned(),
+        16 => if crate::types::text::as_bool(value)? {
+            "true"
+        } else {
+            "false"
+        }
+        .to_owned(),
         20 | 21 | 23 | 26 => cast::output(ty, value, &style)?,
         700 | 701 | 1700 => {
             let text = cast::output(ty, value, &style)?;
-            if text.starts_with(|c: char| c.is_ascii_digit() || c == '-') && !text.ends_with("nfinity") {
+            if text.starts_with(|c: char| c.is_ascii_digit() || c == '-')
+                && !text.ends_with("nfinity")
+            {
                 text
             } else {
                 format!("\"{text}\"")
@@ -249,7 +337,10 @@ pub(super) fn to_json(value: ValueRef<'_>, ty: Type, binary: bool) -> Result<Str
         }
         114 | 3802 => {
             let text = cast::output(ty, value, &style)?;
-            match (binary && ty.oid == 114).then(|| Json::parse(&text)).flatten() {
+            match (binary && ty.oid == 114)
+                .then(|| Json::parse(&text))
+                .flatten()
+            {
                 Some(json) => json.normalized().text(),
                 None => text,
             }
@@ -279,7 +370,11 @@ fn array_json(items: &[Json], element: Type, binary: bool, out: &mut String) -> 
         match item {
             Json::Array(nested) => array_json(nested, element, binary, out)?,
             Json::Null => out.push_str("null"),
-            _ => out.push_str(&to_json(ValueRef::from(&array::item_value(element, item)), element, binary)?),
+            _ => out.push_str(&to_json(
+                ValueRef::from(&array::item_value(element, item)),
+                element,
+                binary,
+            )?),
         }
     }
     out.push(']');
@@ -289,7 +384,9 @@ fn array_json(items: &[Json], element: Type, binary: bool, out: &mut String) -> 
 fn exists(json: &Json, key: &str) -> bool {
     match json {
         Json::Object(_) => json.member(key).is_some(),
-        Json::Array(items) => items.iter().any(|item| matches!(item, Json::String(text) if text == key)),
+        Json::Array(items) => items
+            .iter()
+            .any(|item| matches!(item, Json::String(text) if text == key)),
         Json::String(text) => text == key,
         _ => false,
     }
@@ -297,22 +394,38 @@ fn exists(json: &Json, key: &str) -> bool {
 
 fn without(json: Json, key: &str) -> Json {
     match json {
-        Json::Object(members) => Json::Object(members.into_iter().filter(|(name, _)| name != key).collect()),
-        Json::Array(items) => {
-            Json::Array(items.into_iter().filter(|item| !matches!(item, Json::String(text) if text == key)).collect())
-        }
+        Json::Object(members) => Json::Object(
+            members
+                .into_iter()
+                .filter(|(name, _)| name != key)
+                .collect(),
+        ),
+        Json::Array(items) => Json::Array(
+            items
+                .into_iter()
+                .filter(|item| !matches!(item, Json::String(text) if text == key))
+                .collect(),
+        ),
         other => other,
     }
 }
 
 fn place(items: &[Json], key: &str) -> Option<usize> {
     let index: i64 = key.parse().ok()?;
-    let index = if index < 0 { index + items.len() as i64 } else { index };
-    usize::try_from(index).ok().filter(|index| *index < items.len())
+    let index = if index < 0 {
+        index + items.len() as i64
+    } else {
+        index
+    };
+    usize::try_from(index)
+        .ok()
+        .filter(|index| *index < items.len())
 }
 
 fn remove(json: &mut Json, path: &[Option<String>]) {
-    let Some((Some(key), rest)) = path.split_first() else { return };
+    let Some((Some(key), rest)) = path.split_first() else {
+        return;
+    };
     match json {
         Json::Object(members) => {
             if rest.is_empty() {
@@ -334,9 +447,19 @@ fn remove(json: &mut Json, path: &[Option<String>]) {
     }
 }
 
-fn change(json: &mut Json, path: &[Option<String>], value: Json, create: bool, _inserted: bool) -> Result<()> {
-    let Some((key, rest)) = path.split_first() else { return Ok(()) };
-    let key = key.as_deref().ok_or_else(|| PgError::new("22004", "path element must not be null"))?;
+fn change(
+    json: &mut Json,
+    path: &[Option<String>],
+    value: Json,
+    create: bool,
+    _inserted: bool,
+) -> Result<()> {
+    let Some((key, rest)) = path.split_first() else {
+        return Ok(());
+    };
+    let key = key
+        .as_deref()
+        .ok_or_else(|| PgError::new("22004", "path element must not be null"))?;
     match json {
         Json::Object(members) => {
             let found = members.iter_mut().find(|(name, _)| name == key);
@@ -348,9 +471,12 @@ fn change(json: &mut Json, path: &[Option<String>], value: Json, create: bool, _
             }
         }
         Json::Array(items) => {
-            let index: i64 = key
-                .parse()
-                .map_err(|_| PgError::new("22P02", format!("path element is not an integer: \"{key}\"")))?;
+            let index: i64 = key.parse().map_err(|_| {
+                PgError::new(
+                    "22P02",
+                    format!("path element is not an integer: \"{key}\""),
+                )
+            })?;
             match (place(items, key), rest.is_empty()) {
                 (Some(index), true) => items[index] = value,
                 (Some(at), false) => change(&mut items[at], rest, value, create, false)?,
@@ -365,7 +491,9 @@ fn change(json: &mut Json, path: &[Option<String>], value: Json, create: bool, _
 }
 
 fn insert(json: &mut Json, path: &[Option<String>], value: Json, after: bool) -> Result<()> {
-    let Some((Some(key), rest)) = path.split_first() else { return Ok(()) };
+    let Some((Some(key), rest)) = path.split_first() else {
+        return Ok(());
+    };
     match json {
         Json::Object(members) => {
             let found = members.iter_mut().find(|(name, _)| name == key);
@@ -419,16 +547,23 @@ fn object(a: &Arguments<'_>) -> Result<Value> {
         first.into_iter().zip(second).collect()
     } else {
         if first.len() % 2 == 1 {
-            return Err(PgError::new("2202E", "array must have even number of elements"));
+            return Err(PgError::new(
+                "2202E",
+                "array must have even number of elements",
+            ));
         }
-        first.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()
+        first
+            .chunks(2)
+            .map(|pair| (pair[0].clone(), pair[1].clone()))
+            .collect()
     };
     let mut out = String::from("{");
     for (index, (key, value)) in pairs.into_iter().enumerate() {
         if index > 0 {
             out.push_str(", ");
         }
-        let key = key.ok_or_else(|| PgError::new("22004", "null value not allowed for object key"))?;
+        let key =
+            key.ok_or_else(|| PgError::new("22004", "null value not allowed for object key"))?;
         quote(&key, &mut out);
         out.push_str(" : ");
         match value {
@@ -442,9 +577,16 @@ fn object(a: &Arguments<'_>) -> Result<Value> {
 
 /// Paths of keys, indexes and wildcards: `$.a[*].b`. Filters are refused.
 fn jsonpath(json: &Json, path: &str) -> Result<Vec<Json>> {
-    let refused = || PgError::new("0A000", format!("the jsonpath \"{path}\" is not supported")).hint("Keys, indexes and wildcards are.");
+    let refused = || {
+        PgError::new("0A000", format!("the jsonpath \"{path}\" is not supported"))
+            .hint("Keys, indexes and wildcards are.")
+    };
     let mut rest = path.trim();
-    rest = rest.strip_prefix("strict ").or_else(|| rest.strip_prefix("lax ")).unwrap_or(rest).trim_start();
+    rest = rest
+        .strip_prefix("strict ")
+        .or_else(|| rest.strip_prefix("lax "))
+        .unwrap_or(rest)
+        .trim_start();
     rest = rest.strip_prefix('$').ok_or_else(refused)?;
     let mut found = vec![json.clone()];
     while !rest.is_empty() {
@@ -470,12 +612,17 @@ fn jsonpath(json: &Json, path: &str) -> Result<Vec<Json>> {
             let (index, after) = after.split_once(']').ok_or_else(refused)?;
             let index: i64 = index.trim().parse().map_err(|_| refused())?;
             rest = after;
-            found = found.iter().filter_map(|json| json.item(index).cloned()).collect();
+            found = found
+                .iter()
+                .filter_map(|json| json.item(index).cloned())
+                .collect();
         } else if let Some(after) = rest.strip_prefix('.') {
             let (key, after) = match after.strip_prefix('"') {
                 Some(quoted) => quoted.split_once('"').ok_or_else(refused)?,
                 None => {
-                    let end = after.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(after.len());
+                    let end = after
+                        .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+                        .unwrap_or(after.len());
                     after.split_at(end)
                 }
             };
@@ -487,7 +634,10 @@ fn jsonpath(json: &Json, path: &str) -> Result<Vec<Json>> {
                 .iter()
                 .flat_map(|json| match json {
                     // Lax: an array's elements are looked at.
-                    Json::Array(items) => items.iter().filter_map(|item| item.member(key).cloned()).collect::<Vec<_>>(),
+                    Json::Array(items) => items
+                        .iter()
+                        .filter_map(|item| item.member(key).cloned())
+                        .collect::<Vec<_>>(),
                     other => other.member(key).cloned().into_iter().collect(),
                 })
                 .collect();

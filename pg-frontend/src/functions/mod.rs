@@ -51,13 +51,27 @@ pub fn register(connection: &Connection, shared: &Shared) -> rusqlite::Result<()
         }
     })?;
     for functions in [
-        values::STRICT, arithmetic::STRICT, text::STRICT, regex::STRICT, time::STRICT, format::STRICT, json::STRICT, array::STRICT,
+        values::STRICT,
+        arithmetic::STRICT,
+        text::STRICT,
+        regex::STRICT,
+        time::STRICT,
+        format::STRICT,
+        json::STRICT,
+        array::STRICT,
     ] {
         for (name, arguments, function) in functions {
             add(connection, name, *arguments, true, true, *function)?;
         }
     }
-    for functions in [values::NULLABLE, text::NULLABLE, json::NULLABLE, array::NULLABLE, time::NULLABLE, arithmetic::NULLABLE] {
+    for functions in [
+        values::NULLABLE,
+        text::NULLABLE,
+        json::NULLABLE,
+        array::NULLABLE,
+        time::NULLABLE,
+        arithmetic::NULLABLE,
+    ] {
         for (name, arguments, function) in functions {
             add(connection, name, *arguments, false, true, *function)?;
         }
@@ -125,7 +139,11 @@ impl Arguments<'_> {
     }
 
     fn value(&self, index: usize) -> ValueRef<'_> {
-        if index < self.context.len() { self.context.get_raw(index) } else { ValueRef::Null }
+        if index < self.context.len() {
+            self.context.get_raw(index)
+        } else {
+            ValueRef::Null
+        }
     }
 
     fn is_null(&self, index: usize) -> bool {
@@ -145,7 +163,11 @@ impl Arguments<'_> {
     }
 
     fn int_or(&self, index: usize, default: i64) -> Result<i64> {
-        if index < self.len() { self.int(index) } else { Ok(default) }
+        if index < self.len() {
+            self.int(index)
+        } else {
+            Ok(default)
+        }
     }
 
     fn real(&self, index: usize) -> Result<f64> {
@@ -161,7 +183,11 @@ impl Arguments<'_> {
     }
 
     fn text_or<'s>(&'s self, index: usize, default: &'s str) -> Result<&'s str> {
-        if index < self.len() { self.text(index) } else { Ok(default) }
+        if index < self.len() {
+            self.text(index)
+        } else {
+            Ok(default)
+        }
     }
 
     fn bytes(&self, index: usize) -> Result<&[u8]> {

@@ -37,7 +37,12 @@ fn compiled(pattern: &str, flags: &str) -> Result<Rc<Regex>> {
             .build()
             .map_err(|error| {
                 let reason = error.to_string();
-                let last = reason.lines().last().unwrap_or("").trim_start_matches("error: ").to_owned();
+                let last = reason
+                    .lines()
+                    .last()
+                    .unwrap_or("")
+                    .trim_start_matches("error: ")
+                    .to_owned();
                 PgError::new("2201B", format!("invalid regular expression: {last}"))
             })?;
         if cache.len() >= KEPT {
@@ -171,8 +176,12 @@ pub(super) const STRICT: &[Entry] = &[
         let flags = if a.bool(2)? { "i" } else { "" };
         bool_value(compiled(a.text(1)?, flags)?.is_match(a.text(0)?))
     }),
-    ("pg_regexp_like", 2, |a| bool_value(compiled(a.text(1)?, "")?.is_match(a.text(0)?))),
-    ("pg_regexp_like", 3, |a| bool_value(compiled(a.text(1)?, a.text(2)?)?.is_match(a.text(0)?))),
+    ("pg_regexp_like", 2, |a| {
+        bool_value(compiled(a.text(1)?, "")?.is_match(a.text(0)?))
+    }),
+    ("pg_regexp_like", 3, |a| {
+        bool_value(compiled(a.text(1)?, a.text(2)?)?.is_match(a.text(0)?))
+    }),
     ("pg_regexp_replace", 3, replace),
     ("pg_regexp_replace", 4, replace),
     ("pg_regexp_match", 2, matched),
@@ -181,7 +190,9 @@ pub(super) const STRICT: &[Entry] = &[
     ("pg_regexp_matches", 3, matches),
     ("pg_regexp_split_to_array", 2, split),
     ("pg_regexp_split_to_array", 3, split),
-    ("pg_regexp_count", 2, |a| int_value(compiled(a.text(1)?, "")?.find_iter(a.text(0)?).count())),
+    ("pg_regexp_count", 2, |a| {
+        int_value(compiled(a.text(1)?, "")?.find_iter(a.text(0)?).count())
+    }),
     ("pg_regexp_count", 3, |a| {
         let skip = usize::try_from(a.int(2)? - 1).unwrap_or(0);
         let text: String = a.text(0)?.chars().skip(skip).collect();
@@ -192,20 +203,32 @@ pub(super) const STRICT: &[Entry] = &[
         let text: String = a.text(0)?.chars().skip(skip).collect();
         int_value(compiled(a.text(1)?, a.text(3)?)?.find_iter(&text).count())
     }),
-    ("pg_regexp_substr", 2, |a| match compiled(a.text(1)?, "")?.find(a.text(0)?) {
-        Some(found) => text_value(found.as_str()),
-        None => Ok(Value::Null),
+    ("pg_regexp_substr", 2, |a| {
+        match compiled(a.text(1)?, "")?.find(a.text(0)?) {
+            Some(found) => text_value(found.as_str()),
+            None => Ok(Value::Null),
+        }
     }),
     ("pg_regexp_instr", 2, |a| {
         let text = a.text(0)?;
-        int_value(compiled(a.text(1)?, "")?.find(text).map_or(0, |found| text[..found.start()].chars().count() + 1))
+        int_value(
+            compiled(a.text(1)?, "")?
+                .find(text)
+                .map_or(0, |found| text[..found.start()].chars().count() + 1),
+        )
     }),
-    ("pg_substring_regex", 2, |a| match compiled(a.text(1)?, "")?.captures(a.text(0)?) {
-        Some(found) => match if found.len() > 1 { found.get(1) } else { found.get(0) } {
-            Some(group) => text_value(group.as_str()),
+    ("pg_substring_regex", 2, |a| {
+        match compiled(a.text(1)?, "")?.captures(a.text(0)?) {
+            Some(found) => match if found.len() > 1 {
+                found.get(1)
+            } else {
+                found.get(0)
+            } {
+                Some(group) => text_value(group.as_str()),
+                None => Ok(Value::Null),
+            },
             None => Ok(Value::Null),
-        },
-        None => Ok(Value::Null),
+        }
     }),
     ("pg_substring_similar", 3, |a| {
         let pattern = similar(a.text(1)?, a.text(2)?)?;
@@ -214,7 +237,9 @@ pub(super) const STRICT: &[Entry] = &[
             None => Ok(Value::Null),
         }
     }),
-    ("pg_similar", 3, |a| bool_value(compiled(&similar(a.text(1)?, a.text(2)?)?, "")?.is_match(a.text(0)?))),
+    ("pg_similar", 3, |a| {
+        bool_value(compiled(&similar(a.text(1)?, a.text(2)?)?, "")?.is_match(a.text(0)?))
+    }),
 ];
 
 fn replace(a: &Arguments<'_>) -> Result<Value> {
@@ -246,7 +271,11 @@ fn matches(a: &Arguments<'_>) -> Result<Value> {
     let flags = a.text_or(2, "")?;
     let regex = compiled(a.text(1)?, &flags.replace('g', ""))?;
     let most = if flags.contains('g') { usize::MAX } else { 1 };
-    let found: Vec<String> = regex.captures_iter(a.text(0)?).take(most).map(|found| groups(&found)).collect();
+    let found: Vec<String> = regex
+        .captures_iter(a.text(0)?)
+        .take(most)
+        .map(|found| groups(&found))
+        .collect();
     text_value(format!("[{}]", found.join(",")))
 }
 
@@ -323,6 +352,10 @@ mod tests {
         assert!(compiled("[[:alpha:]]+", "").unwrap().is_match("abc"));
         assert!(compiled("(?i)ABC", "").unwrap().is_match("abc"));
         assert!(compiled("(a", "").is_err());
-        assert!(compiled(&similar("a(b|c)%", "\\").unwrap(), "").unwrap().is_match("acxx"));
+        assert!(
+            compiled(&similar("a(b|c)%", "\\").unwrap(), "")
+                .unwrap()
+                .is_match("acxx")
+        );
     }
 }

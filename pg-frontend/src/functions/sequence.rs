@@ -18,12 +18,23 @@ thread_local! {
 
 pub(super) fn register(connection: &Connection) -> Result<()> {
     CURRENT.with_borrow_mut(|current| *current = (HashMap::new(), None));
-    ffi::with_connection(connection, "pg_nextval", 1, |context, own| next(own, &name(context)?))?;
-    ffi::with_connection(connection, "pg_currval", 1, |context, own| current(own, &name(context)?))?;
+    ffi::with_connection(connection, "pg_nextval", 1, |context, own| {
+        next(own, &name(context)?)
+    })?;
+    ffi::with_connection(connection, "pg_currval", 1, |context, own| {
+        current(own, &name(context)?)
+    })?;
     ffi::with_connection(connection, "pg_lastval", 0, |_, own| last(own))?;
-    ffi::with_connection(connection, "pg_setval", 2, |context, own| set(own, &name(context)?, context.get(1)?, true))?;
+    ffi::with_connection(connection, "pg_setval", 2, |context, own| {
+        set(own, &name(context)?, context.get(1)?, true)
+    })?;
     ffi::with_connection(connection, "pg_setval", 3, |context, own| {
-        set(own, &name(context)?, context.get(1)?, context.get::<i64>(2)? != 0)
+        set(
+            own,
+            &name(context)?,
+            context.get(1)?,
+            context.get::<i64>(2)? != 0,
+        )
     })?;
     ffi::with_connection(connection, "pg_get_serial_sequence", 2, |context, own| {
         let (table, column): (String, String) = (context.get(0)?, context.get(1)?);
@@ -35,9 +46,14 @@ pub(super) fn register(connection: &Connection) -> Result<()> {
 fn plain(text: &str) -> String {
     let parts: Vec<String> = text
         .split('.')
-        .map(|part| match part.strip_prefix('"').and_then(|part| part.strip_suffix('"')) {
-            Some(quoted) => quoted.replace("\"\"", "\""),
-            None => part.to_lowercase(),
+        .map(|part| {
+            match part
+                .strip_prefix('"')
+                .and_then(|part| part.strip_suffix('"'))
+            {
+                Some(quoted) => quoted.replace("\"\"", "\""),
+                None => part.to_lowercase(),
+            }
         })
         .collect();
     match parts.as_slice() {
@@ -51,7 +67,10 @@ fn name(context: &Context<'_>) -> Result<String> {
 }
 
 fn undefined(name: &str) -> rusqlite::Error {
-    fail(PgError::new("42P01", format!("relation \"{name}\" does not exist")))
+    fail(PgError::new(
+        "42P01",
+        format!("relation \"{name}\" does not exist"),
+    ))
 }
 
 /// What a row of the table of sequences says.
@@ -65,7 +84,9 @@ struct Sequence {
 }
 
 fn table_is_there(connection: &Connection, table: &str) -> Result<bool> {
-    connection.prepare_cached("SELECT 1 FROM pragma_table_info(?1)")?.exists([table])
+    connection
+        .prepare_cached("SELECT 1 FROM pragma_table_info(?1)")?
+        .exists([table])
 }
 
 fn find(connection: &Connection, name: &str) -> Result<Option<Sequence>> {
@@ -100,10 +121,17 @@ fn next(connection: &Connection, name: &str) -> Result<Value> {
         return next_rowid(connection, name);
     };
     let limit = |what: &str, bound: i64| {
-        fail(PgError::new("2200H", format!("nextval: reached {what} value of sequence \"{name}\" ({bound})")))
+        fail(PgError::new(
+            "2200H",
+            format!("nextval: reached {what} value of sequence \"{name}\" ({bound})"),
+        ))
     };
     let value = if sequence.called {
-        match sequence.last.checked_add(sequence.increment).filter(|next| (sequence.minimum..=sequence.maximum).contains(next)) {
+        match sequence
+            .last
+            .checked_add(sequence.increment)
+            .filter(|next| (sequence.minimum..=sequence.maximum).contains(next))
+        {
             Some(next) => next,
             None if sequence.cycle && sequence.increment > 0 => sequence.minimum,
             None if sequence.cycle => sequence.maximum,
@@ -123,11 +151,21 @@ fn next(connection: &Connection, name: &str) -> Result<Value> {
 pub(crate) fn owner_of(connection: &Connection, sequence: &str) -> Option<(String, String)> {
     let body = sequence.strip_suffix("_seq")?;
     // The table's name may have underscores, and so may the column's.
-    for (at, _) in body.match_indices('_').collect::<Vec<_>>().into_iter().rev() {
+    for (at, _) in body
+        .match_indices('_')
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+    {
         let (table, column) = (&body[..at], &body[at + 1..]);
-        let Ok(Some(found)) = crate::sql::schema::load(connection, table) else { continue };
+        let Ok(Some(found)) = crate::sql::schema::load(connection, table) else {
+            continue;
+        };
         let counts = found.column(column).is_some_and(|column| {
-            matches!(column.key, Some(crate::sql::schema::Key::Serial | crate::sql::schema::Key::Identity { .. }))
+            matches!(
+                column.key,
+                Some(crate::sql::schema::Key::Serial | crate::sql::schema::Key::Identity { .. })
+            )
         });
         if counts {
             return Some((table.to_owned(), column.to_owned()));
@@ -141,7 +179,10 @@ pub(crate) fn restart(table: &str, next: i64) -> Vec<String> {
     let name = literal(table);
     vec![
         format!("DELETE FROM sqlite_sequence WHERE name = {name}"),
-        format!("INSERT INTO sqlite_sequence(name, seq) VALUES ({name}, {})", next - 1),
+        format!(
+            "INSERT INTO sqlite_sequence(name, seq) VALUES ({name}, {})",
+            next - 1
+        ),
     ]
 }
 
@@ -184,7 +225,10 @@ fn current(connection: &Connection, name: &str) -> Result<Value> {
             return Ok(Value::Integer(value));
         }
     }
-    Err(fail(PgError::new("55000", format!("currval of sequence \"{name}\" is not yet defined in this session"))))
+    Err(fail(PgError::new(
+        "55000",
+        format!("currval of sequence \"{name}\" is not yet defined in this session"),
+    )))
 }
 
 fn last(connection: &Connection) -> Result<Value> {
@@ -192,7 +236,10 @@ fn last(connection: &Connection) -> Result<Value> {
         return Ok(Value::Integer(value));
     }
     match connection.last_insert_rowid() {
-        0 => Err(fail(PgError::new("55000", "lastval is not yet defined in this session"))),
+        0 => Err(fail(PgError::new(
+            "55000",
+            "lastval is not yet defined in this session",
+        ))),
         rowid => Ok(Value::Integer(rowid)),
     }
 }
@@ -203,11 +250,16 @@ fn set(connection: &Connection, name: &str, value: i64, called: bool) -> Result<
             if !(sequence.minimum..=sequence.maximum).contains(&value) {
                 return Err(fail(PgError::new(
                     "22003",
-                    format!("setval: value {value} is out of bounds for sequence \"{name}\" ({}..{})", sequence.minimum, sequence.maximum),
+                    format!(
+                        "setval: value {value} is out of bounds for sequence \"{name}\" ({}..{})",
+                        sequence.minimum, sequence.maximum
+                    ),
                 )));
             }
             connection
-                .prepare_cached("UPDATE pg_frontend_sequences SET last = ?2, called = ?3 WHERE name = ?1")?
+                .prepare_cached(
+                    "UPDATE pg_frontend_sequences SET last = ?2, called = ?3 WHERE name = ?1",
+                )?
                 .execute(rusqlite::params![name, value, called])?;
         }
         None => {
@@ -224,15 +276,25 @@ fn set(connection: &Connection, name: &str, value: i64, called: bool) -> Result<
 /// The name of a column's sequence; NULL where it has none.
 fn serial(connection: &Connection, table: &str, column: &str) -> Result<Value> {
     let found = crate::sql::schema::load(connection, table).map_err(fail)?;
-    let Some(found) = found else { return Err(undefined(table)) };
-    let Some(part) = found.column(column) else {
-        return Err(fail(PgError::new("42703", format!("column \"{column}\" of relation \"{table}\" does not exist"))));
+    let Some(found) = found else {
+        return Err(undefined(table));
     };
-    if matches!(part.key, Some(crate::sql::schema::Key::Serial | crate::sql::schema::Key::Identity { .. })) {
+    let Some(part) = found.column(column) else {
+        return Err(fail(PgError::new(
+            "42703",
+            format!("column \"{column}\" of relation \"{table}\" does not exist"),
+        )));
+    };
+    if matches!(
+        part.key,
+        Some(crate::sql::schema::Key::Serial | crate::sql::schema::Key::Identity { .. })
+    ) {
         let (schema, bare) = split(table);
         return Ok(Value::Text(format!("{schema}.{bare}_{column}_seq")));
     }
-    let Some(default) = &part.default else { return Ok(Value::Null) };
+    let Some(default) = &part.default else {
+        return Ok(Value::Null);
+    };
     let name = default
         .split_once("nextval(")
         .and_then(|(_, rest)| rest.trim_start_matches('\'').split('\'').next())

@@ -49,7 +49,8 @@ fn name_list<'n>(names: impl Iterator<Item = &'n str>) -> String {
 
 pub(super) const VOLATILE: &[Entry] = &[
     ("pg_version", 0, |_| {
-        let version = with_state(|state| state.settings.get("server_version").cloned())?.unwrap_or_else(|| "13.0".to_owned());
+        let version = with_state(|state| state.settings.get("server_version").cloned())?
+            .unwrap_or_else(|| "13.0".to_owned());
         text_value(format!(
             "PostgreSQL {version} on {}-{}, sqlbridge {} on SQLite {}",
             std::env::consts::ARCH,
@@ -58,23 +59,39 @@ pub(super) const VOLATILE: &[Entry] = &[
             rusqlite::version()
         ))
     }),
-    ("pg_current_user", 0, |_| text_value(with_state(|state| state.user.clone())?)),
-    ("pg_current_database", 0, |_| text_value(with_state(|state| state.database.clone())?)),
+    ("pg_current_user", 0, |_| {
+        text_value(with_state(|state| state.user.clone())?)
+    }),
+    ("pg_current_database", 0, |_| {
+        text_value(with_state(|state| state.database.clone())?)
+    }),
     ("pg_current_schema", 0, |_| {
         let path = with_state(names::search_path)?;
         // A schema of the user's name is seldom there.
         let user = with_state(|state| state.user.clone())?;
-        Ok(path.into_iter().find(|schema| *schema != user).map_or(Value::Null, Value::Text))
+        Ok(path
+            .into_iter()
+            .find(|schema| *schema != user)
+            .map_or(Value::Null, Value::Text))
     }),
     ("pg_current_schemas", 1, |a| {
         let (path, user) = with_state(|state| (names::search_path(state), state.user.clone()))?;
         let implicit = a.bool(0)?.then_some("pg_catalog");
-        let own = path.iter().map(String::as_str).filter(|schema| *schema != user && Some(*schema) != implicit);
+        let own = path
+            .iter()
+            .map(String::as_str)
+            .filter(|schema| *schema != user && Some(*schema) != implicit);
         text_value(name_list(implicit.into_iter().chain(own)))
     }),
-    ("pg_backend_pid", 0, |_| Ok(Value::Integer(with_state(|state| state.pid)?.into()))),
+    ("pg_backend_pid", 0, |_| {
+        Ok(Value::Integer(with_state(|state| state.pid)?.into()))
+    }),
     ("pg_client_encoding", 0, |_| text_value("UTF8")),
-    ("pg_txid_current", 0, |_| Ok(Value::Integer(with_state(|state| state.transaction_time)? / 1000 % 4_000_000_000))),
+    ("pg_txid_current", 0, |_| {
+        Ok(Value::Integer(
+            with_state(|state| state.transaction_time)? / 1000 % 4_000_000_000,
+        ))
+    }),
     ("pg_advisory_lock", -1, |_| text_value("")),
     ("pg_advisory_lock_shared", -1, |_| text_value("")),
     ("pg_advisory_xact_lock", -1, |_| text_value("")),
@@ -106,7 +123,10 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
         let mut rest = context.get::<f64>(0)?.clamp(0.0, 86_400.0);
         while rest > 0.0 {
             if own.is_interrupted() {
-                return Err(fail(PgError::new("57014", "canceling statement due to user request")));
+                return Err(fail(PgError::new(
+                    "57014",
+                    "canceling statement due to user request",
+                )));
             }
             let step = rest.min(0.02);
             #[allow(clippy::disallowed_methods, reason = "a client asks to wait")]
@@ -121,7 +141,10 @@ fn setting(name: &str, missing_ok: bool) -> Result<Value> {
     match with_state(|state| state.setting(name))? {
         Some(value) => text_value(value),
         None if missing_ok => Ok(Value::Null),
-        None => Err(PgError::new("42704", format!("unrecognized configuration parameter \"{name}\""))),
+        None => Err(PgError::new(
+            "42704",
+            format!("unrecognized configuration parameter \"{name}\""),
+        )),
     }
 }
 

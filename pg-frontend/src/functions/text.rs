@@ -28,12 +28,18 @@ fn hex(bytes: &[u8]) -> String {
 /// One character for one, as the C library does it.
 fn upper(c: char) -> char {
     let mut mapped = c.to_uppercase();
-    mapped.next().filter(|_| mapped.next().is_none()).unwrap_or(c)
+    mapped
+        .next()
+        .filter(|_| mapped.next().is_none())
+        .unwrap_or(c)
 }
 
 fn lower(c: char) -> char {
     let mut mapped = c.to_lowercase();
-    mapped.next().filter(|_| mapped.next().is_none()).unwrap_or(c)
+    mapped
+        .next()
+        .filter(|_| mapped.next().is_none())
+        .unwrap_or(c)
 }
 
 fn set(a: &Arguments<'_>) -> Result<Vec<char>> {
@@ -41,8 +47,12 @@ fn set(a: &Arguments<'_>) -> Result<Vec<char>> {
 }
 
 pub(super) const STRICT: &[Entry] = &[
-    ("pg_upper", 1, |a| text_value(a.text(0)?.chars().map(upper).collect::<String>())),
-    ("pg_lower", 1, |a| text_value(a.text(0)?.chars().map(lower).collect::<String>())),
+    ("pg_upper", 1, |a| {
+        text_value(a.text(0)?.chars().map(upper).collect::<String>())
+    }),
+    ("pg_lower", 1, |a| {
+        text_value(a.text(0)?.chars().map(lower).collect::<String>())
+    }),
     ("pg_initcap", 1, |a| {
         let mut out = String::new();
         let mut inside = false;
@@ -67,13 +77,25 @@ pub(super) const STRICT: &[Entry] = &[
         let (text, count) = (a.text(0)?, a.int(1)?);
         let length = text.chars().count() as i64;
         let keep = if count < 0 { length + count } else { count }.max(0);
-        text_value(text.chars().take(usize::try_from(keep).unwrap_or(0)).collect::<String>())
+        text_value(
+            text.chars()
+                .take(usize::try_from(keep).unwrap_or(0))
+                .collect::<String>(),
+        )
     }),
     ("pg_right", 2, |a| {
         let (text, count) = (a.text(0)?, a.int(1)?);
         let length = text.chars().count() as i64;
-        let skip = if count < 0 { -count } else { (length - count).max(0) };
-        text_value(text.chars().skip(usize::try_from(skip).unwrap_or(0)).collect::<String>())
+        let skip = if count < 0 {
+            -count
+        } else {
+            (length - count).max(0)
+        };
+        text_value(
+            text.chars()
+                .skip(usize::try_from(skip).unwrap_or(0))
+                .collect::<String>(),
+        )
     }),
     ("pg_lpad", 2, |a| pad(a, true)),
     ("pg_lpad", 3, |a| pad(a, true)),
@@ -86,17 +108,27 @@ pub(super) const STRICT: &[Entry] = &[
         }
         text_value(text.repeat(count))
     }),
-    ("pg_reverse", 1, |a| text_value(a.text(0)?.chars().rev().collect::<String>())),
+    ("pg_reverse", 1, |a| {
+        text_value(a.text(0)?.chars().rev().collect::<String>())
+    }),
     ("pg_replace", 3, |a| {
         let from = a.text(1)?;
-        text_value(if from.is_empty() { a.text(0)?.to_owned() } else { a.text(0)?.replace(from, a.text(2)?) })
+        text_value(if from.is_empty() {
+            a.text(0)?.to_owned()
+        } else {
+            a.text(0)?.replace(from, a.text(2)?)
+        })
     }),
     ("pg_translate", 3, |a| {
-        let (from, to): (Vec<char>, Vec<char>) = (a.text(1)?.chars().collect(), a.text(2)?.chars().collect());
-        let mapped = a.text(0)?.chars().filter_map(|c| match from.iter().position(|other| *other == c) {
-            None => Some(c),
-            Some(index) => to.get(index).copied(),
-        });
+        let (from, to): (Vec<char>, Vec<char>) =
+            (a.text(1)?.chars().collect(), a.text(2)?.chars().collect());
+        let mapped =
+            a.text(0)?
+                .chars()
+                .filter_map(|c| match from.iter().position(|other| *other == c) {
+                    None => Some(c),
+                    Some(index) => to.get(index).copied(),
+                });
         text_value(mapped.collect::<String>())
     }),
     ("pg_btrim", 1, |a| trim(a, true, true)),
@@ -107,8 +139,14 @@ pub(super) const STRICT: &[Entry] = &[
     ("pg_rtrim", 2, |a| trim(a, false, true)),
     ("pg_btrim_bytes", 2, |a| {
         let (bytes, set) = (a.bytes(0)?, a.bytes(1)?);
-        let start = bytes.iter().position(|byte| !set.contains(byte)).unwrap_or(bytes.len());
-        let end = bytes.iter().rposition(|byte| !set.contains(byte)).map_or(start, |at| at + 1);
+        let start = bytes
+            .iter()
+            .position(|byte| !set.contains(byte))
+            .unwrap_or(bytes.len());
+        let end = bytes
+            .iter()
+            .rposition(|byte| !set.contains(byte))
+            .map_or(start, |at| at + 1);
         blob(&bytes[start..end])
     }),
     ("pg_strpos", 2, |a| place(a.text(0)?, a.text(1)?)),
@@ -118,7 +156,12 @@ pub(super) const STRICT: &[Entry] = &[
         if needle.is_empty() {
             return int_value(1);
         }
-        int_value(bytes.windows(needle.len()).position(|part| part == needle).map_or(0, |at| at + 1))
+        int_value(
+            bytes
+                .windows(needle.len())
+                .position(|part| part == needle)
+                .map_or(0, |at| at + 1),
+        )
     }),
     ("pg_overlay", 3, overlay),
     ("pg_overlay", 4, overlay),
@@ -127,11 +170,23 @@ pub(super) const STRICT: &[Entry] = &[
         if n == 0 {
             return Err(PgError::new("22023", "field position must not be zero"));
         }
-        let parts: Vec<&str> = if by.is_empty() { vec![text] } else { text.split(by).collect() };
+        let parts: Vec<&str> = if by.is_empty() {
+            vec![text]
+        } else {
+            text.split(by).collect()
+        };
         let index = if n > 0 { n - 1 } else { parts.len() as i64 + n };
-        text_value(usize::try_from(index).ok().and_then(|index| parts.get(index)).copied().unwrap_or(""))
+        text_value(
+            usize::try_from(index)
+                .ok()
+                .and_then(|index| parts.get(index))
+                .copied()
+                .unwrap_or(""),
+        )
     }),
-    ("pg_starts_with", 2, |a| bool_value(a.text(0)?.starts_with(a.text(1)?))),
+    ("pg_starts_with", 2, |a| {
+        bool_value(a.text(0)?.starts_with(a.text(1)?))
+    }),
     ("pg_ilike", 3, |a| {
         let (text, pattern) = (a.text(0)?.to_lowercase(), a.text(1)?.to_lowercase());
         like(&text, &pattern, a.text(2)?)
@@ -140,26 +195,51 @@ pub(super) const STRICT: &[Entry] = &[
     ("pg_quote_ident", 1, |a| {
         let text = a.text(0)?;
         let plain = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-            && text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
+            && text
+                .bytes()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
             && !RESERVED.contains(&text);
         text_value(if plain { text.to_owned() } else { quote(text) })
     }),
-    ("pg_quote_literal", 1, |a| text_value(quote_literal(a.text(0)?))),
+    ("pg_quote_literal", 1, |a| {
+        text_value(quote_literal(a.text(0)?))
+    }),
     ("pg_chr", 1, |a| {
         let code = a.int(0)?;
-        let c = u32::try_from(code).ok().filter(|code| *code != 0).and_then(char::from_u32);
+        let c = u32::try_from(code)
+            .ok()
+            .filter(|code| *code != 0)
+            .and_then(char::from_u32);
         match c {
             Some(c) => text_value(c.to_string()),
             None if code == 0 => Err(PgError::new("54000", "null character not permitted")),
-            None => Err(PgError::new("54000", "requested character too large for encoding")),
+            None => Err(PgError::new(
+                "54000",
+                "requested character too large for encoding",
+            )),
         }
     }),
-    ("pg_ascii", 1, |a| Ok(Value::Integer(a.text(0)?.chars().next().map_or(0, |c| i64::from(u32::from(c)))))),
+    ("pg_ascii", 1, |a| {
+        Ok(Value::Integer(
+            a.text(0)?
+                .chars()
+                .next()
+                .map_or(0, |c| i64::from(u32::from(c))),
+        ))
+    }),
     ("pg_md5", 1, |a| text_value(hex(&Md5::digest(a.bytes(0)?)))),
-    ("pg_sha224", 1, |_| Err(PgError::new("0A000", "sha224 is not supported").hint("Use sha256."))),
-    ("pg_sha256", 1, |a| blob(ring::digest::digest(&ring::digest::SHA256, a.bytes(0)?).as_ref())),
-    ("pg_sha384", 1, |a| blob(ring::digest::digest(&ring::digest::SHA384, a.bytes(0)?).as_ref())),
-    ("pg_sha512", 1, |a| blob(ring::digest::digest(&ring::digest::SHA512, a.bytes(0)?).as_ref())),
+    ("pg_sha224", 1, |_| {
+        Err(PgError::new("0A000", "sha224 is not supported").hint("Use sha256."))
+    }),
+    ("pg_sha256", 1, |a| {
+        blob(ring::digest::digest(&ring::digest::SHA256, a.bytes(0)?).as_ref())
+    }),
+    ("pg_sha384", 1, |a| {
+        blob(ring::digest::digest(&ring::digest::SHA384, a.bytes(0)?).as_ref())
+    }),
+    ("pg_sha512", 1, |a| {
+        blob(ring::digest::digest(&ring::digest::SHA512, a.bytes(0)?).as_ref())
+    }),
     ("pg_encode", 2, |a| {
         let bytes = a.bytes(0)?;
         match a.text(1)?.to_ascii_lowercase().as_str() {
@@ -167,7 +247,11 @@ pub(super) const STRICT: &[Entry] = &[
             "base64" => {
                 // Lines of 76 characters.
                 let all = STANDARD.encode(bytes);
-                let lines: Vec<&str> = all.as_bytes().chunks(76).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+                let lines: Vec<&str> = all
+                    .as_bytes()
+                    .chunks(76)
+                    .filter_map(|line| std::str::from_utf8(line).ok())
+                    .collect();
                 text_value(lines.join("\n"))
             }
             "escape" => {
@@ -181,7 +265,10 @@ pub(super) const STRICT: &[Entry] = &[
                 }
                 text_value(String::from_utf8_lossy(&out))
             }
-            other => Err(PgError::new("22023", format!("unrecognized encoding: \"{other}\""))),
+            other => Err(PgError::new(
+                "22023",
+                format!("unrecognized encoding: \"{other}\""),
+            )),
         }
     }),
     ("pg_decode", 2, |a| {
@@ -190,39 +277,67 @@ pub(super) const STRICT: &[Entry] = &[
             "hex" => blob(bytea::parse_hex(text)?),
             "base64" => {
                 let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-                blob(STANDARD.decode(packed).map_err(|_| PgError::new("22023", "invalid base64 end sequence"))?)
+                blob(
+                    STANDARD
+                        .decode(packed)
+                        .map_err(|_| PgError::new("22023", "invalid base64 end sequence"))?,
+                )
             }
             "escape" => blob(bytea::parse(text)?),
-            other => Err(PgError::new("22023", format!("unrecognized encoding: \"{other}\""))),
+            other => Err(PgError::new(
+                "22023",
+                format!("unrecognized encoding: \"{other}\""),
+            )),
         }
     }),
     ("pg_get_byte", 2, |a| {
         let bytes = a.bytes(0)?;
-        let at = usize::try_from(a.int(1)?).ok().filter(|at| *at < bytes.len());
+        let at = usize::try_from(a.int(1)?)
+            .ok()
+            .filter(|at| *at < bytes.len());
         let at = at.ok_or_else(|| PgError::new("2202E", "index out of valid range"))?;
         Ok(Value::Integer(bytes[at].into()))
     }),
     ("pg_set_byte", 3, |a| {
         let mut bytes = a.bytes(0)?.to_vec();
-        let at = usize::try_from(a.int(1)?).ok().filter(|at| *at < bytes.len());
+        let at = usize::try_from(a.int(1)?)
+            .ok()
+            .filter(|at| *at < bytes.len());
         let at = at.ok_or_else(|| PgError::new("2202E", "index out of valid range"))?;
         bytes[at] = u8::try_from(a.int(2)? & 0xff).unwrap_or(0);
         blob(bytes)
     }),
-    ("pg_bytea_cat", 2, |a| blob([a.bytes(0)?, a.bytes(1)?].concat())),
+    ("pg_bytea_cat", 2, |a| {
+        blob([a.bytes(0)?, a.bytes(1)?].concat())
+    }),
     ("pg_convert_from", 2, |a| {
-        let text = std::str::from_utf8(a.bytes(0)?).map_err(|_| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
+        let text = std::str::from_utf8(a.bytes(0)?)
+            .map_err(|_| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
         text_value(text)
     }),
     ("pg_convert_to", 2, |a| blob(a.text(0)?.as_bytes())),
-    ("pg_to_ascii", 1, |a| text_value(a.text(0)?.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect::<String>())),
-    ("pg_unistr", 1, |a| text_value(crate::sql::lexer::string_value(crate::sql::lexer::Kind::String, &format!("U&'{}'", a.text(0)?.replace('\'', "''"))))),
+    ("pg_to_ascii", 1, |a| {
+        text_value(
+            a.text(0)?
+                .chars()
+                .map(|c| if c.is_ascii() { c } else { '?' })
+                .collect::<String>(),
+        )
+    }),
+    ("pg_unistr", 1, |a| {
+        text_value(crate::sql::lexer::string_value(
+            crate::sql::lexer::Kind::String,
+            &format!("U&'{}'", a.text(0)?.replace('\'', "''")),
+        ))
+    }),
     ("pg_json_quote", 1, |a| {
         let mut out = String::new();
         json::quote(a.text(0)?, &mut out);
         text_value(out)
     }),
-    ("pg_inet_host", 1, |a| text_value(a.text(0)?.split('/').next().unwrap_or(""))),
+    ("pg_inet_host", 1, |a| {
+        text_value(a.text(0)?.split('/').next().unwrap_or(""))
+    }),
     ("pg_parse_ident", 1, parse_ident),
     ("pg_parse_ident", 2, parse_ident),
     ("pg_column_size", 1, |a| match a.value(0) {
@@ -254,9 +369,19 @@ pub(super) const NULLABLE: &[Entry] = &[
         text_value(parts.join(a.text(0)?))
     }),
     ("pg_format", -1, format),
-    ("pg_quote_nullable", 1, |a| text_value(if a.is_null(0) { "NULL".to_owned() } else { quote_literal(a.text(0)?) })),
-    ("pg_num_nulls", -1, |a| int_value((0..a.len()).filter(|index| a.is_null(*index)).count())),
-    ("pg_num_nonnulls", -1, |a| int_value((0..a.len()).filter(|index| !a.is_null(*index)).count())),
+    ("pg_quote_nullable", 1, |a| {
+        text_value(if a.is_null(0) {
+            "NULL".to_owned()
+        } else {
+            quote_literal(a.text(0)?)
+        })
+    }),
+    ("pg_num_nulls", -1, |a| {
+        int_value((0..a.len()).filter(|index| a.is_null(*index)).count())
+    }),
+    ("pg_num_nonnulls", -1, |a| {
+        int_value((0..a.len()).filter(|index| !a.is_null(*index)).count())
+    }),
     // A row's text: values with their types.
     ("pg_row_text", -1, |a| {
         let mut out = String::from("(");
@@ -269,7 +394,10 @@ pub(super) const NULLABLE: &[Entry] = &[
             }
             let ty = a.ty(index + 1, index + 2)?;
             let text = cast::output(ty, a.value(index), &super::session::style())?;
-            let plain = !text.is_empty() && !text.contains(|c: char| matches!(c, ',' | '(' | ')' | '"' | '\\') || c.is_whitespace());
+            let plain = !text.is_empty()
+                && !text.contains(|c: char| {
+                    matches!(c, ',' | '(' | ')' | '"' | '\\') || c.is_whitespace()
+                });
             if plain {
                 out.push_str(&text);
             } else {
@@ -288,7 +416,10 @@ fn substr(a: &Arguments<'_>) -> Result<Value> {
     let end = if a.len() > 2 {
         let length = a.int(2)?;
         if length < 0 {
-            return Err(PgError::new("22011", "negative substring length not allowed"));
+            return Err(PgError::new(
+                "22011",
+                "negative substring length not allowed",
+            ));
         }
         start.saturating_add(length)
     } else {
@@ -301,14 +432,29 @@ fn substr(a: &Arguments<'_>) -> Result<Value> {
 
 fn substr_bytes(a: &Arguments<'_>) -> Result<Value> {
     let (bytes, start) = (a.bytes(0)?, a.int(1)?);
-    let end = if a.len() > 2 { start.saturating_add(a.int(2)?) } else { i64::MAX };
+    let end = if a.len() > 2 {
+        start.saturating_add(a.int(2)?)
+    } else {
+        i64::MAX
+    };
     let skip = usize::try_from(start.max(1) - 1).unwrap_or(0);
     let take = usize::try_from(end - start.max(1)).unwrap_or(0);
-    blob(bytes.iter().skip(skip).take(take).copied().collect::<Vec<u8>>())
+    blob(
+        bytes
+            .iter()
+            .skip(skip)
+            .take(take)
+            .copied()
+            .collect::<Vec<u8>>(),
+    )
 }
 
 fn pad(a: &Arguments<'_>, left: bool) -> Result<Value> {
-    let (text, length, fill) = (a.text(0)?, usize::try_from(a.int(1)?).unwrap_or(0), a.text_or(2, " ")?);
+    let (text, length, fill) = (
+        a.text(0)?,
+        usize::try_from(a.int(1)?).unwrap_or(0),
+        a.text_or(2, " ")?,
+    );
     if length > LONGEST / 4 {
         return Err(too_long());
     }
@@ -317,7 +463,11 @@ fn pad(a: &Arguments<'_>, left: bool) -> Result<Value> {
         return text_value(text.chars().take(length).collect::<String>());
     }
     let filling: String = fill.chars().cycle().take(length - count).collect();
-    text_value(if left { format!("{filling}{text}") } else { format!("{text}{filling}") })
+    text_value(if left {
+        format!("{filling}{text}")
+    } else {
+        format!("{text}{filling}")
+    })
 }
 
 fn trim(a: &Arguments<'_>, start: bool, end: bool) -> Result<Value> {
@@ -333,18 +483,29 @@ fn trim(a: &Arguments<'_>, start: bool, end: bool) -> Result<Value> {
 }
 
 fn place(text: &str, needle: &str) -> Result<Value> {
-    int_value(text.find(needle).map_or(0, |at| text[..at].chars().count() + 1))
+    int_value(
+        text.find(needle)
+            .map_or(0, |at| text[..at].chars().count() + 1),
+    )
 }
 
 fn overlay(a: &Arguments<'_>) -> Result<Value> {
     let (text, with, from) = (a.text(0)?, a.text(1)?, a.int(2)?);
     let length = a.int_or(3, with.chars().count() as i64)?;
     if from <= 0 {
-        return Err(PgError::new("22011", "negative substring length not allowed"));
+        return Err(PgError::new(
+            "22011",
+            "negative substring length not allowed",
+        ));
     }
     let head = usize::try_from(from - 1).unwrap_or(0);
     let tail = usize::try_from(from - 1 + length).unwrap_or(0);
-    let out: String = text.chars().take(head).chain(with.chars()).chain(text.chars().skip(tail)).collect();
+    let out: String = text
+        .chars()
+        .take(head)
+        .chain(with.chars())
+        .chain(text.chars().skip(tail))
+        .collect();
     text_value(out)
 }
 
@@ -360,11 +521,9 @@ fn like(text: &str, pattern: &str, escape: &str) -> Result<Value> {
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
         parts.push(match c {
-            c if Some(c) == escape => Part::Char(
-                chars
-                    .next()
-                    .ok_or_else(|| PgError::new("22025", "LIKE pattern must not end with escape character"))?,
-            ),
+            c if Some(c) == escape => Part::Char(chars.next().ok_or_else(|| {
+                PgError::new("22025", "LIKE pattern must not end with escape character")
+            })?),
             '%' => Part::Any,
             '_' => Part::One,
             c => Part::Char(c),
@@ -410,18 +569,139 @@ fn quote_literal(text: &str) -> String {
 
 /// Words that need quotes as names.
 pub(crate) const RESERVED: &[&str] = &[
-    "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "both", "case", "cast", "check", "collate",
-    "column", "constraint", "create", "current_catalog", "current_date", "current_role", "current_time", "current_timestamp",
-    "current_user", "default", "deferrable", "desc", "distinct", "do", "else", "end", "except", "false", "fetch", "for",
-    "foreign", "from", "grant", "group", "having", "in", "initially", "intersect", "into", "lateral", "leading", "limit",
-    "localtime", "localtimestamp", "not", "null", "offset", "on", "only", "or", "order", "placing", "primary", "references",
-    "returning", "select", "session_user", "some", "symmetric", "table", "then", "to", "trailing", "true", "union", "unique",
-    "user", "using", "variadic", "when", "where", "window", "with", "between", "bigint", "boolean", "char", "character",
-    "coalesce", "dec", "decimal", "exists", "extract", "float", "greatest", "int", "integer", "interval", "least", "national",
-    "nchar", "none", "numeric", "overlay", "position", "precision", "real", "row", "setof", "smallint", "substring", "time",
-    "timestamp", "treat", "trim", "values", "varchar", "authorization", "binary", "concurrently", "cross", "freeze", "full",
-    "ilike", "inner", "is", "isnull", "join", "left", "like", "natural", "notnull", "outer", "overlaps", "right", "similar",
-    "tablesample", "verbose", "collation",
+    "all",
+    "analyse",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "asymmetric",
+    "both",
+    "case",
+    "cast",
+    "check",
+    "collate",
+    "column",
+    "constraint",
+    "create",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "default",
+    "deferrable",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "except",
+    "false",
+    "fetch",
+    "for",
+    "foreign",
+    "from",
+    "grant",
+    "group",
+    "having",
+    "in",
+    "initially",
+    "intersect",
+    "into",
+    "lateral",
+    "leading",
+    "limit",
+    "localtime",
+    "localtimestamp",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "placing",
+    "primary",
+    "references",
+    "returning",
+    "select",
+    "session_user",
+    "some",
+    "symmetric",
+    "table",
+    "then",
+    "to",
+    "trailing",
+    "true",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "variadic",
+    "when",
+    "where",
+    "window",
+    "with",
+    "between",
+    "bigint",
+    "boolean",
+    "char",
+    "character",
+    "coalesce",
+    "dec",
+    "decimal",
+    "exists",
+    "extract",
+    "float",
+    "greatest",
+    "int",
+    "integer",
+    "interval",
+    "least",
+    "national",
+    "nchar",
+    "none",
+    "numeric",
+    "overlay",
+    "position",
+    "precision",
+    "real",
+    "row",
+    "setof",
+    "smallint",
+    "substring",
+    "time",
+    "timestamp",
+    "treat",
+    "trim",
+    "values",
+    "varchar",
+    "authorization",
+    "binary",
+    "concurrently",
+    "cross",
+    "freeze",
+    "full",
+    "ilike",
+    "inner",
+    "is",
+    "isnull",
+    "join",
+    "left",
+    "like",
+    "natural",
+    "notnull",
+    "outer",
+    "overlaps",
+    "right",
+    "similar",
+    "tablesample",
+    "verbose",
+    "collation",
 ];
 
 /// `format('%s %I %L', …)`.
@@ -453,26 +733,38 @@ fn format(a: &Arguments<'_>) -> Result<Value> {
                 digits.push(digit);
             }
         }
-        let kind = chars.next().ok_or_else(|| PgError::new("22023", "unterminated format() type specifier"))?;
+        let kind = chars
+            .next()
+            .ok_or_else(|| PgError::new("22023", "unterminated format() type specifier"))?;
         if next >= a.len() {
             return Err(PgError::new("22023", "too few arguments for format()"));
         }
         let word = match (kind, a.is_null(next)) {
             ('s', true) => String::new(),
             ('s', false) => a.text(next)?.to_owned(),
-            ('I', true) => return Err(PgError::new("22004", "null values cannot be formatted as an SQL identifier")),
+            ('I', true) => {
+                return Err(PgError::new(
+                    "22004",
+                    "null values cannot be formatted as an SQL identifier",
+                ));
+            }
             ('I', false) => {
                 let text = a.text(next)?;
                 let plain = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-                    && text.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
+                    && text
+                        .bytes()
+                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
                     && !RESERVED.contains(&text);
                 if plain { text.to_owned() } else { quote(text) }
             }
             ('L', true) => "NULL".to_owned(),
             ('L', false) => quote_literal(a.text(next)?),
             (other, _) => {
-                return Err(PgError::new("22023", format!("unrecognized format() type specifier \"{other}\""))
-                    .hint("For a single \"%\" use \"%%\"."));
+                return Err(PgError::new(
+                    "22023",
+                    format!("unrecognized format() type specifier \"{other}\""),
+                )
+                .hint("For a single \"%\" use \"%%\"."));
             }
         };
         next += 1;
@@ -491,7 +783,12 @@ fn format(a: &Arguments<'_>) -> Result<Value> {
 
 fn parse_ident(a: &Arguments<'_>) -> Result<Value> {
     let text = a.text(0)?;
-    let invalid = || PgError::new("22023", format!("string is not a valid identifier: \"{text}\""));
+    let invalid = || {
+        PgError::new(
+            "22023",
+            format!("string is not a valid identifier: \"{text}\""),
+        )
+    };
     let mut parts = Vec::new();
     let tokens = crate::sql::lexer::tokens(text).map_err(|_| invalid())?;
     for (index, token) in tokens.iter().enumerate() {
@@ -524,9 +821,18 @@ mod tests {
 
     #[test]
     fn patterns() {
-        let is = |text: &str, pattern: &str| like(text, pattern, "\\").unwrap() == Value::Integer(1);
-        assert!(is("hello", "h%o") && is("hello", "%") && is("hello", "h_llo") && is("50%", "50\\%"));
-        assert!(!is("hello", "H%") && !is("hello", "hell") && !is("500", "50\\%") && is("", "") && !is("", "_"));
+        let is =
+            |text: &str, pattern: &str| like(text, pattern, "\\").unwrap() == Value::Integer(1);
+        assert!(
+            is("hello", "h%o") && is("hello", "%") && is("hello", "h_llo") && is("50%", "50\\%")
+        );
+        assert!(
+            !is("hello", "H%")
+                && !is("hello", "hell")
+                && !is("500", "50\\%")
+                && is("", "")
+                && !is("", "_")
+        );
         assert!(is("aaab", "%a%b") && !is("aaab", "%c%"));
         assert!(like("a", "a\\", "\\").is_err());
     }

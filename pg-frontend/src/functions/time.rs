@@ -36,22 +36,42 @@ fn is_special(micros: i64) -> bool {
 
 /// A moment as clocks of the session show it.
 fn local(micros: i64) -> i64 {
-    if is_special(micros) { micros } else { micros + i64::from(style().zone.offset_at(micros)) * SECOND }
+    if is_special(micros) {
+        micros
+    } else {
+        micros + i64::from(style().zone.offset_at(micros)) * SECOND
+    }
 }
 
 /// The moment at which clocks of the session show this.
 fn from_local(micros: i64) -> i64 {
-    if is_special(micros) { micros } else { micros - i64::from(style().zone.offset_at_local(micros)) * SECOND }
+    if is_special(micros) {
+        micros
+    } else {
+        micros - i64::from(style().zone.offset_at_local(micros)) * SECOND
+    }
 }
 
 pub(super) const STRICT: &[Entry] = &[
-    ("pg_date_add", 2, |a| date(i64::from(as_date(a.value(0))?) + a.int(1)?)),
-    ("pg_date_sub", 2, |a| Ok(Value::Integer(i64::from(as_date(a.value(0))?) - i64::from(as_date(a.value(1))?)))),
-    ("pg_date_of", 1, |a| text_value(time::date_text(split(moment(a, 0)?).0))),
+    ("pg_date_add", 2, |a| {
+        date(i64::from(as_date(a.value(0))?) + a.int(1)?)
+    }),
+    ("pg_date_sub", 2, |a| {
+        Ok(Value::Integer(
+            i64::from(as_date(a.value(0))?) - i64::from(as_date(a.value(1))?),
+        ))
+    }),
+    ("pg_date_of", 1, |a| {
+        text_value(time::date_text(split(moment(a, 0)?).0))
+    }),
     ("pg_timestamp_add", 2, |a| {
         let micros = moment(a, 0)?;
         // A time of day is an interval, too.
-        stamp(if is_special(micros) { micros } else { interval(a, 1)?.after(micros) })
+        stamp(if is_special(micros) {
+            micros
+        } else {
+            interval(a, 1)?.after(micros)
+        })
     }),
     ("pg_timestamptz_add", 2, |a| {
         let (micros, by) = (moment(a, 0)?, interval(a, 1)?);
@@ -65,18 +85,32 @@ pub(super) const STRICT: &[Entry] = &[
         let calendar = Interval { micros: 0, ..by };
         stamp(from_local(calendar.after(local(micros))).saturating_add(by.micros))
     }),
-    ("pg_timestamp_sub", 2, |a| text_value(Interval::between(moment(a, 1)?, moment(a, 0)?).text())),
+    ("pg_timestamp_sub", 2, |a| {
+        text_value(Interval::between(moment(a, 1)?, moment(a, 0)?).text())
+    }),
     ("pg_time_add", 2, |a| {
         let micros = time::parse_time(a.text(0)?)?.0 + interval(a, 1)?.micros;
         text_value(time::time_text(micros.rem_euclid(DAY)))
     }),
     ("pg_time_sub", 2, |a| {
         let micros = time::parse_time(a.text(0)?)?.0 - time::parse_time(a.text(1)?)?.0;
-        text_value(Interval { micros, ..Interval::default() }.text())
+        text_value(
+            Interval {
+                micros,
+                ..Interval::default()
+            }
+            .text(),
+        )
     }),
-    ("pg_interval_add", 2, |a| text_value(interval(a, 0)?.plus(interval(a, 1)?).text())),
-    ("pg_interval_neg", 1, |a| text_value(interval(a, 0)?.negated().text())),
-    ("pg_interval_mul", 2, |a| text_value(interval(a, 0)?.times(a.real(1)?)?.text())),
+    ("pg_interval_add", 2, |a| {
+        text_value(interval(a, 0)?.plus(interval(a, 1)?).text())
+    }),
+    ("pg_interval_neg", 1, |a| {
+        text_value(interval(a, 0)?.negated().text())
+    }),
+    ("pg_interval_mul", 2, |a| {
+        text_value(interval(a, 0)?.times(a.real(1)?)?.text())
+    }),
     ("pg_interval_div", 2, |a| {
         let by = a.real(1)?;
         if by == 0.0 {
@@ -84,20 +118,32 @@ pub(super) const STRICT: &[Entry] = &[
         }
         text_value(interval(a, 0)?.times(1.0 / by)?.text())
     }),
-    ("pg_age", 2, |a| text_value(Interval::age(moment(a, 1)?, moment(a, 0)?).text())),
+    ("pg_age", 2, |a| {
+        text_value(Interval::age(moment(a, 1)?, moment(a, 0)?).text())
+    }),
     ("pg_age_today", 1, |a| {
         let today = i64::from(split(local(transaction_time()?)).0) * DAY;
         text_value(Interval::age(moment(a, 0)?, today).text())
     }),
-    ("pg_isfinite", 1, |a| bool_value(!matches!(a.text(0)?, "infinity" | "-infinity"))),
+    ("pg_isfinite", 1, |a| {
+        bool_value(!matches!(a.text(0)?, "infinity" | "-infinity"))
+    }),
     ("pg_interval_finite", 1, |_| bool_value(true)),
     ("pg_zone_to_utc", 2, |a| {
         let (micros, zone) = (moment(a, 0)?, zone(a.text(1)?)?);
-        stamp(if is_special(micros) { micros } else { micros - i64::from(zone.offset_at_local(micros)) * SECOND })
+        stamp(if is_special(micros) {
+            micros
+        } else {
+            micros - i64::from(zone.offset_at_local(micros)) * SECOND
+        })
     }),
     ("pg_zone_from_utc", 2, |a| {
         let (micros, zone) = (moment(a, 0)?, zone(a.text(1)?)?);
-        stamp(if is_special(micros) { micros } else { micros + i64::from(zone.offset_at(micros)) * SECOND })
+        stamp(if is_special(micros) {
+            micros
+        } else {
+            micros + i64::from(zone.offset_at(micros)) * SECOND
+        })
     }),
     ("pg_zone_to_utc_turned", 2, |a| {
         let (micros, zone) = (moment(a, 1)?, zone(a.text(0)?)?);
@@ -107,14 +153,23 @@ pub(super) const STRICT: &[Entry] = &[
         let (micros, zone) = (moment(a, 1)?, zone(a.text(0)?)?);
         stamp(micros + i64::from(zone.offset_at(micros)) * SECOND)
     }),
-    ("pg_date_trunc", 2, |a| stamp(truncated(a.text(0)?, moment(a, 1)?)?)),
+    ("pg_date_trunc", 2, |a| {
+        stamp(truncated(a.text(0)?, moment(a, 1)?)?)
+    }),
     ("pg_date_trunc_tz", 2, |a| {
         let micros = moment(a, 1)?;
-        stamp(if is_special(micros) { micros } else { from_local(truncated(a.text(0)?, local(micros))?) })
+        stamp(if is_special(micros) {
+            micros
+        } else {
+            from_local(truncated(a.text(0)?, local(micros))?)
+        })
     }),
     ("pg_date_trunc_tz", 3, |a| {
         let (micros, zone) = (moment(a, 1)?, zone(a.text(2)?)?);
-        let shown = truncated(a.text(0)?, micros + i64::from(zone.offset_at(micros)) * SECOND)?;
+        let shown = truncated(
+            a.text(0)?,
+            micros + i64::from(zone.offset_at(micros)) * SECOND,
+        )?;
         stamp(shown - i64::from(zone.offset_at_local(shown)) * SECOND)
     }),
     ("pg_interval_trunc", 2, |a| {
@@ -137,7 +192,10 @@ pub(super) const STRICT: &[Entry] = &[
     ("pg_date_bin", 3, |a| {
         let (stride, micros, origin) = (interval(a, 0)?, moment(a, 1)?, moment(a, 2)?);
         if stride.months != 0 {
-            return Err(PgError::new("0A000", "timestamps cannot be binned into intervals containing months or years"));
+            return Err(PgError::new(
+                "0A000",
+                "timestamps cannot be binned into intervals containing months or years",
+            ));
         }
         let stride = i64::from(stride.days) * DAY + stride.micros;
         if stride <= 0 {
@@ -150,7 +208,13 @@ pub(super) const STRICT: &[Entry] = &[
         let (year, month, day) = (part(a, 0)?, part(a, 1)?, part(a, 2)?);
         date(i64::from(checked_date(year, month, day)?))
     }),
-    ("pg_make_time", 3, |a| text_value(time::time_text(clock(part(a, 0)?, part(a, 1)?, a.real(2)?)?))),
+    ("pg_make_time", 3, |a| {
+        text_value(time::time_text(clock(
+            part(a, 0)?,
+            part(a, 1)?,
+            a.real(2)?,
+        )?))
+    }),
     ("pg_make_timestamp", 6, |a| stamp(made(a)?)),
     ("pg_make_timestamptz", 6, |a| stamp(from_local(made(a)?))),
     ("pg_make_timestamptz", 7, |a| {
@@ -159,25 +223,51 @@ pub(super) const STRICT: &[Entry] = &[
     }),
     ("pg_make_interval", 7, |a| {
         #[allow(clippy::cast_possible_truncation, reason = "seconds of an interval")]
-        let micros = (a.real(6)? * 1e6).round() as i64 + (a.int(4)? * 3600 + a.int(5)? * 60) * SECOND;
-        let whole = |value: i64| i32::try_from(value).map_err(|_| PgError::new("22008", "interval out of range"));
+        let micros =
+            (a.real(6)? * 1e6).round() as i64 + (a.int(4)? * 3600 + a.int(5)? * 60) * SECOND;
+        let whole = |value: i64| {
+            i32::try_from(value).map_err(|_| PgError::new("22008", "interval out of range"))
+        };
         text_value(
-            Interval { months: whole(a.int(0)? * 12 + a.int(1)?)?, days: whole(a.int(2)? * 7 + a.int(3)?)?, micros }.text(),
+            Interval {
+                months: whole(a.int(0)? * 12 + a.int(1)?)?,
+                days: whole(a.int(2)? * 7 + a.int(3)?)?,
+                micros,
+            }
+            .text(),
         )
     }),
     ("pg_justify_days", 1, |a| {
         let by = interval(a, 0)?;
-        text_value(Interval { months: by.months + by.days / 30, days: by.days % 30, micros: by.micros }.text())
+        text_value(
+            Interval {
+                months: by.months + by.days / 30,
+                days: by.days % 30,
+                micros: by.micros,
+            }
+            .text(),
+        )
     }),
     ("pg_justify_hours", 1, |a| {
         let by = interval(a, 0)?;
         let days = i32::try_from(by.micros / DAY).unwrap_or(0);
-        text_value(Interval { months: by.months, days: by.days + days, micros: by.micros % DAY }.text())
+        text_value(
+            Interval {
+                months: by.months,
+                days: by.days + days,
+                micros: by.micros % DAY,
+            }
+            .text(),
+        )
     }),
     ("pg_justify_interval", 1, |a| {
         let by = interval(a, 0)?;
         let days = by.days + i32::try_from(by.micros / DAY).unwrap_or(0);
-        let mut out = Interval { months: by.months + days / 30, days: days % 30, micros: by.micros % DAY };
+        let mut out = Interval {
+            months: by.months + days / 30,
+            days: days % 30,
+            micros: by.micros % DAY,
+        };
         // All parts get the sign of the whole.
         if out.months > 0 && (out.days < 0 || out.days == 0 && out.micros < 0) {
             out.days += 30;
@@ -198,10 +288,17 @@ pub(super) const STRICT: &[Entry] = &[
     ("pg_to_timestamp_epoch", 1, |a| {
         let seconds = a.real(0)?;
         if seconds.is_infinite() {
-            return text_value(if seconds > 0.0 { "infinity" } else { "-infinity" });
+            return text_value(if seconds > 0.0 {
+                "infinity"
+            } else {
+                "-infinity"
+            });
         }
         if seconds.abs() > 4e11 {
-            return Err(PgError::new("22008", format!("timestamp out of range: \"{seconds}\"")));
+            return Err(PgError::new(
+                "22008",
+                format!("timestamp out of range: \"{seconds}\""),
+            ));
         }
         #[allow(clippy::cast_possible_truncation, reason = "checked above")]
         stamp((seconds * 1e6).round_ties_even() as i64 - EPOCH_2000)
@@ -219,10 +316,20 @@ pub(super) const STRICT: &[Entry] = &[
             if out.len() > 1 {
                 out.push(',');
             }
-            json::quote(&time::timestamp_text(time::check(at, "timestamp")?), &mut out);
-            at = if zoned && (step.months != 0 || step.days != 0) { from_local(step.after(local(at))) } else { step.after(at) };
+            json::quote(
+                &time::timestamp_text(time::check(at, "timestamp")?),
+                &mut out,
+            );
+            at = if zoned && (step.months != 0 || step.days != 0) {
+                from_local(step.after(local(at)))
+            } else {
+                step.after(at)
+            };
             if out.len() > 256 << 20 {
-                return Err(PgError::new("54000", "generate_series gives too many rows here"));
+                return Err(PgError::new(
+                    "54000",
+                    "generate_series gives too many rows here",
+                ));
             }
         }
         out.push(']');
@@ -239,14 +346,36 @@ fn transaction_time() -> Result<i64> {
 
 pub(super) const VOLATILE: &[Entry] = &[
     ("pg_now", 0, |_| stamp(transaction_time()?)),
-    ("pg_now", 1, |a| stamp(time::round_to(transaction_time()?, i32::try_from(a.int(0)?).unwrap_or(6)))),
-    ("pg_statement_timestamp", 0, |_| stamp(with_state(|state| state.statement_time.max(state.transaction_time) - EPOCH_2000)?)),
+    ("pg_now", 1, |a| {
+        stamp(time::round_to(
+            transaction_time()?,
+            i32::try_from(a.int(0)?).unwrap_or(6),
+        ))
+    }),
+    ("pg_statement_timestamp", 0, |_| {
+        stamp(with_state(|state| {
+            state.statement_time.max(state.transaction_time) - EPOCH_2000
+        })?)
+    }),
     ("pg_clock_timestamp", 0, |_| stamp(time::now())),
-    ("pg_timeofday", 0, |_| text_value(format!("{} UTC", time::timestamp_text(time::now())))),
-    ("pg_current_date", 0, |_| text_value(time::date_text(split(local(transaction_time()?)).0))),
-    ("pg_localtimestamp", 0, |_| stamp(local(transaction_time()?))),
-    ("pg_localtimestamp", 1, |a| stamp(time::round_to(local(transaction_time()?), i32::try_from(a.int(0)?).unwrap_or(6)))),
-    ("pg_localtime", 0, |_| text_value(time::time_text(split(local(transaction_time()?)).1))),
+    ("pg_timeofday", 0, |_| {
+        text_value(format!("{} UTC", time::timestamp_text(time::now())))
+    }),
+    ("pg_current_date", 0, |_| {
+        text_value(time::date_text(split(local(transaction_time()?)).0))
+    }),
+    ("pg_localtimestamp", 0, |_| {
+        stamp(local(transaction_time()?))
+    }),
+    ("pg_localtimestamp", 1, |a| {
+        stamp(time::round_to(
+            local(transaction_time()?),
+            i32::try_from(a.int(0)?).unwrap_or(6),
+        ))
+    }),
+    ("pg_localtime", 0, |_| {
+        text_value(time::time_text(split(local(transaction_time()?)).1))
+    }),
     ("pg_pg_postmaster_start_time", 0, |_| stamp(time::now())),
     ("pg_postmaster_start_time", 0, |_| stamp(time::now())),
     ("pg_conf_load_time", 0, |_| stamp(time::now())),
@@ -260,11 +389,15 @@ fn zone(name: &str) -> Result<Zone> {
     {
         return Ok(Zone::Fixed(seconds));
     }
-    Zone::parse(name).ok_or_else(|| PgError::new("22023", format!("time zone \"{name}\" not recognized")))
+    Zone::parse(name)
+        .ok_or_else(|| PgError::new("22023", format!("time zone \"{name}\" not recognized")))
 }
 
 fn unit_error(unit: &str, ty: &str) -> PgError {
-    PgError::new("22023", format!("unit \"{unit}\" not recognized for type {ty}"))
+    PgError::new(
+        "22023",
+        format!("unit \"{unit}\" not recognized for type {ty}"),
+    )
 }
 
 fn part(a: &Arguments<'_>, index: usize) -> Result<i32> {
@@ -272,15 +405,25 @@ fn part(a: &Arguments<'_>, index: usize) -> Result<i32> {
 }
 
 fn checked_date(year: i32, month: i32, day: i32) -> Result<i32> {
-    if !(1..=9999).contains(&year) || !(1..=12).contains(&month) || day < 1 || day > month_length(year, month) {
-        return Err(PgError::new("22008", format!("date field value out of range: {year}-{month:02}-{day:02}")));
+    if !(1..=9999).contains(&year)
+        || !(1..=12).contains(&month)
+        || day < 1
+        || day > month_length(year, month)
+    {
+        return Err(PgError::new(
+            "22008",
+            format!("date field value out of range: {year}-{month:02}-{day:02}"),
+        ));
     }
     Ok(days_of(year, month, day))
 }
 
 fn clock(hour: i32, minute: i32, second: f64) -> Result<i64> {
     if !(0..=24).contains(&hour) || !(0..60).contains(&minute) || !(0.0..=60.0).contains(&second) {
-        return Err(PgError::new("22008", format!("time field value out of range: {hour}:{minute:02}:{second}")));
+        return Err(PgError::new(
+            "22008",
+            format!("time field value out of range: {hour}:{minute:02}:{second}"),
+        ));
     }
     #[allow(clippy::cast_possible_truncation, reason = "below a minute")]
     Ok(i64::from(hour * 3600 + minute * 60) * SECOND + (second * 1e6).round() as i64)
@@ -336,7 +479,10 @@ fn whole(value: i64) -> Result<Value> {
 
 /// Microseconds as seconds with six digits.
 fn seconds(micros: i64, digits: i64) -> Result<Value> {
-    let number = Numeric::Finite { unscaled: micros.into(), scale: 6 };
+    let number = Numeric::Finite {
+        unscaled: micros.into(),
+        scale: 6,
+    };
     text_value(number.round(digits).to_string())
 }
 
@@ -358,7 +504,13 @@ fn extract_clock(field: &str, rest: i64, offset: i32) -> Option<Result<Value>> {
         "hour" | "hours" => whole(rest / (3600 * SECOND)),
         "minute" | "minutes" => whole(rest / (60 * SECOND) % 60),
         "second" | "seconds" => seconds(rest % (60 * SECOND), 6),
-        "millisecond" | "milliseconds" => text_value(Numeric::Finite { unscaled: (rest % (60 * SECOND)).into(), scale: 3 }.to_string()),
+        "millisecond" | "milliseconds" => text_value(
+            Numeric::Finite {
+                unscaled: (rest % (60 * SECOND)).into(),
+                scale: 3,
+            }
+            .to_string(),
+        ),
         "microsecond" | "microseconds" => whole(rest % (60 * SECOND)),
         "epoch" => seconds(rest - i64::from(offset) * SECOND, 6),
         _ => return None,
@@ -369,13 +521,21 @@ fn extract_moment(field: &str, micros: i64, oid: i64) -> Result<Value> {
     if is_special(micros) {
         return match field {
             "epoch" | "year" | "julian" | "century" | "decade" | "millennium" | "isoyear" => {
-                text_value(if micros == time::INFINITY { "Infinity" } else { "-Infinity" })
+                text_value(if micros == time::INFINITY {
+                    "Infinity"
+                } else {
+                    "-Infinity"
+                })
             }
             _ => Ok(Value::Null),
         };
     }
     let zone = style().zone;
-    let offset = if oid == 1184 { zone.offset_at(micros) } else { 0 };
+    let offset = if oid == 1184 {
+        zone.offset_at(micros)
+    } else {
+        0
+    };
     let shown = micros + i64::from(offset) * SECOND;
     let (days, rest) = split(shown);
     let (year, month, day) = civil(days);
@@ -395,7 +555,11 @@ fn extract_moment(field: &str, micros: i64, oid: i64) -> Result<Value> {
         "julian" => {
             let fraction = Numeric::from(rest).div(&Numeric::from(DAY))?;
             let number = Numeric::from(i64::from(days) + 2_451_545).add(&fraction);
-            text_value(if oid == 1082 { (i64::from(days) + 2_451_545).to_string() } else { number.to_string() })
+            text_value(if oid == 1082 {
+                (i64::from(days) + 2_451_545).to_string()
+            } else {
+                number.to_string()
+            })
         }
         "epoch" if oid == 1082 => whole((micros + EPOCH_2000) / SECOND),
         "epoch" => seconds(micros + EPOCH_2000, 6),
@@ -408,12 +572,20 @@ fn extract_moment(field: &str, micros: i64, oid: i64) -> Result<Value> {
                 1184 => "timestamp with time zone",
                 _ => "timestamp without time zone",
             };
-            extract_clock(field, rest, 0).filter(|_| oid != 1082).unwrap_or_else(|| {
-                let known = matches!(field, "hour" | "minute" | "second" | "milliseconds" | "microseconds" | "timezone");
-                let code = if known { "0A000" } else { "22023" };
-                let word = if known { "supported" } else { "recognized" };
-                Err(PgError::new(code, format!("unit \"{field}\" not {word} for type {ty}")))
-            })
+            extract_clock(field, rest, 0)
+                .filter(|_| oid != 1082)
+                .unwrap_or_else(|| {
+                    let known = matches!(
+                        field,
+                        "hour" | "minute" | "second" | "milliseconds" | "microseconds" | "timezone"
+                    );
+                    let code = if known { "0A000" } else { "22023" };
+                    let word = if known { "supported" } else { "recognized" };
+                    Err(PgError::new(
+                        code,
+                        format!("unit \"{field}\" not {word} for type {ty}"),
+                    ))
+                })
         }
     }
 }
@@ -429,11 +601,19 @@ fn extract_interval(field: &str, by: Interval) -> Result<Value> {
         "hour" | "hours" => whole(by.micros / (3600 * SECOND)),
         "minute" | "minutes" => whole(by.micros / (60 * SECOND) % 60),
         "second" | "seconds" => seconds(by.micros % (60 * SECOND), 6),
-        "millisecond" | "milliseconds" => text_value(Numeric::Finite { unscaled: (by.micros % (60 * SECOND)).into(), scale: 3 }.to_string()),
+        "millisecond" | "milliseconds" => text_value(
+            Numeric::Finite {
+                unscaled: (by.micros % (60 * SECOND)).into(),
+                scale: 3,
+            }
+            .to_string(),
+        ),
         "microsecond" | "microseconds" => whole(by.micros % (60 * SECOND)),
         "epoch" => {
             // A year counts 365.25 days here.
-            let days = i64::from(by.months / 12) * 1461 * DAY / 4 + i64::from(by.months % 12) * 30 * DAY + i64::from(by.days) * DAY;
+            let days = i64::from(by.months / 12) * 1461 * DAY / 4
+                + i64::from(by.months % 12) * 30 * DAY
+                + i64::from(by.days) * DAY;
             seconds(days + by.micros, 6)
         }
         other => Err(unit_error(other, "interval")),

@@ -16,8 +16,12 @@ pub(super) const STRICT: &[Entry] = &[
         let (from, to) = (a.ty(1, 2)?, a.ty(3, 4)?);
         cast::cast(a.value(0), from, to, &super::session::style(), a.bool(5)?)
     }),
-    ("pg_shape", 4, |a| cast::shape(a.owned(0), a.ty(1, 2)?, a.bool(3)?)),
-    ("pg_input", 3, |a| text::input(a.ty(1, 2)?, a.text(0)?, &super::session::style())),
+    ("pg_shape", 4, |a| {
+        cast::shape(a.owned(0), a.ty(1, 2)?, a.bool(3)?)
+    }),
+    ("pg_input", 3, |a| {
+        text::input(a.ty(1, 2)?, a.text(0)?, &super::session::style())
+    }),
     ("pg_numeric_text", 2, |a| {
         let number = a.numeric(0)?.round(a.int(1)?);
         text_value(number.to_string())
@@ -25,7 +29,11 @@ pub(super) const STRICT: &[Entry] = &[
     ("pg_interval_key", 1, |a| {
         let key = text::as_interval(a.value(0))?.key();
         // Within the range of an integer for all intervals that are not absurd.
-        Ok(Value::Integer(i64::try_from(key).unwrap_or(if key < 0 { i64::MIN } else { i64::MAX })))
+        Ok(Value::Integer(i64::try_from(key).unwrap_or(if key < 0 {
+            i64::MIN
+        } else {
+            i64::MAX
+        })))
     }),
     ("pg_timetz_key", 1, |a| {
         let (micros, zone) = time::parse_time(a.text(0)?)?;
@@ -39,7 +47,10 @@ pub(super) const STRICT: &[Entry] = &[
         Ok(Value::Blob(key))
     }),
     ("pg_inet_key", 1, |a| {
-        let (address, bits) = a.text(0)?.split_once('/').map_or((a.text(0)?, "255"), |(x, y)| (x, y));
+        let (address, bits) = a
+            .text(0)?
+            .split_once('/')
+            .map_or((a.text(0)?, "255"), |(x, y)| (x, y));
         let mut key = match address.parse::<std::net::IpAddr>() {
             Ok(std::net::IpAddr::V4(v4)) => [&[4][..], &v4.octets()].concat(),
             Ok(std::net::IpAddr::V6(v6)) => [&[6][..], &v6.octets()].concat(),
@@ -50,15 +61,23 @@ pub(super) const STRICT: &[Entry] = &[
     }),
     ("pg_enum_rank", 2, |a| {
         let (label, labels) = (a.text(0)?, array::items(a.value(1))?);
-        let rank = labels.iter().position(|item| matches!(item, Json::String(other) if other == label));
+        let rank = labels
+            .iter()
+            .position(|item| matches!(item, Json::String(other) if other == label));
         Ok(rank.map_or(Value::Null, |rank| Value::Integer(rank as i64)))
     }),
     ("pg_enum_label", 2, |a| {
         let (label, labels) = (a.text(0)?, array::items(a.value(1))?);
-        if labels.iter().any(|item| matches!(item, Json::String(other) if other == label)) {
+        if labels
+            .iter()
+            .any(|item| matches!(item, Json::String(other) if other == label))
+        {
             return text_value(label);
         }
-        Err(PgError::new("22P02", format!("invalid input value for enum: \"{label}\"")))
+        Err(PgError::new(
+            "22P02",
+            format!("invalid input value for enum: \"{label}\""),
+        ))
     }),
     ("pg_array_key", 2, |a| {
         let element = Type::of(u32::try_from(a.int(1)?).unwrap_or(25));
@@ -68,13 +87,17 @@ pub(super) const STRICT: &[Entry] = &[
         }
         Ok(Value::Blob(key))
     }),
-    ("pg_element_bytes", 1, |a| Ok(Value::Blob(bytea::parse(a.text(0)?)?))),
+    ("pg_element_bytes", 1, |a| {
+        Ok(Value::Blob(bytea::parse(a.text(0)?)?))
+    }),
     ("pg_bytes_element", 1, |a| {
         let mut out = bytes::BytesMut::new();
         bytea::write_hex(a.bytes(0)?, &mut out);
         text_value(String::from_utf8_lossy(&out))
     }),
-    ("pg_raise", 2, |a| Err(PgError::new(known_code(a.text(0)?), a.text(1)?))),
+    ("pg_raise", 2, |a| {
+        Err(PgError::new(known_code(a.text(0)?), a.text(1)?))
+    }),
     ("pg_same", 1, |a| Ok(a.owned(0))),
 ];
 
@@ -83,7 +106,11 @@ pub(super) const NULLABLE: &[Entry] = &[
         if a.is_null(0) {
             let mut error = PgError::new(
                 "23502",
-                format!("null value in column \"{}\" of relation \"{}\" violates not-null constraint", a.text(2)?, a.text(1)?),
+                format!(
+                    "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+                    a.text(2)?,
+                    a.text(1)?
+                ),
             );
             error.column = Some(a.text(2)?.to_owned());
             return Err(error);
@@ -96,14 +123,24 @@ pub(super) const NULLABLE: &[Entry] = &[
         }
         let count = a.int(0)?;
         if count < 0 {
-            let code = if a.text(1)? == "OFFSET" { "2201X" } else { "2201W" };
-            return Err(PgError::new(code, format!("{} must not be negative", a.text(1)?)));
+            let code = if a.text(1)? == "OFFSET" {
+                "2201X"
+            } else {
+                "2201W"
+            };
+            return Err(PgError::new(
+                code,
+                format!("{} must not be negative", a.text(1)?),
+            ));
         }
         Ok(Value::Integer(count))
     }),
     ("pg_one_row", 2, |a| {
         if a.int(1)? > 1 {
-            return Err(PgError::new("21000", "more than one row returned by a subquery used as an expression"));
+            return Err(PgError::new(
+                "21000",
+                "more than one row returned by a subquery used as an expression",
+            ));
         }
         Ok(a.owned(0))
     }),
@@ -112,7 +149,11 @@ pub(super) const NULLABLE: &[Entry] = &[
         if matches!(a.value(0), ValueRef::Integer(1)) {
             return bool_value(true);
         }
-        if a.bool(1)? { Ok(Value::Null) } else { bool_value(false) }
+        if a.bool(1)? {
+            Ok(Value::Null)
+        } else {
+            bool_value(false)
+        }
     }),
     ("pg_extreme", -1, |a| {
         let greatest = a.bool(0)?;
@@ -169,9 +210,15 @@ fn ranged(a: &Arguments<'_>, ty: Type) -> Result<Value> {
             if (low..=high).contains(&integer) {
                 return Ok(Value::Integer(integer));
             }
-            Err(PgError::new("22003", format!("{} out of range", ty.display())))
+            Err(PgError::new(
+                "22003",
+                format!("{} out of range", ty.display()),
+            ))
         }
-        _ => Err(PgError::new("22003", format!("{} out of range", ty.display()))),
+        _ => Err(PgError::new(
+            "22003",
+            format!("{} out of range", ty.display()),
+        )),
     }
 }
 
@@ -186,7 +233,9 @@ fn json_key(json: &Json, out: &mut Vec<u8>) {
         }
         Json::Number(digits) => {
             out.push(3);
-            let number = Numeric::parse(digits).unwrap_or_else(Numeric::zero).trimmed();
+            let number = Numeric::parse(digits)
+                .unwrap_or_else(Numeric::zero)
+                .trimmed();
             number_key(number.to_f64(), out);
             // Digits that a double does not tell apart.
             out.extend_from_slice(number.to_string().as_bytes());
@@ -200,7 +249,11 @@ fn json_key(json: &Json, out: &mut Vec<u8>) {
         }
         Json::Object(members) => {
             out.push(6);
-            out.extend_from_slice(&u32::try_from(members.len()).unwrap_or(u32::MAX).to_be_bytes());
+            out.extend_from_slice(
+                &u32::try_from(members.len())
+                    .unwrap_or(u32::MAX)
+                    .to_be_bytes(),
+            );
             for (key, value) in members {
                 out.extend_from_slice(key.as_bytes());
                 out.push(0);
@@ -212,7 +265,11 @@ fn json_key(json: &Json, out: &mut Vec<u8>) {
 
 fn number_key(value: f64, out: &mut Vec<u8>) {
     let bits = value.to_bits();
-    let bits = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+    let bits = if bits >> 63 == 1 {
+        !bits
+    } else {
+        bits | 1 << 63
+    };
     out.extend_from_slice(&bits.to_be_bytes());
 }
 
@@ -224,13 +281,18 @@ fn array_key(element: Type, item: &Json, out: &mut Vec<u8>) {
         Json::Number(digits) => {
             out.push(1);
             match digits.parse::<i64>() {
-                Ok(value) if !element.is_float() => out.extend_from_slice(&(value.cast_unsigned() ^ (1 << 63)).to_be_bytes()),
+                Ok(value) if !element.is_float() => {
+                    out.extend_from_slice(&(value.cast_unsigned() ^ (1 << 63)).to_be_bytes())
+                }
                 _ => number_key(digits.parse().unwrap_or(0.0), out),
             }
         }
         Json::String(text) if element.oid == 1700 => {
             out.push(1);
-            number_key(Numeric::parse(text).map_or(0.0, |number| number.to_f64()), out);
+            number_key(
+                Numeric::parse(text).map_or(0.0, |number| number.to_f64()),
+                out,
+            );
         }
         Json::String(text) => {
             out.push(1);

@@ -70,8 +70,11 @@ impl Lexer<'_> {
 
     fn unfinished(&self, what: &str, start: usize) -> PgError {
         let near: String = self.text[start..].chars().take(40).collect();
-        PgError::new("42601", format!("unterminated {what} at or near \"{near}\""))
-            .at(self.text[..start].chars().count() + 1)
+        PgError::new(
+            "42601",
+            format!("unterminated {what} at or near \"{near}\""),
+        )
+        .at(self.text[..start].chars().count() + 1)
     }
 
     /// Skips space and comments; block comments nest.
@@ -144,7 +147,11 @@ impl Lexer<'_> {
                 let quote = self.peek(2);
                 self.at += 2;
                 self.quoted(start, quote, false)?;
-                Ok(if quote == b'"' { Kind::Quoted } else { Kind::String })
+                Ok(if quote == b'"' {
+                    Kind::Quoted
+                } else {
+                    Kind::String
+                })
             }
             b'$' if self.peek(1).is_ascii_digit() => {
                 self.at += 1;
@@ -198,7 +205,11 @@ impl Lexer<'_> {
         loop {
             match self.peek(0) {
                 _ if self.at >= self.bytes.len() => {
-                    let what = if quote == b'"' { "quoted identifier" } else { "quoted string" };
+                    let what = if quote == b'"' {
+                        "quoted identifier"
+                    } else {
+                        "quoted string"
+                    };
                     return Err(self.unfinished(what, start));
                 }
                 b'\\' if backslash => self.at += 2,
@@ -216,7 +227,11 @@ impl Lexer<'_> {
 
     fn dollar(&mut self, start: usize) -> Result<Kind> {
         let mut end = start + 1;
-        while self.bytes.get(end).is_some_and(|byte| is_name(*byte) && *byte != b'$') {
+        while self
+            .bytes
+            .get(end)
+            .is_some_and(|byte| is_name(*byte) && *byte != b'$')
+        {
             end += 1;
         }
         if self.bytes.get(end) != Some(&b'$') {
@@ -276,7 +291,11 @@ pub(crate) fn string_value(kind: Kind, token: &str) -> String {
         _ => {
             let at = token.find('\'').unwrap_or(0);
             let body = token[at + 1..token.len() - 1].replace("''", "'");
-            if token[..at].starts_with(['u', 'U']) { unicode(&body) } else { body }
+            if token[..at].starts_with(['u', 'U']) {
+                unicode(&body)
+            } else {
+                body
+            }
         }
     }
 }
@@ -299,7 +318,9 @@ fn unescape(body: &str) -> String {
         let mut code = |radix: u32, most: usize, first: u32| {
             let mut value = first;
             for _ in 0..most {
-                let Some(digit) = chars.peek().and_then(|c| c.to_digit(radix)) else { break };
+                let Some(digit) = chars.peek().and_then(|c| c.to_digit(radix)) else {
+                    break;
+                };
                 value = value * radix + digit;
                 chars.next();
             }
@@ -334,8 +355,14 @@ fn unicode(body: &str) -> String {
             rest = after;
             continue;
         }
-        let (skip, digits) = if rest.starts_with('+') { (1, 6) } else { (0, 4) };
-        let code = rest.get(skip..skip + digits).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        let (skip, digits) = if rest.starts_with('+') {
+            (1, 6)
+        } else {
+            (0, 4)
+        };
+        let code = rest
+            .get(skip..skip + digits)
+            .and_then(|hex| u32::from_str_radix(hex, 16).ok());
         match code.and_then(char::from_u32) {
             Some(c) => {
                 out.push(c);
@@ -363,30 +390,58 @@ mod tests {
     use proptest::prelude::*;
 
     fn statements(text: &str) -> Vec<&str> {
-        split(text).unwrap().into_iter().map(|(start, end)| &text[start..end]).collect()
+        split(text)
+            .unwrap()
+            .into_iter()
+            .map(|(start, end)| &text[start..end])
+            .collect()
     }
 
     #[test]
     fn statements_end_at_semicolons_outside_of_quotes() {
-        assert_eq!(statements("SELECT 1; ;-- ;\n/* ; /* ; */ ; */SELECT ';' ;"), ["SELECT 1", "SELECT ';'"]);
-        assert_eq!(statements("DO $x$ a; $y$ b $y$; $x$; SELECT E'\\';'"), ["DO $x$ a; $y$ b $y$; $x$", "SELECT E'\\';'"]);
-        assert_eq!(statements("SELECT \";\", U&';', 'it''s;'"), ["SELECT \";\", U&';', 'it''s;'"]);
-        assert_eq!(statements("CREATE RULE r AS DO (a; b); c"), ["CREATE RULE r AS DO (a; b)", "c"]);
+        assert_eq!(
+            statements("SELECT 1; ;-- ;\n/* ; /* ; */ ; */SELECT ';' ;"),
+            ["SELECT 1", "SELECT ';'"]
+        );
+        assert_eq!(
+            statements("DO $x$ a; $y$ b $y$; $x$; SELECT E'\\';'"),
+            ["DO $x$ a; $y$ b $y$; $x$", "SELECT E'\\';'"]
+        );
+        assert_eq!(
+            statements("SELECT \";\", U&';', 'it''s;'"),
+            ["SELECT \";\", U&';', 'it''s;'"]
+        );
+        assert_eq!(
+            statements("CREATE RULE r AS DO (a; b); c"),
+            ["CREATE RULE r AS DO (a; b)", "c"]
+        );
         assert_eq!(statements(" -- nothing"), Vec::<&str>::new());
         assert_eq!(statements("SELECT a$1, $1;x"), ["SELECT a$1, $1", "x"]);
     }
 
     #[test]
     fn unfinished_quotes_have_positions() {
-        for (text, position) in [("SELECT 'a", 8), ("é \"a", 3), ("/* /* */", 1), ("SELECT $$a", 8)] {
+        for (text, position) in [
+            ("SELECT 'a", 8),
+            ("é \"a", 3),
+            ("/* /* */", 1),
+            ("SELECT $$a", 8),
+        ] {
             let error = split(text).unwrap_err();
-            assert_eq!((error.code, error.position), ("42601", Some(position)), "{text}");
+            assert_eq!(
+                (error.code, error.position),
+                ("42601", Some(position)),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn strings() {
-        assert_eq!(string_value(Kind::Escaped, r"E'a\n\x41\u00e9\101\'''"), "a\nAéA''");
+        assert_eq!(
+            string_value(Kind::Escaped, r"E'a\n\x41\u00e9\101\'''"),
+            "a\nAéA''"
+        );
         assert_eq!(string_value(Kind::String, r"U&'d\0061t\+000061'"), "data");
         assert_eq!(string_value(Kind::Dollar, "$x$it's$x$"), "it's");
         assert_eq!(string_value(Kind::String, "'it''s'"), "it's");

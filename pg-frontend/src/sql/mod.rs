@@ -307,16 +307,25 @@ pub fn plan(
 
 /// It begins like a query, and no command does: the usual case, told without reading it all.
 fn is_query(text: &str) -> bool {
-    let word = |word: &str| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    let word = |word: &str| {
+        text.get(..word.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(word))
+    };
     if word("SELECT ") {
         // `SELECT … INTO t` is a command.
-        return !text.as_bytes().windows(4).any(|four| four.eq_ignore_ascii_case(b"into"));
+        return !text
+            .as_bytes()
+            .windows(4)
+            .any(|four| four.eq_ignore_ascii_case(b"into"));
     }
     word("INSERT ") || word("UPDATE ") || word("DELETE ") || word("WITH ") || word("VALUES")
 }
 
 fn first_words(text: &str) -> String {
-    text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+    text.split_whitespace()
+        .take(3)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// The plan of a query or a change of data; none where the statement is neither.
@@ -331,9 +340,15 @@ fn query_plan(
     let mut compiler = query::Compiler::new(connection, state, text, given);
     let (change, tag) = match statement {
         Statement::Query(query) => match query.body.as_ref() {
-            SetExpr::Insert(Statement::Insert(insert)) => (compiler.insert(insert, Some(query))?, "INSERT"),
-            SetExpr::Update(Statement::Update(update)) => (compiler.update(update, Some(query))?, "UPDATE"),
-            SetExpr::Delete(Statement::Delete(delete)) => (compiler.delete(delete, Some(query))?, "DELETE"),
+            SetExpr::Insert(Statement::Insert(insert)) => {
+                (compiler.insert(insert, Some(query))?, "INSERT")
+            }
+            SetExpr::Update(Statement::Update(update)) => {
+                (compiler.update(update, Some(query))?, "UPDATE")
+            }
+            SetExpr::Delete(Statement::Delete(delete)) => {
+                (compiler.delete(delete, Some(query))?, "DELETE")
+            }
             _ => {
                 compiler.outermost = true;
                 let compiled = compiler.query(query, None)?;
@@ -341,7 +356,13 @@ fn query_plan(
                     action: Action::Run(compiled.sql.into()),
                     tag: Tag::Rows("SELECT"),
                     parameters: compiler.parameter_types(),
-                    columns: Some(compiled.columns.iter().map(|output| output.column(connection, state)).collect()),
+                    columns: Some(
+                        compiled
+                            .columns
+                            .iter()
+                            .map(|output| output.column(connection, state))
+                            .collect(),
+                    ),
                     read_only: !compiler.writes,
                 }));
             }
@@ -358,7 +379,12 @@ fn query_plan(
         action: Action::Run(change.sql.into()),
         tag: Tag::Changes(tag),
         parameters: compiler.parameter_types(),
-        columns: change.returning.map(|outputs| outputs.iter().map(|output| output.column(connection, state)).collect()),
+        columns: change.returning.map(|outputs| {
+            outputs
+                .iter()
+                .map(|output| output.column(connection, state))
+                .collect()
+        }),
         read_only: false,
     }))
 }

@@ -15,7 +15,11 @@ pub const SCHEMAS: &str = "pg_frontend_schemas";
 /// A name as SQL has it: folded to lower case unless quoted.
 #[must_use]
 pub fn fold(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+    if ident.quote_style.is_some() {
+        ident.value.clone()
+    } else {
+        ident.value.to_lowercase()
+    }
 }
 
 /// A name in double quotes.
@@ -70,7 +74,10 @@ impl Name {
             [name] => (None, *name),
             [schema, name] | [_, schema, name] => (Some(fold(schema)), *name),
             _ => {
-                return Err(PgError::new("42601", format!("improper qualified name (too many dotted names): {name}")));
+                return Err(PgError::new(
+                    "42601",
+                    format!("improper qualified name (too many dotted names): {name}"),
+                ));
             }
         };
         Ok(Self {
@@ -125,7 +132,10 @@ pub fn idents(name: &ObjectName) -> Result<Vec<&Ident>> {
         .iter()
         .map(|part| match part {
             ObjectNamePart::Identifier(ident) => Ok(ident),
-            ObjectNamePart::Function(_) => Err(PgError::new("42601", format!("syntax error in name {name}"))),
+            ObjectNamePart::Function(_) => Err(PgError::new(
+                "42601",
+                format!("syntax error in name {name}"),
+            )),
         })
         .collect()
 }
@@ -152,7 +162,10 @@ pub fn split(sqlite: &str) -> (&str, &str) {
 /// The schemas of the search path, `$user` replaced.
 #[must_use]
 pub fn search_path(state: &State) -> Vec<String> {
-    let setting = state.settings.get("search_path").map_or("\"$user\", public", String::as_str);
+    let setting = state
+        .settings
+        .get("search_path")
+        .map_or("\"$user\", public", String::as_str);
     setting
         .split(',')
         .map(str::trim)
@@ -168,13 +181,18 @@ pub fn search_path(state: &State) -> Vec<String> {
 /// The schema that new relations go to: the first of the search path that is there.
 #[must_use]
 pub fn creation_schema(connection: &rusqlite::Connection, state: &State) -> Option<String> {
-    search_path(state).into_iter().find(|schema| schema == "public" || schema_exists(connection, schema))
+    search_path(state)
+        .into_iter()
+        .find(|schema| schema == "public" || schema_exists(connection, schema))
 }
 
 /// Whether a schema is there.
 #[must_use]
 pub fn schema_exists(connection: &rusqlite::Connection, schema: &str) -> bool {
-    if matches!(schema, "public" | "pg_catalog" | "information_schema" | "pg_temp") {
+    if matches!(
+        schema,
+        "public" | "pg_catalog" | "information_schema" | "pg_temp"
+    ) {
         return true;
     }
     connection
@@ -193,7 +211,10 @@ mod tests {
         assert_eq!(in_schema(Some("s"), "t"), "s.t");
         assert_eq!(split("s.t"), ("s", "t"));
         assert_eq!(split("t"), ("public", "t"));
-        assert_eq!(in_schema(Some("information_schema"), "columns"), "information_schema_columns");
+        assert_eq!(
+            in_schema(Some("information_schema"), "columns"),
+            "information_schema_columns"
+        );
         assert_eq!(quote("a\"b"), "\"a\"\"b\"");
     }
 }

@@ -14,16 +14,27 @@ pub(super) fn plan(connection: &Connection, text: &str, given: &[Oid]) -> Option
         .columns()
         .map(|column| Column {
             name: column.name().to_owned(),
-            ty: column.decl_type().and_then(types::parse_name).unwrap_or(Type::TEXT),
+            ty: column
+                .decl_type()
+                .and_then(types::parse_name)
+                .unwrap_or(Type::TEXT),
             table: 0,
             number: 0,
         })
         .collect();
     let parameters = (0..statement.parameter_count())
-        .map(|index| given.get(index).filter(|oid| **oid != 0).map_or(Type::TEXT, |oid| Type::of(*oid)))
+        .map(|index| {
+            given
+                .get(index)
+                .filter(|oid| **oid != 0)
+                .map_or(Type::TEXT, |oid| Type::of(*oid))
+        })
         .collect();
     let read_only = statement.readonly();
-    let word = lexer::tokens(text).ok()?.first().map(|token| text[token.start..token.end].to_ascii_uppercase())?;
+    let word = lexer::tokens(text)
+        .ok()?
+        .first()
+        .map(|token| text[token.start..token.end].to_ascii_uppercase())?;
     let tag = match word.as_str() {
         "INSERT" | "REPLACE" => Tag::Changes("INSERT"),
         "UPDATE" => Tag::Changes("UPDATE"),

@@ -26,7 +26,9 @@ pub(crate) fn statement(text: &str) -> Result<Statement> {
         .map_err(fail)?;
     let statement = parser.parse_statement().map_err(fail)?;
     let rest = parser.peek_token();
-    if rest.token != sqlparser::tokenizer::Token::EOF && rest.token != sqlparser::tokenizer::Token::SemiColon {
+    if rest.token != sqlparser::tokenizer::Token::EOF
+        && rest.token != sqlparser::tokenizer::Token::SemiColon
+    {
         let error = near(&rest.token.to_string());
         return Err(match position(text, rest.span.start) {
             Some(position) => error.at(position),
@@ -48,16 +50,22 @@ fn syntax_error(text: &str, error: &ParserError) -> PgError {
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
         ParserError::RecursionLimitExceeded => {
-            return PgError::new("54001", "stack depth limit exceeded").hint("The statement nests too deeply.");
+            return PgError::new("54001", "stack depth limit exceeded")
+                .hint("The statement nests too deeply.");
         }
     };
     let place = message.rsplit_once(" at Line: ").and_then(|(_, place)| {
         let (line, column) = place.split_once(", Column: ")?;
-        Some(Location::new(line.trim().parse().ok()?, column.trim().parse().ok()?))
+        Some(Location::new(
+            line.trim().parse().ok()?,
+            column.trim().parse().ok()?,
+        ))
     });
-    let found = message
-        .rsplit_once("found: ")
-        .map(|(_, found)| found.rsplit_once(" at Line: ").map_or(found, |(found, _)| found));
+    let found = message.rsplit_once("found: ").map(|(_, found)| {
+        found
+            .rsplit_once(" at Line: ")
+            .map_or(found, |(found, _)| found)
+    });
     let error = match found {
         Some(found) => near(found.trim()),
         None => PgError::new("42601", format!("syntax error: {message}")),
@@ -83,20 +91,32 @@ fn ease(text: &str) -> Option<String> {
             .filter(|token| token.kind == Kind::Word)
             .map(|token| upper[token.start..token.end].to_owned())
     };
-    let symbol = |index: usize| tokens.get(index).filter(|token| token.kind == Kind::Symbol).map(|token| text.as_bytes()[token.start]);
+    let symbol = |index: usize| {
+        tokens
+            .get(index)
+            .filter(|token| token.kind == Kind::Symbol)
+            .map(|token| text.as_bytes()[token.start])
+    };
     for (index, token) in tokens.iter().enumerate() {
         let blank = |bytes: &mut Vec<u8>, from: usize, to: usize| bytes[from..to].fill(b' ');
         match word(index).as_deref() {
             Some("ONLY") => {
                 let before = index.checked_sub(1).and_then(word);
-                if matches!(before.as_deref(), Some("FROM" | "JOIN" | "UPDATE" | "TABLE" | "INTO")) {
+                if matches!(
+                    before.as_deref(),
+                    Some("FROM" | "JOIN" | "UPDATE" | "TABLE" | "INTO")
+                ) {
                     blank(&mut bytes, token.start, token.end);
                 }
             }
             Some("OPERATOR") if symbol(index + 1) == Some(b'(') => {
                 let close = (index + 2..tokens.len()).find(|index| symbol(*index) == Some(b')'))?;
                 let mut from = index + 2;
-                if tokens.get(from).is_some_and(|token| matches!(token.kind, Kind::Word | Kind::Quoted)) && symbol(from + 1) == Some(b'.') {
+                if tokens
+                    .get(from)
+                    .is_some_and(|token| matches!(token.kind, Kind::Word | Kind::Quoted))
+                    && symbol(from + 1) == Some(b'.')
+                {
                     from += 2;
                 }
                 blank(&mut bytes, token.start, tokens.get(from)?.start);
@@ -118,7 +138,11 @@ mod tests {
         assert_eq!(error.code, "42601");
         assert!(error.position.is_some(), "{error:?}");
         let error = statement("SELECT (1").unwrap_err();
-        assert_eq!((error.code, error.position), ("42601", Some(10)), "{error:?}");
+        assert_eq!(
+            (error.code, error.position),
+            ("42601", Some(10)),
+            "{error:?}"
+        );
     }
 
     #[test]

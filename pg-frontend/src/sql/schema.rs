@@ -80,7 +80,11 @@ impl Table {
         self.columns
             .iter()
             .find(|column| column.name == name)
-            .or_else(|| self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)))
+            .or_else(|| {
+                self.columns
+                    .iter()
+                    .find(|column| column.name.eq_ignore_ascii_case(name))
+            })
     }
 
     /// Columns that `*` stands for.
@@ -92,7 +96,10 @@ impl Table {
 /// Reads what a rowid's `DEFAULT` says.
 pub(crate) fn read_key(default: &str) -> Option<(Key, Type)> {
     let (function, rest) = default.split_once('(')?;
-    let mut arguments = rest.trim_end_matches(')').split(',').map(|part| part.trim().trim_matches('\''));
+    let mut arguments = rest
+        .trim_end_matches(')')
+        .split(',')
+        .map(|part| part.trim().trim_matches('\''));
     let ty = types::parse_name(arguments.next()?)?;
     let key = match function.trim() {
         "pg_key" => Key::Plain,
@@ -112,9 +119,10 @@ pub fn write_key(key: Key, ty: Type) -> Option<String> {
     match key {
         Key::Plain => Some(format!("pg_key('{name}')")),
         Key::Serial => Some(format!("pg_serial('{name}')")),
-        Key::Identity { always } => {
-            Some(format!("pg_identity('{name}','{}')", if always { 'a' } else { 'd' }))
-        }
+        Key::Identity { always } => Some(format!(
+            "pg_identity('{name}','{}')",
+            if always { 'a' } else { 'd' }
+        )),
         Key::Rowid => None,
     }
 }
@@ -142,7 +150,9 @@ pub fn read_view_header(sql: &str) -> Option<(Vec<Type>, String)> {
     let at = sql.find("/*pg:")?;
     let body = &sql[at + 5..];
     let json = Json::parse(&body[..body.find("*/")?])?;
-    let Some(Json::Array(items)) = json.member("types") else { return None };
+    let Some(Json::Array(items)) = json.member("types") else {
+        return None;
+    };
     let number = |item: Option<&Json>| match item {
         Some(Json::Number(digits)) => digits.parse::<i64>().ok(),
         _ => None,
@@ -156,7 +166,9 @@ pub fn read_view_header(sql: &str) -> Option<(Vec<Type>, String)> {
             })
         })
         .collect::<Option<Vec<Type>>>()?;
-    let Some(Json::String(query)) = json.member("query") else { return None };
+    let Some(Json::String(query)) = json.member("query") else {
+        return None;
+    };
     Some((types, query.clone()))
 }
 
@@ -166,7 +178,10 @@ pub fn read_view_header(sql: &str) -> Option<(Vec<Type>, String)> {
 /// 42P01.
 pub fn find(connection: &Connection, state: &State, name: &Name) -> Result<Option<Rc<Table>>> {
     for candidate in name.candidates(state) {
-        if let Some(table) = state.known.table(&candidate, || load(connection, &candidate))? {
+        if let Some(table) = state
+            .known
+            .table(&candidate, || load(connection, &candidate))?
+        {
             return Ok(Some(table));
         }
     }
@@ -206,7 +221,11 @@ impl Known {
         Ok(())
     }
 
-    fn table(&self, name: &str, read: impl FnOnce() -> Result<Option<Table>>) -> Result<Option<Rc<Table>>> {
+    fn table(
+        &self,
+        name: &str,
+        read: impl FnOnce() -> Result<Option<Table>>,
+    ) -> Result<Option<Rc<Table>>> {
         if let Some(table) = self.tables.borrow().get(name) {
             return Ok(table.clone());
         }
@@ -220,11 +239,17 @@ impl Known {
     }
 
     /// Where a column comes from, as [`crate::catalog::origin`] says.
-    pub(crate) fn origin(&self, connection: &Connection, source: &(String, String)) -> Option<(Oid, i16)> {
+    pub(crate) fn origin(
+        &self,
+        connection: &Connection,
+        source: &(String, String),
+    ) -> Option<(Oid, i16)> {
         if let Some(origin) = self.origins.borrow().get(source) {
             return Some(*origin);
         }
-        let origin = crate::catalog::origin(connection, &source.0, &source.1).ok().flatten()?;
+        let origin = crate::catalog::origin(connection, &source.0, &source.1)
+            .ok()
+            .flatten()?;
         self.origins.borrow_mut().insert(source.clone(), origin);
         Some(origin)
     }
@@ -241,13 +266,19 @@ pub(crate) fn unreadable(error: &rusqlite::Error) -> PgError {
 /// XX000 where the schema cannot be read.
 pub fn load(connection: &Connection, name: &str) -> Result<Option<Table>> {
     let mut statement = connection
-        .prepare_cached("SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1)")
+        .prepare_cached(
+            "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1)",
+        )
         .map_err(|error| unreadable(&error))?;
-    let mut rows = statement.query([name]).map_err(|error| unreadable(&error))?;
+    let mut rows = statement
+        .query([name])
+        .map_err(|error| unreadable(&error))?;
     let mut columns = Vec::new();
     let mut untyped = false;
     let read = |rows: &mut rusqlite::Rows<'_>| -> rusqlite::Result<Option<(Column, String)>> {
-        let Some(row) = rows.next()? else { return Ok(None) };
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
         let declared: String = row.get(1)?;
         let hidden: i64 = row.get(5)?;
         let primary: i32 = row.get(4)?;
@@ -269,7 +300,10 @@ pub fn load(connection: &Connection, name: &str) -> Result<Option<Table>> {
     while let Some((mut column, declared)) = read(&mut rows).map_err(|error| unreadable(&error))? {
         column.number = i16::try_from(columns.len() + 1).unwrap_or(0);
         column.ty = declared_type(connection, &declared);
-        untyped |= matches!(declared.as_str(), "" | "NUM" | "INT" | "TEXT" | "REAL" | "BLOB");
+        untyped |= matches!(
+            declared.as_str(),
+            "" | "NUM" | "INT" | "TEXT" | "REAL" | "BLOB"
+        );
         if declared == "INTEGER" && column.primary == 1 {
             column.key = Some(Key::Rowid);
         }
@@ -357,9 +391,13 @@ pub fn enum_type(connection: &Connection, name: &str) -> Option<Type> {
 pub fn enum_labels(connection: &Connection, ty: Type) -> Option<(String, Vec<String>)> {
     let (name, labels): (String, String) = connection
         .prepare_cached(&format!("SELECT name, labels FROM {ENUMS} WHERE oid = ?1"))
-        .and_then(|mut statement| statement.query_row([i64::from(ty.oid)], |row| Ok((row.get(0)?, row.get(1)?))))
+        .and_then(|mut statement| {
+            statement.query_row([i64::from(ty.oid)], |row| Ok((row.get(0)?, row.get(1)?)))
+        })
         .ok()?;
-    let Some(Json::Array(items)) = Json::parse(&labels) else { return None };
+    let Some(Json::Array(items)) = Json::parse(&labels) else {
+        return None;
+    };
     let labels = items
         .into_iter()
         .map(|item| match item {
@@ -383,7 +421,10 @@ mod tests {
             table: 0,
             number: 0,
         };
-        let header = view_header(&[column("n", Type::INT4), column("x", Type::of(1043))], "SELECT '*/'");
+        let header = view_header(
+            &[column("n", Type::INT4), column("x", Type::of(1043))],
+            "SELECT '*/'",
+        );
         connection
             .execute_batch(&format!(
                 "CREATE TABLE t (id INTEGER PRIMARY KEY DEFAULT (pg_serial('int4')), price numeric(10,2) NOT NULL, tags text[]);

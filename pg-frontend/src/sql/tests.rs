@@ -6,11 +6,24 @@ use super::*;
 use crate::types::Type;
 
 fn state() -> State {
-    State::new("me".to_owned(), "db".to_owned(), 1, std::collections::BTreeMap::new())
+    State::new(
+        "me".to_owned(),
+        "db".to_owned(),
+        1,
+        std::collections::BTreeMap::new(),
+    )
 }
 
 fn planned(connection: &Connection, text: &str) -> Result<Plan> {
-    plan(connection, &state(), &Parsed { text: text.into(), offset: 0 }, &[])
+    plan(
+        connection,
+        &state(),
+        &Parsed {
+            text: text.into(),
+            offset: 0,
+        },
+        &[],
+    )
 }
 
 fn with_table() -> Connection {
@@ -26,14 +39,33 @@ fn parameters_take_their_types_from_where_they_stand() {
     let connection = with_table();
     for (text, types) in [
         ("SELECT * FROM t WHERE id = $1", vec![Type::INT4]),
-        ("INSERT INTO t (name, price) VALUES ($1, $2)", vec![Type::VARCHAR, Type::NUMERIC]),
-        ("UPDATE t SET price = $2 WHERE id = $1", vec![Type::INT4, Type::NUMERIC]),
-        ("SELECT id FROM t WHERE id = ANY($1) LIMIT $2", vec![Type::INT4.array(), Type::INT8]),
+        (
+            "INSERT INTO t (name, price) VALUES ($1, $2)",
+            vec![Type::VARCHAR, Type::NUMERIC],
+        ),
+        (
+            "UPDATE t SET price = $2 WHERE id = $1",
+            vec![Type::INT4, Type::NUMERIC],
+        ),
+        (
+            "SELECT id FROM t WHERE id = ANY($1) LIMIT $2",
+            vec![Type::INT4.array(), Type::INT8],
+        ),
         ("SELECT $1::date, $2", vec![Type::DATE, Type::TEXT]),
-        ("SELECT * FROM t WHERE name LIKE $1 AND price BETWEEN $2 AND $3", vec![Type::TEXT, Type::NUMERIC, Type::NUMERIC]),
-        ("SELECT count(*) FROM t HAVING count(*) > $1", vec![Type::INT8]),
+        (
+            "SELECT * FROM t WHERE name LIKE $1 AND price BETWEEN $2 AND $3",
+            vec![Type::TEXT, Type::NUMERIC, Type::NUMERIC],
+        ),
+        (
+            "SELECT count(*) FROM t HAVING count(*) > $1",
+            vec![Type::INT8],
+        ),
     ] {
-        assert_eq!(planned(&connection, text).unwrap().parameters, types, "{text}");
+        assert_eq!(
+            planned(&connection, text).unwrap().parameters,
+            types,
+            "{text}"
+        );
     }
 }
 
@@ -42,17 +74,51 @@ fn commands_have_their_actions() {
     let connection = with_table();
     let action = |text: &str| planned(&connection, text).unwrap().action;
     assert!(matches!(action("-- nothing"), Action::Empty));
-    assert!(matches!(action("BEGIN IMMEDIATE"), Action::Transaction(Transaction::Begin { mode: Some("IMMEDIATE"), .. })));
-    assert!(matches!(action("begin isolation level serializable, read only"), Action::Transaction(Transaction::Begin { read_only: Some(true), .. })));
-    assert!(matches!(action("END"), Action::Transaction(Transaction::Commit { chain: false })));
-    assert!(matches!(action("ROLLBACK TO SAVEPOINT \"A b\""), Action::Transaction(Transaction::RollbackTo(name)) if name == "A b"));
-    assert!(matches!(action("SET LOCAL search_path TO a, \"B\""), Action::Set { local: true, value: Some(value), .. } if value == "a, \"B\""));
-    assert!(matches!(action("SHOW TRANSACTION ISOLATION LEVEL"), Action::Show(name) if name == "transaction_isolation"));
-    assert!(matches!(action("COPY t (name) FROM STDIN WITH (FORMAT csv, HEADER true)"), Action::Copy(copy) if copy.from && copy.columns.len() == 1));
-    assert!(matches!(action("FETCH FORWARD 5 FROM c"), Action::Fetch { count: Some(5), .. }));
+    assert!(matches!(
+        action("BEGIN IMMEDIATE"),
+        Action::Transaction(Transaction::Begin {
+            mode: Some("IMMEDIATE"),
+            ..
+        })
+    ));
+    assert!(matches!(
+        action("begin isolation level serializable, read only"),
+        Action::Transaction(Transaction::Begin {
+            read_only: Some(true),
+            ..
+        })
+    ));
+    assert!(matches!(
+        action("END"),
+        Action::Transaction(Transaction::Commit { chain: false })
+    ));
+    assert!(
+        matches!(action("ROLLBACK TO SAVEPOINT \"A b\""), Action::Transaction(Transaction::RollbackTo(name)) if name == "A b")
+    );
+    assert!(
+        matches!(action("SET LOCAL search_path TO a, \"B\""), Action::Set { local: true, value: Some(value), .. } if value == "a, \"B\"")
+    );
+    assert!(
+        matches!(action("SHOW TRANSACTION ISOLATION LEVEL"), Action::Show(name) if name == "transaction_isolation")
+    );
+    assert!(
+        matches!(action("COPY t (name) FROM STDIN WITH (FORMAT csv, HEADER true)"), Action::Copy(copy) if copy.from && copy.columns.len() == 1)
+    );
+    assert!(matches!(
+        action("FETCH FORWARD 5 FROM c"),
+        Action::Fetch { count: Some(5), .. }
+    ));
     assert!(matches!(action("PRAGMA user_version"), Action::Run(_)));
-    assert!(matches!(action("INSERT OR REPLACE INTO t (id, name) VALUES ($1, $2)"), Action::Run(sql) if sql.contains("?1")));
-    assert!(matches!(action("DROP DATABASE IF EXISTS x"), Action::DropDatabase { if_exists: true, .. }));
+    assert!(
+        matches!(action("INSERT OR REPLACE INTO t (id, name) VALUES ($1, $2)"), Action::Run(sql) if sql.contains("?1"))
+    );
+    assert!(matches!(
+        action("DROP DATABASE IF EXISTS x"),
+        Action::DropDatabase {
+            if_exists: true,
+            ..
+        }
+    ));
 }
 
 #[test]
@@ -65,7 +131,11 @@ fn errors_have_codes_and_positions() {
         ("SELECT 'é', * FROM\n  t WHERE id = 'x'", "22P02", None),
         ("SELEC 1", "42601", Some(1)),
         ("SELECT \"typo\" FROM t", "42703", Some(8)),
-        ("INSERT INTO t (name) VALUES ('much too long')", "22001", Some(30)),
+        (
+            "INSERT INTO t (name) VALUES ('much too long')",
+            "22001",
+            Some(30),
+        ),
         ("SELECT id, count(*) FROM t", "42803", Some(8)),
     ] {
         let error = planned(&connection, text).unwrap_err();
@@ -86,7 +156,11 @@ fn statements_of_a_query_have_their_places() {
 #[test]
 fn what_is_planned_is_sqlite() {
     let connection = with_table();
-    crate::functions::register(&connection, &std::rc::Rc::new(std::cell::RefCell::new(state()))).unwrap();
+    crate::functions::register(
+        &connection,
+        &std::rc::Rc::new(std::cell::RefCell::new(state())),
+    )
+    .unwrap();
     for text in [
         "SELECT DISTINCT ON (name) name, price FROM t ORDER BY name, price DESC",
         "SELECT t.id, l.x FROM t LEFT JOIN LATERAL (SELECT max(u.price) AS x FROM t u WHERE u.name = t.name) l ON true",
@@ -94,8 +168,12 @@ fn what_is_planned_is_sqlite() {
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT * FROM n",
         "SELECT name, sum(price) OVER (PARTITION BY name ORDER BY id DESC) FROM t WINDOW w AS (ORDER BY id)",
     ] {
-        let Action::Run(sql) = planned(&connection, text).unwrap().action else { panic!("{text}") };
-        connection.prepare(&sql).unwrap_or_else(|error| panic!("{text}: {error}\n{sql}"));
+        let Action::Run(sql) = planned(&connection, text).unwrap().action else {
+            panic!("{text}")
+        };
+        connection
+            .prepare(&sql)
+            .unwrap_or_else(|error| panic!("{text}: {error}\n{sql}"));
     }
 }
 

@@ -35,7 +35,9 @@ pub fn input(element: Type, written: &str, style: &Style) -> Result<String> {
             .ok_or_else(|| malformed("Missing \"=\" after array dimensions."))?;
     }
     if !body.starts_with('{') {
-        return Err(malformed("Array value must start with \"{\" or dimension information."));
+        return Err(malformed(
+            "Array value must start with \"{\" or dimension information.",
+        ));
     }
     let mut at = 0;
     let node = parse(body, &mut at, 0).ok_or_else(|| malformed("Unexpected end of input."))?;
@@ -78,7 +80,10 @@ fn parse<'a>(body: &'a str, at: &mut usize, depth: usize) -> Option<Node<'a>> {
 
 /// Only ASCII's space is space here.
 fn skip_space(body: &str, at: &mut usize) {
-    *at += body.as_bytes()[*at..].iter().take_while(|c| c.is_ascii_whitespace()).count();
+    *at += body.as_bytes()[*at..]
+        .iter()
+        .take_while(|c| c.is_ascii_whitespace())
+        .count();
 }
 
 fn quoted(body: &str, at: &mut usize) -> Option<String> {
@@ -153,7 +158,10 @@ pub fn push_value(value: &Value, out: &mut String) {
         Value::Real(value) if value.is_finite() => {
             let _ = write!(out, "{value:?}");
         }
-        Value::Real(value) => quote(&super::numeric::Numeric::shortest(*value).map_or_else(String::new, |n| n.to_string()), out),
+        Value::Real(value) => quote(
+            &super::numeric::Numeric::shortest(*value).map_or_else(String::new, |n| n.to_string()),
+            out,
+        ),
         Value::Text(text) => quote(text, out),
         Value::Blob(bytes) => {
             let mut hex = BytesMut::new();
@@ -173,7 +181,9 @@ pub fn item_value(element: Type, item: &Json) -> Value {
             Ok(value) if !element.is_float() => Value::Integer(value),
             #[allow(clippy::cast_precision_loss, reason = "a float element")]
             Ok(value) => Value::Real(value as f64),
-            Err(_) => digits.parse().map_or_else(|_| Value::Text(digits.clone()), Value::Real),
+            Err(_) => digits
+                .parse()
+                .map_or_else(|_| Value::Text(digits.clone()), Value::Real),
         },
         Json::String(text) if element.oid == 17 => {
             bytea::parse(text).map_or_else(|_| Value::Text(text.clone()), Value::Blob)
@@ -189,7 +199,9 @@ pub fn item_value(element: Type, item: &Json) -> Value {
 /// 22P02.
 pub fn items(value: ValueRef<'_>) -> Result<Vec<Json>> {
     let broken = || PgError::new("22P02", "the stored array is no JSON array");
-    let ValueRef::Text(bytes) = value else { return Err(broken()) };
+    let ValueRef::Text(bytes) = value else {
+        return Err(broken());
+    };
     match std::str::from_utf8(bytes).ok().and_then(Json::parse) {
         Some(Json::Array(items)) => Ok(items),
         _ => Err(broken()),
@@ -200,14 +212,25 @@ pub fn items(value: ValueRef<'_>) -> Result<Vec<Json>> {
 ///
 /// # Errors
 /// 22P02, and the elements' own.
-pub fn output(ty: Type, element: Type, value: ValueRef<'_>, style: &Style, out: &mut BytesMut) -> Result<()> {
+pub fn output(
+    ty: Type,
+    element: Type,
+    value: ValueRef<'_>,
+    style: &Style,
+    out: &mut BytesMut,
+) -> Result<()> {
     let items = items(value)?;
     if matches!(ty.oid, 22 | 30) {
         for (index, item) in items.iter().enumerate() {
             if index > 0 {
                 out.extend_from_slice(b" ");
             }
-            text::output(element, ValueRef::from(&item_value(element, item)), style, out)?;
+            text::output(
+                element,
+                ValueRef::from(&item_value(element, item)),
+                style,
+                out,
+            )?;
         }
         return Ok(());
     }
@@ -226,7 +249,12 @@ fn write_items(items: &[Json], element: Type, style: &Style, out: &mut BytesMut)
             Json::Array(nested) => write_items(nested, element, style, out)?,
             _ => {
                 scratch.clear();
-                text::output(element, ValueRef::from(&item_value(element, item)), style, &mut scratch)?;
+                text::output(
+                    element,
+                    ValueRef::from(&item_value(element, item)),
+                    style,
+                    &mut scratch,
+                )?;
                 write_element(&scratch, out);
             }
         }
@@ -238,7 +266,9 @@ fn write_items(items: &[Json], element: Type, style: &Style, out: &mut BytesMut)
 fn write_element(word: &[u8], out: &mut BytesMut) {
     let plain = !word.is_empty()
         && !word.eq_ignore_ascii_case(b"null")
-        && !word.iter().any(|c| matches!(c, b'{' | b'}' | b',' | b'"' | b'\\') || c.is_ascii_whitespace());
+        && !word
+            .iter()
+            .any(|c| matches!(c, b'{' | b'}' | b',' | b'"' | b'\\') || c.is_ascii_whitespace());
     if plain {
         out.extend_from_slice(word);
         return;
@@ -286,7 +316,14 @@ mod tests {
     fn there_and_back(element: Type, written: &str) -> String {
         let json = input(element, written, &Style::default()).unwrap();
         let mut out = BytesMut::new();
-        output(element.array(), element, ValueRef::Text(json.as_bytes()), &Style::default(), &mut out).unwrap();
+        output(
+            element.array(),
+            element,
+            ValueRef::Text(json.as_bytes()),
+            &Style::default(),
+            &mut out,
+        )
+        .unwrap();
         String::from_utf8(out.to_vec()).unwrap()
     }
 
@@ -294,7 +331,11 @@ mod tests {
     fn texts_of_postgres() {
         for (element, written, back) in [
             (Type::INT4, "{1,2,NULL}", "{1,2,NULL}"),
-            (Type::TEXT, r#"{a,"b c","d\"e",null,"NULL",""}"#, r#"{a,"b c","d\"e",NULL,"NULL",""}"#),
+            (
+                Type::TEXT,
+                r#"{a,"b c","d\"e",null,"NULL",""}"#,
+                r#"{a,"b c","d\"e",NULL,"NULL",""}"#,
+            ),
             (Type::INT4, " { {1,2}, {3,4} } ", "{{1,2},{3,4}}"),
             (Type::INT4, "{}", "{}"),
             (Type::INT4, "[0:1]={5,6}", "{5,6}"),

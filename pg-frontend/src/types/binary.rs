@@ -6,13 +6,18 @@ use rusqlite::types::{Value, ValueRef};
 use super::interval::Interval;
 use super::json::Json;
 use super::numeric::Numeric;
-use super::text::{self, as_bool, as_date, as_f64, as_int, as_interval, as_moment, as_numeric, as_str, misfit};
+use super::text::{
+    self, as_bool, as_date, as_f64, as_int, as_interval, as_moment, as_numeric, as_str, misfit,
+};
 use super::{Oid, Style, Type, array, time};
 use crate::error::{PgError, Result};
 
 /// 22P03.
 fn broken(ty: Type) -> PgError {
-    PgError::new("22P03", format!("incorrect binary data format for type {}", ty.display()))
+    PgError::new(
+        "22P03",
+        format!("incorrect binary data format for type {}", ty.display()),
+    )
 }
 
 fn fixed<const N: usize>(ty: Type, bytes: &[u8]) -> Result<[u8; N]> {
@@ -62,7 +67,11 @@ pub fn decode(ty: Type, bytes: &[u8]) -> Result<Value> {
             if !(0..=time::DAY).contains(&micros) || west.abs() >= 57_600 {
                 return Err(PgError::new("22008", "time out of range"));
             }
-            Value::Text(format!("{}{}", time::time_text(micros), time::offset_text(-west)))
+            Value::Text(format!(
+                "{}{}",
+                time::time_text(micros),
+                time::offset_text(-west)
+            ))
         }
         1114 | 1184 => {
             let micros = i64::from_be_bytes(fixed(ty, bytes)?);
@@ -79,7 +88,11 @@ pub fn decode(ty: Type, bytes: &[u8]) -> Result<Value> {
         }
         2950 => Value::Text(uuid_text(fixed(ty, bytes)?)),
         3802 => {
-            let (1, rest) = bytes.split_first().map(|(v, r)| (*v, r)).ok_or_else(|| broken(ty))? else {
+            let (1, rest) = bytes
+                .split_first()
+                .map(|(v, r)| (*v, r))
+                .ok_or_else(|| broken(ty))?
+            else {
                 return Err(PgError::new("22P03", "unsupported jsonb version number"));
             };
             text::input_bytes(ty, rest, &style)?
@@ -197,7 +210,8 @@ pub fn encode(ty: Type, value: ValueRef<'_>, out: &mut BytesMut) -> Result<()> {
 }
 
 fn write_oid(ty: Type, value: i64, out: &mut BytesMut) -> Result<()> {
-    let oid = u32::try_from(value).map_err(|_| PgError::new("22003", format!("{} out of range", ty.display())))?;
+    let oid = u32::try_from(value)
+        .map_err(|_| PgError::new("22003", format!("{} out of range", ty.display())))?;
     out.extend_from_slice(&oid.to_be_bytes());
     Ok(())
 }
@@ -230,26 +244,42 @@ fn read_inet(ty: Type, bytes: &[u8]) -> Result<String> {
 }
 
 fn write_inet(ty: Type, text: &str, out: &mut BytesMut) -> Result<()> {
-    let (address, bits) = text.split_once('/').map_or((text, None), |(a, b)| (a, b.parse::<u8>().ok()));
+    let (address, bits) = text
+        .split_once('/')
+        .map_or((text, None), |(a, b)| (a, b.parse::<u8>().ok()));
     let address: std::net::IpAddr = address.parse().map_err(|_| text::invalid(ty, text))?;
     let (family, bytes): (u8, Vec<u8>) = match address {
         std::net::IpAddr::V4(v4) => (2, v4.octets().to_vec()),
         std::net::IpAddr::V6(v6) => (3, v6.octets().to_vec()),
     };
     let length = u8::try_from(bytes.len()).unwrap_or(0);
-    out.extend_from_slice(&[family, bits.unwrap_or(length * 8), u8::from(ty.oid == 650), length]);
+    out.extend_from_slice(&[
+        family,
+        bits.unwrap_or(length * 8),
+        u8::from(ty.oid == 650),
+        length,
+    ]);
     out.extend_from_slice(&bytes);
     Ok(())
 }
 
 fn read_bits(ty: Type, bytes: &[u8]) -> Result<String> {
-    let count = usize::try_from(i32::from_be_bytes(fixed(ty, bytes.get(..4).ok_or_else(|| broken(ty))?)?))
-        .map_err(|_| broken(ty))?;
+    let count = usize::try_from(i32::from_be_bytes(fixed(
+        ty,
+        bytes.get(..4).ok_or_else(|| broken(ty))?,
+    )?))
+    .map_err(|_| broken(ty))?;
     if bytes.len() - 4 != count.div_ceil(8) {
         return Err(broken(ty));
     }
     Ok((0..count)
-        .map(|index| if bytes[4 + index / 8] >> (7 - index % 8) & 1 == 1 { '1' } else { '0' })
+        .map(|index| {
+            if bytes[4 + index / 8] >> (7 - index % 8) & 1 == 1 {
+                '1'
+            } else {
+                '0'
+            }
+        })
         .collect())
 }
 
@@ -258,7 +288,10 @@ fn write_bits(ty: Type, value: ValueRef<'_>, out: &mut BytesMut) -> Result<()> {
     let count = i32::try_from(bits.len()).map_err(|_| misfit(ty, value))?;
     out.extend_from_slice(&count.to_be_bytes());
     for chunk in bits.as_bytes().chunks(8) {
-        let byte = chunk.iter().enumerate().fold(0u8, |byte, (index, bit)| byte | (bit & 1) << (7 - index));
+        let byte = chunk
+            .iter()
+            .enumerate()
+            .fold(0u8, |byte, (index, bit)| byte | (bit & 1) << (7 - index));
         out.extend_from_slice(&[byte]);
     }
     Ok(())
@@ -272,7 +305,10 @@ struct Pieces<'a> {
 
 impl<'a> Pieces<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8]> {
-        let (piece, rest) = self.rest.split_at_checked(length).ok_or_else(|| broken(self.ty))?;
+        let (piece, rest) = self
+            .rest
+            .split_at_checked(length)
+            .ok_or_else(|| broken(self.ty))?;
         self.rest = rest;
         Ok(piece)
     }
@@ -298,7 +334,10 @@ fn read_array(ty: Type, element: Type, bytes: &[u8]) -> Result<String> {
         let length = usize::try_from(pieces.int()?).map_err(|_| broken(ty))?;
         let _lower = pieces.int()?;
         lengths.push(length);
-        total = total.checked_mul(length).filter(|total| *total <= bytes.len()).ok_or_else(|| broken(ty))?;
+        total = total
+            .checked_mul(length)
+            .filter(|total| *total <= bytes.len())
+            .ok_or_else(|| broken(ty))?;
     }
     if total == 0 || dimensions == 0 {
         return Ok("[]".to_owned());
@@ -319,7 +358,10 @@ fn read_array(ty: Type, element: Type, bytes: &[u8]) -> Result<String> {
     }
     // From the innermost dimension out.
     for length in lengths.iter().rev() {
-        items = items.chunks(*length).map(|chunk| format!("[{}]", chunk.join(","))).collect();
+        items = items
+            .chunks(*length)
+            .map(|chunk| format!("[{}]", chunk.join(",")))
+            .collect();
     }
     Ok(items.pop().unwrap_or_else(|| "[]".to_owned()))
 }
@@ -350,7 +392,11 @@ fn write_array(element: Type, value: ValueRef<'_>, out: &mut BytesMut) -> Result
         }
         let at = out.len();
         push(0, out);
-        encode(element, ValueRef::from(&array::item_value(element, item)), out)?;
+        encode(
+            element,
+            ValueRef::from(&array::item_value(element, item)),
+            out,
+        )?;
         let length = i32::try_from(out.len() - at - 4).unwrap_or(0);
         out[at..at + 4].copy_from_slice(&length.to_be_bytes());
     }
@@ -371,11 +417,20 @@ mod tests {
     #[test]
     fn known_bytes() {
         assert_eq!(encoded(Type::INT4, ValueRef::Integer(1)), [0, 0, 0, 1]);
-        assert_eq!(encoded(Type::NUMERIC, ValueRef::Text(b"12345.67")), [0, 3, 0, 1, 0, 0, 0, 2, 0, 1, 9, 0x29, 0x1a, 0x2c]);
-        assert_eq!(encoded(Type::DATE, ValueRef::Text(b"2000-01-02")), [0, 0, 0, 1]);
+        assert_eq!(
+            encoded(Type::NUMERIC, ValueRef::Text(b"12345.67")),
+            [0, 3, 0, 1, 0, 0, 0, 2, 0, 1, 9, 0x29, 0x1a, 0x2c]
+        );
+        assert_eq!(
+            encoded(Type::DATE, ValueRef::Text(b"2000-01-02")),
+            [0, 0, 0, 1]
+        );
         assert_eq!(
             encoded(Type::INT4.array(), ValueRef::Text(b"[1,null]")),
-            [0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 23, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 1, 255, 255, 255, 255]
+            [
+                0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 23, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0,
+                1, 255, 255, 255, 255
+            ]
         );
     }
 
@@ -383,13 +438,34 @@ mod tests {
     fn each_type_comes_back() {
         let style = Style::default();
         for (ty, text) in [
-            (Type::BOOL, "t"), (Type::INT2, "-5"), (Type::INT8, "9007199254740993"), (Type::FLOAT4, "1.5"), (Type::FLOAT8, "0.1"),
-            (Type::NUMERIC, "-1234567890123456789.0123456789"), (Type::NUMERIC, "NaN"), (Type::NUMERIC, "0.00"), (Type::NUMERIC, "10000"),
-            (Type::TEXT, "é"), (Type::BYTEA, "\\x00ff"), (Type::DATE, "1999-12-31"), (Type::TIME, "23:59:59.5"), (Type::TIMETZ, "12:00:00+02"),
-            (Type::TIMESTAMP, "infinity"), (Type::TIMESTAMPTZ, "2024-02-29 12:00:00.000001+00"), (Type::INTERVAL, "1 mon -2 days +00:00:03"),
-            (Type::UUID, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"), (Type::JSONB, "{\"a\": [1, 2]}"), (Type::of(869), "10.1.2.3/16"),
-            (Type::of(869), "::1"), (Type::of(829), "08:00:2b:01:02:03"), (Type::of(1562), "10110011101"), (Type::TEXT.array(), "{a,NULL,\"b c\"}"),
-            (Type::INT4.array(), "{{1,2},{3,4}}"), (Type::NUMERIC.array(), "{1.50}"), (Type::BYTEA.array(), "{\"\\\\x01\"}"), (Type::OID, "4294967295"),
+            (Type::BOOL, "t"),
+            (Type::INT2, "-5"),
+            (Type::INT8, "9007199254740993"),
+            (Type::FLOAT4, "1.5"),
+            (Type::FLOAT8, "0.1"),
+            (Type::NUMERIC, "-1234567890123456789.0123456789"),
+            (Type::NUMERIC, "NaN"),
+            (Type::NUMERIC, "0.00"),
+            (Type::NUMERIC, "10000"),
+            (Type::TEXT, "é"),
+            (Type::BYTEA, "\\x00ff"),
+            (Type::DATE, "1999-12-31"),
+            (Type::TIME, "23:59:59.5"),
+            (Type::TIMETZ, "12:00:00+02"),
+            (Type::TIMESTAMP, "infinity"),
+            (Type::TIMESTAMPTZ, "2024-02-29 12:00:00.000001+00"),
+            (Type::INTERVAL, "1 mon -2 days +00:00:03"),
+            (Type::UUID, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+            (Type::JSONB, "{\"a\": [1, 2]}"),
+            (Type::of(869), "10.1.2.3/16"),
+            (Type::of(869), "::1"),
+            (Type::of(829), "08:00:2b:01:02:03"),
+            (Type::of(1562), "10110011101"),
+            (Type::TEXT.array(), "{a,NULL,\"b c\"}"),
+            (Type::INT4.array(), "{{1,2},{3,4}}"),
+            (Type::NUMERIC.array(), "{1.50}"),
+            (Type::BYTEA.array(), "{\"\\\\x01\"}"),
+            (Type::OID, "4294967295"),
             (Type::of(600), "(1,2.5)"),
         ] {
             let value = text::input(ty, text, &style).unwrap();

@@ -43,7 +43,10 @@ pub fn parse_hex(digits: &str) -> Result<Vec<u8>> {
             continue;
         }
         let Some(value) = c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()) else {
-            return Err(PgError::new("22023", format!("invalid hexadecimal digit: \"{c}\"")));
+            return Err(PgError::new(
+                "22023",
+                format!("invalid hexadecimal digit: \"{c}\""),
+            ));
         };
         match high.take() {
             None => high = Some(value),
@@ -51,7 +54,10 @@ pub fn parse_hex(digits: &str) -> Result<Vec<u8>> {
         }
     }
     if high.is_some() {
-        return Err(PgError::new("22023", "invalid hexadecimal data: odd number of digits"));
+        return Err(PgError::new(
+            "22023",
+            "invalid hexadecimal data: odd number of digits",
+        ));
     }
     Ok(out)
 }

@@ -7,7 +7,9 @@ use rusqlite::types::{Value, ValueRef};
 use super::interval::Interval;
 use super::json::Json;
 use super::numeric::Numeric;
-use super::text::{self, as_bool, as_date, as_f64, as_int, as_interval, as_moment, as_numeric, as_str};
+use super::text::{
+    self, as_bool, as_date, as_f64, as_int, as_interval, as_moment, as_numeric, as_str,
+};
 use super::{Style, Type, array, time};
 use crate::error::{PgError, Result};
 
@@ -16,7 +18,13 @@ use crate::error::{PgError, Result};
 ///
 /// # Errors
 /// 22P02, 22003, 22001 …
-pub fn cast(value: ValueRef<'_>, from: Type, to: Type, style: &Style, explicit: bool) -> Result<Value> {
+pub fn cast(
+    value: ValueRef<'_>,
+    from: Type,
+    to: Type,
+    style: &Style,
+    explicit: bool,
+) -> Result<Value> {
     if value == ValueRef::Null {
         return Ok(Value::Null);
     }
@@ -27,7 +35,9 @@ pub fn cast(value: ValueRef<'_>, from: Type, to: Type, style: &Style, explicit: 
 fn convert(value: ValueRef<'_>, from: Type, to: Type, style: &Style) -> Result<Value> {
     if to.is_string() {
         if from.oid == 16 {
-            return Ok(Value::Text(if as_bool(value)? { "true" } else { "false" }.to_owned()));
+            return Ok(Value::Text(
+                if as_bool(value)? { "true" } else { "false" }.to_owned(),
+            ));
         }
         // A column's numbers are shown with its scale; the padding of char(n) does not go along.
         let shown = if from.oid == 1700 { from } else { from.bare() };
@@ -39,12 +49,15 @@ fn convert(value: ValueRef<'_>, from: Type, to: Type, style: &Style) -> Result<V
     match to.oid {
         20 | 23 if matches!(from.oid, 1560 | 1562) => {
             let bits = as_str(from, value)?;
-            let number = i64::from_str_radix(bits, 2).map_err(|_| PgError::new("22003", format!("{} out of range", to.display())));
+            let number = i64::from_str_radix(bits, 2)
+                .map_err(|_| PgError::new("22003", format!("{} out of range", to.display())));
             number.map(Value::Integer)
         }
         20 | 21 | 23 => to_int(value, from, to),
         26 if from.is_int() || from.is_oid() => to_int(value, from, Type::INT8),
-        700 | 701 if from.is_string() || from.oid == 705 => text::input(to, as_str(to, value)?, style),
+        700 | 701 if from.is_string() || from.oid == 705 => {
+            text::input(to, as_str(to, value)?, style)
+        }
         701 => as_f64(to, value).map(Value::Real),
         700 => {
             let real = as_f64(to, value)?;
@@ -52,10 +65,13 @@ fn convert(value: ValueRef<'_>, from: Type, to: Type, style: &Style) -> Result<V
             Ok(Value::Real(f64::from(real as f32)))
         }
         1700 if from.is_float() => {
-            let number = Numeric::from_f64(as_f64(from, value)?).ok_or_else(|| text::misfit(to, value))?;
+            let number =
+                Numeric::from_f64(as_f64(from, value)?).ok_or_else(|| text::misfit(to, value))?;
             Ok(Value::Text(number.to_string()))
         }
-        1700 if !from.is_string() => as_numeric(from, value).map(|number| Value::Text(number.to_string())),
+        1700 if !from.is_string() => {
+            as_numeric(from, value).map(|number| Value::Text(number.to_string()))
+        }
         16 => as_bool(value).map(|value| Value::Integer(value.into())),
         1082 | 1083 | 1114 | 1184 | 1186 => to_time(value, from, to, style),
         114 if from.oid == 3802 => Ok(owned(value)),
@@ -124,10 +140,16 @@ pub fn shape(value: Value, to: Type, explicit: bool) -> Result<Value> {
             } else if to.oid == 1560 && bits.len() != length {
                 return Err(PgError::new(
                     "22026",
-                    format!("bit string length {} does not match type bit({length})", bits.len()),
+                    format!(
+                        "bit string length {} does not match type bit({length})",
+                        bits.len()
+                    ),
                 ));
             } else if bits.len() > length {
-                return Err(PgError::new("22001", format!("bit string too long for type bit varying({length})")));
+                return Err(PgError::new(
+                    "22001",
+                    format!("bit string too long for type bit varying({length})"),
+                ));
             }
             Value::Text(bits)
         }
@@ -153,7 +175,10 @@ fn shape_items(items: &[Json], element: Type, explicit: bool) -> Result<Value> {
                 _ => out.push_str("null"),
             },
             Json::Null => out.push_str("null"),
-            _ => array::push_value(&shape(array::item_value(element, item), element, explicit)?, &mut out),
+            _ => array::push_value(
+                &shape(array::item_value(element, item), element, explicit)?,
+                &mut out,
+            ),
         }
     }
     out.push(']');
@@ -166,8 +191,15 @@ fn fit_length(mut text: String, to: Type, explicit: bool) -> Result<String> {
         && let Some((cut, _)) = text.char_indices().nth(limit)
     {
         if !explicit && !text[cut..].bytes().all(|c| c == b' ') {
-            let name = if to.oid == 1042 { "character" } else { "character varying" };
-            return Err(PgError::new("22001", format!("value too long for type {name}({limit})")));
+            let name = if to.oid == 1042 {
+                "character"
+            } else {
+                "character varying"
+            };
+            return Err(PgError::new(
+                "22001",
+                format!("value too long for type {name}({limit})"),
+            ));
         }
         text.truncate(cut);
     }
@@ -190,14 +222,21 @@ fn to_int(value: ValueRef<'_>, from: Type, to: Type) -> Result<Value> {
         ValueRef::Real(real) if from.is_float() => {
             let rounded = real.round_ties_even();
             #[allow(clippy::cast_possible_truncation, reason = "in range")]
-            range((rounded.abs() < 9.3e18 && rounded < 9_223_372_036_854_775_807.0).then_some(rounded as i64))
+            range(
+                (rounded.abs() < 9.3e18 && rounded < 9_223_372_036_854_775_807.0)
+                    .then_some(rounded as i64),
+            )
         }
         _ if from.oid == 1700 => range(as_numeric(from, value)?.to_i64()),
         ValueRef::Text(_) => {
             let text = as_str(to, value)?;
             // A jsonb number is a numeric.
             if from.oid == 3802 {
-                return range(Numeric::parse(text).ok_or_else(|| text::misfit(to, value))?.to_i64());
+                return range(
+                    Numeric::parse(text)
+                        .ok_or_else(|| text::misfit(to, value))?
+                        .to_i64(),
+                );
             }
             text::parse_int(to, text).map(Value::Integer)
         }
@@ -261,7 +300,10 @@ fn cast_array(items: &[Json], from: Type, to: Type, style: &Style) -> Result<Val
             continue;
         }
         let value = array::item_value(from, item);
-        array::push_value(&cast(ValueRef::from(&value), from, to.bare(), style, true)?, &mut out);
+        array::push_value(
+            &cast(ValueRef::from(&value), from, to.bare(), style, true)?,
+            &mut out,
+        );
     }
     out.push(']');
     Ok(Value::Text(out))
@@ -285,20 +327,66 @@ mod tests {
             (Value::Real(3.5), Type::FLOAT8, Type::INT4, "4"),
             (text("2.5"), Type::NUMERIC, Type::INT4, "3"),
             (Value::Integer(1), Type::BOOL, Type::TEXT, "true"),
-            (text("hello"), Type::TEXT, Type { oid: 1043, modifier: 7 }, "hel"),
-            (text("1.005"), Type::NUMERIC, Type { oid: 1700, modifier: (5 << 16) + 2 + 4 }, "1.01"),
-            (text("2024-01-31"), Type::DATE, Type::TIMESTAMP, "2024-01-31 00:00:00"),
-            (text("2024-01-31 10:00:00"), Type::TIMESTAMP, Type::DATE, "2024-01-31"),
+            (
+                text("hello"),
+                Type::TEXT,
+                Type {
+                    oid: 1043,
+                    modifier: 7,
+                },
+                "hel",
+            ),
+            (
+                text("1.005"),
+                Type::NUMERIC,
+                Type {
+                    oid: 1700,
+                    modifier: (5 << 16) + 2 + 4,
+                },
+                "1.01",
+            ),
+            (
+                text("2024-01-31"),
+                Type::DATE,
+                Type::TIMESTAMP,
+                "2024-01-31 00:00:00",
+            ),
+            (
+                text("2024-01-31 10:00:00"),
+                Type::TIMESTAMP,
+                Type::DATE,
+                "2024-01-31",
+            ),
             (Value::Real(0.1), Type::FLOAT8, Type::NUMERIC, "0.1"),
-            (text("[1,2]"), Type::INT4.array(), Type::TEXT.array(), "{1,2}"),
+            (
+                text("[1,2]"),
+                Type::INT4.array(),
+                Type::TEXT.array(),
+                "{1,2}",
+            ),
             (text("12"), Type::TEXT, Type::INT8, "12"),
         ] {
             assert_eq!(made(value, from, to), expected);
         }
         let style = Style::default();
-        let long = cast(ValueRef::Text(b"hello"), Type::TEXT, Type { oid: 1043, modifier: 7 }, &style, false);
+        let long = cast(
+            ValueRef::Text(b"hello"),
+            Type::TEXT,
+            Type {
+                oid: 1043,
+                modifier: 7,
+            },
+            &style,
+            false,
+        );
         assert_eq!(long.unwrap_err().code, "22001");
-        let large = cast(ValueRef::Integer(1 << 40), Type::INT8, Type::INT4, &style, true);
+        let large = cast(
+            ValueRef::Integer(1 << 40),
+            Type::INT8,
+            Type::INT4,
+            &style,
+            true,
+        );
         assert_eq!(large.unwrap_err().code, "22003");
     }
 }

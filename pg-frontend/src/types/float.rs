@@ -62,7 +62,12 @@ fn write_shortest(text: &str, digits: i32, out: &mut BytesMut) {
     if exponent < -4 || exponent >= digits {
         out.extend_from_slice(mantissa.as_bytes());
         let mut tail = Short::default();
-        let _ = write!(tail, "e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs());
+        let _ = write!(
+            tail,
+            "e{}{:02}",
+            if exponent < 0 { '-' } else { '+' },
+            exponent.abs()
+        );
         out.extend_from_slice(tail.as_str().as_bytes());
         return;
     }
@@ -101,7 +106,10 @@ pub(super) struct Short {
 
 impl Default for Short {
     fn default() -> Self {
-        Self { bytes: [0; 48], length: 0 }
+        Self {
+            bytes: [0; 48],
+            length: 0,
+        }
     }
 }
 
@@ -130,17 +138,25 @@ impl std::fmt::Write for Short {
 pub fn parse_f64(text: &str) -> Result<f64> {
     let trimmed = text.trim_matches(|c: char| c.is_ascii_whitespace());
     let invalid = || {
-        PgError::new("22P02", format!("invalid input syntax for type double precision: \"{text}\""))
+        PgError::new(
+            "22P02",
+            format!("invalid input syntax for type double precision: \"{text}\""),
+        )
     };
     let value: f64 = match trimmed.to_ascii_lowercase().as_str() {
         "nan" => f64::NAN,
         "infinity" | "inf" | "+infinity" | "+inf" => return Ok(f64::INFINITY),
         "-infinity" | "-inf" => return Ok(f64::NEG_INFINITY),
-        lower if lower.bytes().any(|c| c.is_ascii_digit()) => lower.parse().map_err(|_| invalid())?,
+        lower if lower.bytes().any(|c| c.is_ascii_digit()) => {
+            lower.parse().map_err(|_| invalid())?
+        }
         _ => return Err(invalid()),
     };
     if value.is_infinite() {
-        return Err(PgError::new("22003", format!("\"{trimmed}\" is out of range for type double precision")));
+        return Err(PgError::new(
+            "22003",
+            format!("\"{trimmed}\" is out of range for type double precision"),
+        ));
     }
     Ok(value)
 }
@@ -159,8 +175,17 @@ mod tests {
     #[test]
     fn as_postgres_15_writes_them() {
         for (value, text) in [
-            (0.0, "0"), (-0.0, "-0"), (1.5, "1.5"), (0.1, "0.1"), (1e15, "1e+15"), (123_456_789_012_345.0, "123456789012345"),
-            (1e-4, "0.0001"), (1e-5, "1e-05"), (1.0 / 3.0, "0.3333333333333333"), (1e100, "1e+100"), (-2.5e-10, "-2.5e-10"),
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.5, "1.5"),
+            (0.1, "0.1"),
+            (1e15, "1e+15"),
+            (123_456_789_012_345.0, "123456789012345"),
+            (1e-4, "0.0001"),
+            (1e-5, "1e-05"),
+            (1.0 / 3.0, "0.3333333333333333"),
+            (1e100, "1e+100"),
+            (-2.5e-10, "-2.5e-10"),
         ] {
             assert_eq!(shown(value), text);
         }

@@ -45,7 +45,11 @@ struct Sum {
     micros: f64,
 }
 
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "checked in finish")]
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "checked in finish"
+)]
 impl Sum {
     /// A number of units; a fraction goes down into the smaller ones (a month is 30 days).
     fn add(&mut self, number: f64, (months, days, micros): (i64, i64, i64)) {
@@ -67,7 +71,10 @@ impl Sum {
 
     fn finish(&self) -> Option<Interval> {
         let fits = |value: f64, limit: f64| value.abs() <= limit;
-        if !fits(self.months, 2_147_483_647.0) || !fits(self.days, 2_147_483_647.0) || !fits(self.micros, 9.2e18) {
+        if !fits(self.months, 2_147_483_647.0)
+            || !fits(self.days, 2_147_483_647.0)
+            || !fits(self.micros, 9.2e18)
+        {
             return None;
         }
         Some(Interval {
@@ -85,16 +92,24 @@ impl Interval {
     /// # Errors
     /// 22007, 22015.
     pub fn parse(text: &str, field: Option<&str>) -> Result<Self> {
-        let invalid = || PgError::new("22007", format!("invalid input syntax for type interval: \"{text}\""));
+        let invalid = || {
+            PgError::new(
+                "22007",
+                format!("invalid input syntax for type interval: \"{text}\""),
+            )
+        };
         let trimmed = text.trim();
         let sum = if trimmed.starts_with(['P', 'p']) || trimmed.starts_with("-P") {
             read_iso(trimmed)
         } else {
             read_words(trimmed, field)
         };
-        sum.ok_or_else(invalid)?
-            .finish()
-            .ok_or_else(|| PgError::new("22015", format!("interval field value out of range: \"{text}\"")))
+        sum.ok_or_else(invalid)?.finish().ok_or_else(|| {
+            PgError::new(
+                "22015",
+                format!("interval field value out of range: \"{text}\""),
+            )
+        })
     }
 
     /// As SQLite has it, and as Postgres writes it in its own style.
@@ -116,7 +131,12 @@ impl Interval {
 
     fn clock(self) -> (i64, i64, i64, i64) {
         let all = self.micros.unsigned_abs().cast_signed();
-        (all / (3600 * SECOND), all / (60 * SECOND) % 60, all / SECOND % 60, all % SECOND)
+        (
+            all / (3600 * SECOND),
+            all / (60 * SECOND) % 60,
+            all / SECOND % 60,
+            all % SECOND,
+        )
     }
 
     fn fraction(micros: i64) -> String {
@@ -145,8 +165,18 @@ impl Interval {
         if self.micros != 0 || out.is_empty() {
             let (hours, minutes, seconds, micros) = self.clock();
             let space = if out.is_empty() { "" } else { " " };
-            let sign = if self.micros < 0 { "-" } else if negative { "+" } else { "" };
-            let _ = write!(out, "{space}{sign}{hours:02}:{minutes:02}:{seconds:02}{}", Self::fraction(micros));
+            let sign = if self.micros < 0 {
+                "-"
+            } else if negative {
+                "+"
+            } else {
+                ""
+            };
+            let _ = write!(
+                out,
+                "{space}{sign}{hours:02}:{minutes:02}:{seconds:02}{}",
+                Self::fraction(micros)
+            );
         }
         out
     }
@@ -167,7 +197,11 @@ impl Interval {
         part(self.months % 12, "mon");
         part(self.days, "day");
         let (hours, minutes, seconds, micros) = self.clock();
-        let minus = if (self.micros < 0) == negative { "" } else { "-" };
+        let minus = if (self.micros < 0) == negative {
+            ""
+        } else {
+            "-"
+        };
         for (value, name) in [(hours, "hour"), (minutes, "min")] {
             if value != 0 {
                 let plural = if value == 1 { "" } else { "s" };
@@ -176,7 +210,11 @@ impl Interval {
         }
         if seconds != 0 || micros != 0 {
             let plural = if seconds == 1 && micros == 0 { "" } else { "s" };
-            let _ = write!(out, " {minus}{seconds}{} sec{plural}", Self::fraction(micros));
+            let _ = write!(
+                out,
+                " {minus}{seconds}{} sec{plural}",
+                Self::fraction(micros)
+            );
         }
         if out.len() == 1 {
             out.push_str(" 0");
@@ -190,12 +228,19 @@ impl Interval {
     fn sql_standard(self) -> String {
         let (hours, minutes, seconds, micros) = self.clock();
         let sign = |negative: bool| if negative { "-" } else { "+" };
-        let clock = format!("{hours}:{minutes:02}:{seconds:02}{}", Self::fraction(micros));
+        let clock = format!(
+            "{hours}:{minutes:02}:{seconds:02}{}",
+            Self::fraction(micros)
+        );
         match (self.months != 0, self.days != 0, self.micros != 0) {
             (false, false, false) => "0".to_owned(),
             (true, false, false) => {
                 let minus = if self.months < 0 { "-" } else { "" };
-                format!("{minus}{}-{}", (self.months / 12).abs(), (self.months % 12).abs())
+                format!(
+                    "{minus}{}-{}",
+                    (self.months / 12).abs(),
+                    (self.months % 12).abs()
+                )
             }
             (false, false, true) => format!("{}{clock}", if self.micros < 0 { "-" } else { "" }),
             (false, true, _) if (self.days < 0) == (self.micros < 0) || self.micros == 0 => {
@@ -203,8 +248,12 @@ impl Interval {
             }
             _ => format!(
                 "{}{}-{} {}{} {}{clock}",
-                sign(self.months < 0), (self.months / 12).abs(), (self.months % 12).abs(),
-                sign(self.days < 0), self.days.abs(), sign(self.micros < 0)
+                sign(self.months < 0),
+                (self.months / 12).abs(),
+                (self.months % 12).abs(),
+                sign(self.days < 0),
+                self.days.abs(),
+                sign(self.micros < 0)
             ),
         }
     }
@@ -242,7 +291,8 @@ impl Interval {
     /// For order and equality: microseconds, a month taken as 30 days.
     #[must_use]
     pub fn key(self) -> i128 {
-        (i128::from(self.months) * 30 + i128::from(self.days)) * i128::from(DAY) + i128::from(self.micros)
+        (i128::from(self.months) * 30 + i128::from(self.days)) * i128::from(DAY)
+            + i128::from(self.micros)
     }
 
     /// The sum.
@@ -281,7 +331,9 @@ impl Interval {
         sum.days = days.trunc() + month_days.trunc();
         sum.micros = self.micros as f64 * factor + seconds;
         sum.micros = sum.micros.round();
-        let mut out = sum.finish().ok_or_else(|| PgError::new("22008", "interval out of range"))?;
+        let mut out = sum
+            .finish()
+            .ok_or_else(|| PgError::new("22008", "interval out of range"))?;
         if sum.micros.abs() >= DAY as f64 && self.micros == 0 {
             let carry = out.micros / DAY;
             out.days += i32::try_from(carry).unwrap_or(0);
@@ -340,7 +392,11 @@ impl Interval {
             days += month_length(a.year, a.month);
             months -= 1;
         }
-        Self { months, days, micros }
+        Self {
+            months,
+            days,
+            micros,
+        }
     }
 }
 
@@ -365,10 +421,14 @@ fn read_words(text: &str, field: Option<&str>) -> Option<Sum> {
         }
         if let Some((years, months)) = word.trim_start_matches(['+', '-']).split_once('-') {
             let sign = if word.starts_with('-') { -1.0 } else { 1.0 };
-            sum.months += sign * (years.parse::<f64>().ok()? * 12.0 + months.parse::<f64>().ok()?);
+            sum.months +=
+                sign * (years.parse::<f64>().ok()? * 12.0 + months.parse::<f64>().ok()?);
             continue;
         }
-        let number: f64 = word.parse().ok().filter(|_| word.bytes().any(|c| c.is_ascii_digit()))?;
+        let number: f64 = word
+            .parse()
+            .ok()
+            .filter(|_| word.bytes().any(|c| c.is_ascii_digit()))?;
         let next_unit = words
             .peek()
             .filter(|next| !next.eq_ignore_ascii_case("ago"))
@@ -424,7 +484,11 @@ fn read_clock(word: &str) -> Option<f64> {
     };
     let parts: Vec<f64> = rest
         .split(':')
-        .map(|part| part.parse::<f64>().ok().filter(|_| !part.starts_with(['+', '-'])))
+        .map(|part| {
+            part.parse::<f64>()
+                .ok()
+                .filter(|_| !part.starts_with(['+', '-']))
+        })
         .collect::<Option<_>>()?;
     let seconds = match parts[..] {
         [hours, minutes] => hours * 3600.0 + minutes * 60.0,
@@ -479,11 +543,24 @@ mod tests {
     #[test]
     fn as_postgres_15_reads_and_writes_them() {
         for (text, expected) in [
-            ("1 day", "1 day"), ("1 year 2 months 3 days 04:05:06.789", "1 year 2 mons 3 days 04:05:06.789"),
-            ("90 minutes", "01:30:00"), ("1.5 days", "1 day 12:00:00"), ("1 week", "7 days"),
-            ("-1 day +2 hours", "-1 days +02:00:00"), ("3 hours ago", "-03:00:00"), ("P1Y2M3DT4H5M6S", "1 year 2 mons 3 days 04:05:06"),
-            ("1-2", "1 year 2 mons"), ("0", "00:00:00"), ("1 02:03", "1 day 02:03:00"), ("1.5 months", "1 mon 15 days"),
-            ("100:00", "100:00:00"), ("1d 2h", "1 day 02:00:00"), ("@ 1 minute", "00:01:00"),
+            ("1 day", "1 day"),
+            (
+                "1 year 2 months 3 days 04:05:06.789",
+                "1 year 2 mons 3 days 04:05:06.789",
+            ),
+            ("90 minutes", "01:30:00"),
+            ("1.5 days", "1 day 12:00:00"),
+            ("1 week", "7 days"),
+            ("-1 day +2 hours", "-1 days +02:00:00"),
+            ("3 hours ago", "-03:00:00"),
+            ("P1Y2M3DT4H5M6S", "1 year 2 mons 3 days 04:05:06"),
+            ("1-2", "1 year 2 mons"),
+            ("0", "00:00:00"),
+            ("1 02:03", "1 day 02:03:00"),
+            ("1.5 months", "1 mon 15 days"),
+            ("100:00", "100:00:00"),
+            ("1d 2h", "1 day 02:00:00"),
+            ("@ 1 minute", "00:01:00"),
         ] {
             assert_eq!(shown(text), expected, "{text}");
         }

@@ -163,9 +163,11 @@ impl Json {
     pub fn member(&self, key: &str) -> Option<&Self> {
         match self {
             // The last of equal keys counts.
-            Self::Object(members) => {
-                members.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value)
-            }
+            Self::Object(members) => members
+                .iter()
+                .rev()
+                .find(|(name, _)| name == key)
+                .map(|(_, value)| value),
             _ => None,
         }
     }
@@ -175,7 +177,11 @@ impl Json {
     pub fn item(&self, index: i64) -> Option<&Self> {
         match self {
             Self::Array(items) => {
-                let index = if index < 0 { index + items.len() as i64 } else { index };
+                let index = if index < 0 {
+                    index + items.len() as i64
+                } else {
+                    index
+                };
                 items.get(usize::try_from(index).ok()?)
             }
             _ => None,
@@ -221,9 +227,10 @@ impl Json {
             (Self::Object(_), Self::Object(members)) => members
                 .iter()
                 .all(|(key, value)| self.member(key).is_some_and(|own| own.contains(value))),
-            (Self::Array(own), Self::Array(items)) => items
-                .iter()
-                .all(|item| own.iter().any(|candidate| candidate.same_kind(item) && candidate.contains(item))),
+            (Self::Array(own), Self::Array(items)) => items.iter().all(|item| {
+                own.iter()
+                    .any(|candidate| candidate.same_kind(item) && candidate.contains(item))
+            }),
             // An array contains a scalar that is one of its elements.
             (Self::Array(own), scalar) if !matches!(scalar, Self::Object(_)) => {
                 own.iter().any(|candidate| candidate.equals(scalar))
@@ -249,7 +256,8 @@ impl Json {
             }
             (Self::Object(a), Self::Object(b)) => {
                 a.len() == b.len()
-                    && a.iter().all(|(key, value)| other.member(key).is_some_and(|own| own.equals(value)))
+                    && a.iter()
+                        .all(|(key, value)| other.member(key).is_some_and(|own| own.equals(value)))
             }
             _ => self == other,
         }
@@ -294,7 +302,9 @@ impl Reader<'_> {
     }
 
     fn take(&mut self, word: &str) -> Option<()> {
-        self.text[self.at..].starts_with(word).then(|| self.at += word.len())
+        self.text[self.at..]
+            .starts_with(word)
+            .then(|| self.at += word.len())
     }
 
     fn value(&mut self, depth: usize) -> Option<Json> {
@@ -466,10 +476,17 @@ mod tests {
 
     #[test]
     fn jsonb_as_postgres_writes_it() {
-        let value = Json::parse(r#" {"bb":1.10, "a":[1,2,{"x":null}], "a":true, "c":1e2} "#).unwrap().normalized();
+        let value = Json::parse(r#" {"bb":1.10, "a":[1,2,{"x":null}], "a":true, "c":1e2} "#)
+            .unwrap()
+            .normalized();
         assert_eq!(value.text(), r#"{"a": true, "c": 100, "bb": 1.10}"#);
-        assert_eq!(Json::parse(r#""\u00e9\ud83d\ude00""#), Some(Json::String("é😀".to_owned())));
-        for bad in ["", "{", "[1,]", "01", "1.", "'a'", "{\"a\"}", "nul", "\"\\x\"", "1 2"] {
+        assert_eq!(
+            Json::parse(r#""\u00e9\ud83d\ude00""#),
+            Some(Json::String("é😀".to_owned()))
+        );
+        for bad in [
+            "", "{", "[1,]", "01", "1.", "'a'", "{\"a\"}", "nul", "\"\\x\"", "1 2",
+        ] {
             assert_eq!(Json::parse(bad), None, "{bad}");
         }
     }

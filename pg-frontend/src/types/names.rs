@@ -75,8 +75,22 @@ pub const BUILT_IN: &[BuiltIn] = &[
     built_in(1043, "varchar", "character varying", -1, 1015, b'S'),
     built_in(1082, "date", "date", 4, 1182, b'D'),
     built_in(1083, "time", "time without time zone", 8, 1183, b'D'),
-    built_in(1114, "timestamp", "timestamp without time zone", 8, 1115, b'D'),
-    built_in(1184, "timestamptz", "timestamp with time zone", 8, 1185, b'D'),
+    built_in(
+        1114,
+        "timestamp",
+        "timestamp without time zone",
+        8,
+        1115,
+        b'D',
+    ),
+    built_in(
+        1184,
+        "timestamptz",
+        "timestamp with time zone",
+        8,
+        1185,
+        b'D',
+    ),
     built_in(1186, "interval", "interval", 16, 1187, b'T'),
     built_in(1266, "timetz", "time with time zone", 12, 1270, b'D'),
     built_in(1560, "bit", "bit", -1, 1561, b'V'),
@@ -165,7 +179,12 @@ fn by_name(name: &str) -> Option<Oid> {
         "bit varying" => 1562,
         "citext" | "clob" | "string" => 25,
         "blob" => 17,
-        _ => return BUILT_IN.iter().find(|row| row.name == name).map(|row| row.oid),
+        _ => {
+            return BUILT_IN
+                .iter()
+                .find(|row| row.name == name)
+                .map(|row| row.oid);
+        }
     })
 }
 
@@ -260,7 +279,9 @@ fn modifier_text(oid: Oid, modifier: i32) -> String {
     }
     match oid {
         1042 | 1043 if modifier >= 4 => format!("({})", modifier - 4),
-        1700 => precision_and_scale(modifier).map_or_else(String::new, |(p, s)| format!("({p},{s})")),
+        1700 => {
+            precision_and_scale(modifier).map_or_else(String::new, |(p, s)| format!("({p},{s})"))
+        }
         1083 | 1114 | 1184 | 1266 | 1560 | 1562 => format!("({modifier})"),
         _ => String::new(),
     }
@@ -302,9 +323,8 @@ pub fn declare(ty: Type, user: Option<&str>) -> String {
         let modifier = modifier_text(ty.oid, ty.modifier);
         let word = match ty.oid {
             1700 if !ty.is_native_numeric() => " text",
-            114 | 142 | 194 | 3802 | 18 | 19 | 650 | 790 | 869 | 1560 | 1562 | 3614 | 3615 | 4072 => {
-                " text"
-            }
+            114 | 142 | 194 | 3802 | 18 | 19 | 650 | 790 | 869 | 1560 | 1562 | 3614 | 3615
+            | 4072 => " text",
             _ => "",
         };
         let name = if ty.oid == 18 { "\"char\"" } else { row.name };
@@ -336,9 +356,28 @@ mod tests {
     #[test]
     fn declarations_come_back() {
         for text in [
-            "int4", "int8", "int2", "bool", "varchar(10)", "bpchar(3)", "numeric(10,2)", "numeric text",
-            "numeric text(30,10)", "timestamptz", "timestamp(3)", "jsonb text", "uuid", "text[]",
-            "int4[]", "varchar[](5)", "float4", "float8", "interval", "bytea", "date", "time",
+            "int4",
+            "int8",
+            "int2",
+            "bool",
+            "varchar(10)",
+            "bpchar(3)",
+            "numeric(10,2)",
+            "numeric text",
+            "numeric text(30,10)",
+            "timestamptz",
+            "timestamp(3)",
+            "jsonb text",
+            "uuid",
+            "text[]",
+            "int4[]",
+            "varchar[](5)",
+            "float4",
+            "float8",
+            "interval",
+            "bytea",
+            "date",
+            "time",
         ] {
             let ty = parse_name(text).unwrap();
             assert_eq!(declare(ty, None), text);
@@ -348,10 +387,19 @@ mod tests {
     #[test]
     fn names_of_others() {
         for (text, oid, modifier) in [
-            ("INTEGER", 20, -1), ("integer", 23, -1), ("INT", 20, -1), ("REAL", 701, -1), ("BLOB", 17, -1),
-            ("VARCHAR(160)", 1043, 164), ("NVARCHAR(20)", 1043, 24), ("DATETIME", 1114, -1),
-            ("timestamp(3) with time zone", 1184, 3), ("character varying(4)[]", 1015, 8),
-            ("double precision", 701, -1), ("NUMERIC(10,2)", 1700, (10 << 16) + 2 + 4), ("_text", 1009, -1),
+            ("INTEGER", 20, -1),
+            ("integer", 23, -1),
+            ("INT", 20, -1),
+            ("REAL", 701, -1),
+            ("BLOB", 17, -1),
+            ("VARCHAR(160)", 1043, 164),
+            ("NVARCHAR(20)", 1043, 24),
+            ("DATETIME", 1114, -1),
+            ("timestamp(3) with time zone", 1184, 3),
+            ("character varying(4)[]", 1015, 8),
+            ("double precision", 701, -1),
+            ("NUMERIC(10,2)", 1700, (10 << 16) + 2 + 4),
+            ("_text", 1009, -1),
         ] {
             assert_eq!(parse_name(text), Some(Type { oid, modifier }), "{text}");
         }

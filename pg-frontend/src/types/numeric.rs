@@ -72,10 +72,18 @@ impl Numeric {
             b'+' => (false, &text[1..]),
             _ => (false, text),
         };
-        if !digits.as_bytes().first().is_some_and(|c| c.is_ascii_digit() || *c == b'.') {
+        if !digits
+            .as_bytes()
+            .first()
+            .is_some_and(|c| c.is_ascii_digit() || *c == b'.')
+        {
             return match digits.to_ascii_lowercase().as_str() {
                 "nan" if digits.len() == text.len() => Some(Self::NaN),
-                "infinity" | "inf" => Some(if negative { Self::NegInfinity } else { Self::Infinity }),
+                "infinity" | "inf" => Some(if negative {
+                    Self::NegInfinity
+                } else {
+                    Self::Infinity
+                }),
                 _ => None,
             };
         }
@@ -85,7 +93,10 @@ impl Numeric {
         };
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         if whole.is_empty() && fraction.is_empty()
-            || !whole.bytes().chain(fraction.bytes()).all(|c| c.is_ascii_digit())
+            || !whole
+                .bytes()
+                .chain(fraction.bytes())
+                .all(|c| c.is_ascii_digit())
         {
             return None;
         }
@@ -152,7 +163,11 @@ impl Numeric {
     /// Without zeros at the end of the fraction.
     #[must_use]
     pub fn trimmed(self) -> Self {
-        let Self::Finite { mut unscaled, mut scale } = self else {
+        let Self::Finite {
+            mut unscaled,
+            mut scale,
+        } = self
+        else {
             return self;
         };
         let ten = BigInt::from(10);
@@ -189,18 +204,32 @@ impl Numeric {
     }
 
     fn raised(unscaled: &BigInt, from: u32, to: u32) -> BigInt {
-        if to > from { unscaled * ten(to - from) } else { unscaled.clone() }
+        if to > from {
+            unscaled * ten(to - from)
+        } else {
+            unscaled.clone()
+        }
     }
 
     /// Both on the scale of the finer one.
     fn aligned(&self, other: &Self) -> Option<(BigInt, BigInt, u32)> {
         match (self, other) {
             (
-                Self::Finite { unscaled: a, scale: s },
-                Self::Finite { unscaled: b, scale: t },
+                Self::Finite {
+                    unscaled: a,
+                    scale: s,
+                },
+                Self::Finite {
+                    unscaled: b,
+                    scale: t,
+                },
             ) => {
                 let scale = (*s).max(*t);
-                Some((Self::raised(a, *s, scale), Self::raised(b, *t, scale), scale))
+                Some((
+                    Self::raised(a, *s, scale),
+                    Self::raised(b, *t, scale),
+                    scale,
+                ))
             }
             _ => None,
         }
@@ -217,7 +246,11 @@ impl Numeric {
             special => special.to_f64(),
         };
         let result = operation(value(self), value(other));
-        if result == 0.0 { Self::zero() } else { Self::special(result) }
+        if result == 0.0 {
+            Self::zero()
+        } else {
+            Self::special(result)
+        }
     }
 
     /// The sum.
@@ -243,11 +276,21 @@ impl Numeric {
     pub fn mul(&self, other: &Self) -> Self {
         match (self, other) {
             (
-                Self::Finite { unscaled: a, scale: s },
-                Self::Finite { unscaled: b, scale: t },
+                Self::Finite {
+                    unscaled: a,
+                    scale: s,
+                },
+                Self::Finite {
+                    unscaled: b,
+                    scale: t,
+                },
             ) => {
                 let product = finite(a * b, s + t);
-                if s + t > MAX_SCALE { product.round(i64::from(MAX_SCALE)) } else { product }
+                if s + t > MAX_SCALE {
+                    product.round(i64::from(MAX_SCALE))
+                } else {
+                    product
+                }
             }
             _ => self.by_doubles(other, |a, b| a * b),
         }
@@ -270,7 +313,16 @@ impl Numeric {
 
     /// The quotient rounded to a scale; both finite, the divisor not zero.
     fn div_to(&self, other: &Self, scale: u32) -> Self {
-        let (Self::Finite { unscaled: a, scale: s }, Self::Finite { unscaled: b, scale: t }) = (self, other)
+        let (
+            Self::Finite {
+                unscaled: a,
+                scale: s,
+            },
+            Self::Finite {
+                unscaled: b,
+                scale: t,
+            },
+        ) = (self, other)
         else {
             return Self::NaN;
         };
@@ -294,7 +346,10 @@ impl Numeric {
         let wanted = usize::try_from(exponent.rem_euclid(4)).unwrap_or(0) + 1;
         let mut group = 0i64;
         for index in 0..wanted {
-            let digit = digits.as_bytes().get(index).map_or(0, |c| i64::from(c - b'0'));
+            let digit = digits
+                .as_bytes()
+                .get(index)
+                .map_or(0, |c| i64::from(c - b'0'));
             group = group * 10 + digit;
         }
         (weight, group)
@@ -409,13 +464,20 @@ impl Numeric {
     /// 2201F.
     pub fn sqrt(&self) -> Result<Self> {
         if self.is_negative() {
-            return Err(PgError::new("2201F", "cannot take square root of a negative number"));
+            return Err(PgError::new(
+                "2201F",
+                "cannot take square root of a negative number",
+            ));
         }
         let Self::Finite { unscaled, scale } = self else {
             return Ok(self.clone());
         };
         let (weight, _) = self.leading();
-        let root = if weight >= 0 { (weight + 1) * 2 - 1 } else { 1 - (1 - weight) * 2 };
+        let root = if weight >= 0 {
+            (weight + 1) * 2 - 1
+        } else {
+            1 - (1 - weight) * 2
+        };
         let digits = (MIN_SIGNIFICANT - root)
             .max(i64::from(*scale))
             .clamp(0, 1000);
@@ -511,7 +573,11 @@ impl Numeric {
         let mut groups: Vec<u16> = padded
             .as_bytes()
             .chunks(4)
-            .map(|group| group.iter().fold(0, |value, digit| value * 10 + u16::from(digit - b'0')))
+            .map(|group| {
+                group
+                    .iter()
+                    .fold(0, |value, digit| value * 10 + u16::from(digit - b'0'))
+            })
             .collect();
         let mut weight = (head / 4) as i64 - 1;
         let zeros = groups.iter().take_while(|group| **group == 0).count();
@@ -524,19 +590,34 @@ impl Numeric {
             weight = 0;
         }
         let negative = unscaled.sign() == Sign::Minus;
-        (negative, i16::try_from(weight).unwrap_or(i16::MAX), groups, u16::try_from(*scale).unwrap_or(u16::MAX))
+        (
+            negative,
+            i16::try_from(weight).unwrap_or(i16::MAX),
+            groups,
+            u16::try_from(*scale).unwrap_or(u16::MAX),
+        )
     }
 
     /// Appends the binary form: groups, weight, sign, scale, groups of four digits.
     pub fn write_binary(&self, out: &mut bytes::BytesMut) {
         let (negative, weight, groups, scale) = self.groups();
         let sign: u16 = match self {
-            Self::Finite { .. } => if negative { 0x4000 } else { 0 },
+            Self::Finite { .. } => {
+                if negative {
+                    0x4000
+                } else {
+                    0
+                }
+            }
             Self::NaN => 0xC000,
             Self::Infinity => 0xD000,
             Self::NegInfinity => 0xF000,
         };
-        out.extend_from_slice(&u16::try_from(groups.len()).unwrap_or(u16::MAX).to_be_bytes());
+        out.extend_from_slice(
+            &u16::try_from(groups.len())
+                .unwrap_or(u16::MAX)
+                .to_be_bytes(),
+        );
         out.extend_from_slice(&weight.to_be_bytes());
         out.extend_from_slice(&sign.to_be_bytes());
         out.extend_from_slice(&scale.to_be_bytes());
@@ -635,9 +716,18 @@ mod tests {
 
     #[test]
     fn arithmetic_as_postgres_15_does_it() {
-        assert_eq!(n("1").div(&n("3")).unwrap().to_string(), "0.33333333333333333333");
-        assert_eq!(n("10").div(&n("4")).unwrap().to_string(), "2.5000000000000000");
-        assert_eq!(n("100000").div(&n("3")).unwrap().to_string(), "33333.333333333333");
+        assert_eq!(
+            n("1").div(&n("3")).unwrap().to_string(),
+            "0.33333333333333333333"
+        );
+        assert_eq!(
+            n("10").div(&n("4")).unwrap().to_string(),
+            "2.5000000000000000"
+        );
+        assert_eq!(
+            n("100000").div(&n("3")).unwrap().to_string(),
+            "33333.333333333333"
+        );
         assert_eq!(n("1.50").mul(&n("2")).to_string(), "3.00");
         assert_eq!(n("1.005").round(2).to_string(), "1.01");
         assert_eq!(n("-2.5").round(0).to_string(), "-3");

@@ -14,7 +14,10 @@ use crate::error::{PgError, Result};
 
 /// 22P02.
 pub(crate) fn invalid(ty: Type, text: &str) -> PgError {
-    PgError::new("22P02", format!("invalid input syntax for type {}: \"{text}\"", ty.display()))
+    PgError::new(
+        "22P02",
+        format!("invalid input syntax for type {}: \"{text}\"", ty.display()),
+    )
 }
 
 /// [`input`] of bytes from the wire.
@@ -26,11 +29,17 @@ pub fn input_bytes(ty: Type, bytes: &[u8], style: &Style) -> Result<Value> {
         let at = error.valid_up_to();
         PgError::new(
             "22021",
-            format!("invalid byte sequence for encoding \"UTF8\": 0x{:02x}", bytes.get(at).copied().unwrap_or(0)),
+            format!(
+                "invalid byte sequence for encoding \"UTF8\": 0x{:02x}",
+                bytes.get(at).copied().unwrap_or(0)
+            ),
         )
     })?;
     if text.contains('\0') {
-        return Err(PgError::new("22021", "invalid byte sequence for encoding \"UTF8\": 0x00"));
+        return Err(PgError::new(
+            "22021",
+            "invalid byte sequence for encoding \"UTF8\": 0x00",
+        ));
     }
     input(ty, text, style)
 }
@@ -61,11 +70,18 @@ pub fn input(ty: Type, text: &str, style: &Style) -> Result<Value> {
             ty.modifier_or(6),
         ))),
         1082 => Value::Text(time::date_text(parse_date(text, style.order)?)),
-        1083 => Value::Text(time::time_text(time::round_to(parse_time(text)?.0, ty.modifier_or(6)))),
+        1083 => Value::Text(time::time_text(time::round_to(
+            parse_time(text)?.0,
+            ty.modifier_or(6),
+        ))),
         1266 => {
             let (micros, zone) = parse_time(text)?;
             let offset = zone.unwrap_or(style.zone).offset_at(time::now());
-            Value::Text(format!("{}{}", time::time_text(micros), time::offset_text(offset)))
+            Value::Text(format!(
+                "{}{}",
+                time::time_text(micros),
+                time::offset_text(offset)
+            ))
         }
         1186 => Value::Text(Interval::parse(text, None)?.text()),
         2950 => Value::Text(parse_uuid(text)?),
@@ -76,7 +92,10 @@ pub fn input(ty: Type, text: &str, style: &Style) -> Result<Value> {
             Value::Text(text.to_owned())
         }
         3802 => Value::Text(
-            Json::parse(text).ok_or_else(|| not_json("jsonb", text))?.normalized().text(),
+            Json::parse(text)
+                .ok_or_else(|| not_json("jsonb", text))?
+                .normalized()
+                .text(),
         ),
         18 => Value::Text(text.chars().take(1).collect()),
         26 | 28 | 29 | 5069 => Value::Integer(parse_oid(ty, text)?),
@@ -84,12 +103,17 @@ pub fn input(ty: Type, text: &str, style: &Style) -> Result<Value> {
         829 => Value::Text(parse_macaddr(text)?),
         1560 | 1562 => {
             if !text.bytes().all(|c| matches!(c, b'0' | b'1')) {
-                return Err(PgError::new("22P02", format!("\"{text}\" is not a valid binary digit string")));
+                return Err(PgError::new(
+                    "22P02",
+                    format!("\"{text}\" is not a valid binary digit string"),
+                ));
             }
             Value::Text(text.to_owned())
         }
         // A name is looked up by the planner.
-        _ if ty.is_reg() => text.parse().map_or_else(|_| Value::Text(text.to_owned()), Value::Integer),
+        _ if ty.is_reg() => text
+            .parse()
+            .map_or_else(|_| Value::Text(text.to_owned()), Value::Integer),
         22 | 30 => {
             let mut out = String::from("[");
             for word in text.split_ascii_whitespace() {
@@ -112,12 +136,20 @@ pub fn input(ty: Type, text: &str, style: &Style) -> Result<Value> {
 /// A double as SQLite can have it: NaN, of which it makes NULL, is text.
 #[must_use]
 pub fn real_value(real: f64) -> Value {
-    if real.is_nan() { Value::Text("NaN".to_owned()) } else { Value::Real(real) }
+    if real.is_nan() {
+        Value::Text("NaN".to_owned())
+    } else {
+        Value::Real(real)
+    }
 }
 
 impl Type {
     fn modifier_or(self, default: i32) -> i32 {
-        if self.modifier < 0 { default } else { self.modifier }
+        if self.modifier < 0 {
+            default
+        } else {
+            self.modifier
+        }
     }
 
     /// The range of an integer type.
@@ -133,7 +165,10 @@ impl Type {
 
 fn not_json(ty: &str, text: &str) -> PgError {
     let mut error = PgError::new("22P02", format!("invalid input syntax for type {ty}"));
-    error.detail = Some(format!("\"{}\" is not JSON.", text.chars().take(80).collect::<String>()));
+    error.detail = Some(format!(
+        "\"{}\" is not JSON.",
+        text.chars().take(80).collect::<String>()
+    ));
     error
 }
 
@@ -153,7 +188,13 @@ pub fn parse_int(ty: Type, text: &str) -> Result<i64> {
         .ok()
         .filter(|value| (low..=high).contains(value))
         .ok_or_else(|| {
-            PgError::new("22003", format!("value \"{trimmed}\" is out of range for type {}", ty.display()))
+            PgError::new(
+                "22003",
+                format!(
+                    "value \"{trimmed}\" is out of range for type {}",
+                    ty.display()
+                ),
+            )
         })
 }
 
@@ -165,7 +206,10 @@ fn parse_f32(text: &str) -> Result<f64> {
     #[allow(clippy::cast_possible_truncation, reason = "checked below")]
     let short = value as f32;
     if short.is_infinite() && value.is_finite() {
-        return Err(PgError::new("22003", format!("\"{}\" is out of range for type real", text.trim())));
+        return Err(PgError::new(
+            "22003",
+            format!("\"{}\" is out of range for type real", text.trim()),
+        ));
     }
     Ok(f64::from(short))
 }
@@ -189,9 +233,20 @@ pub fn parse_bool(text: &str) -> Result<bool> {
 fn parse_oid(ty: Type, text: &str) -> Result<i64> {
     let value = parse_int(Type::INT8, text).map_err(|_| invalid(ty, text))?;
     if ty.oid != 5069 && !(-(1 << 31)..1 << 32).contains(&value) {
-        return Err(PgError::new("22003", format!("value \"{}\" is out of range for type {}", text.trim(), ty.display())));
+        return Err(PgError::new(
+            "22003",
+            format!(
+                "value \"{}\" is out of range for type {}",
+                text.trim(),
+                ty.display()
+            ),
+        ));
     }
-    Ok(if value < 0 && ty.oid != 5069 { value + (1 << 32) } else { value })
+    Ok(if value < 0 && ty.oid != 5069 {
+        value + (1 << 32)
+    } else {
+        value
+    })
 }
 
 /// A UUID in its usual form: lower case, with hyphens.
@@ -220,7 +275,11 @@ pub fn parse_uuid(text: &str) -> Result<String> {
         out.push(c.to_ascii_lowercase());
         count += 1;
     }
-    if count == 32 && !body.ends_with('-') { Ok(out) } else { Err(error()) }
+    if count == 32 && !body.ends_with('-') {
+        Ok(out)
+    } else {
+        Err(error())
+    }
 }
 
 fn parse_inet(ty: Type, text: &str) -> Result<String> {
@@ -242,9 +301,15 @@ fn parse_inet(ty: Type, text: &str) -> Result<String> {
 }
 
 fn parse_macaddr(text: &str) -> Result<String> {
-    let digits: Vec<char> = text.chars().filter(|c| !matches!(c, ':' | '-' | '.' | ' ')).collect();
+    let digits: Vec<char> = text
+        .chars()
+        .filter(|c| !matches!(c, ':' | '-' | '.' | ' '))
+        .collect();
     if digits.len() != 12 || !digits.iter().all(char::is_ascii_hexdigit) {
-        return Err(PgError::new("22P02", format!("invalid input syntax for type macaddr: \"{text}\"")));
+        return Err(PgError::new(
+            "22P02",
+            format!("invalid input syntax for type macaddr: \"{text}\""),
+        ));
     }
     let pairs: Vec<String> = digits
         .chunks(2)
@@ -307,14 +372,20 @@ pub(crate) fn as_int(ty: Type, value: ValueRef<'_>) -> Result<i64> {
     if (low..=high).contains(&integer) {
         return Ok(integer);
     }
-    Err(PgError::new("22003", format!("{} out of range", ty.display())))
+    Err(PgError::new(
+        "22003",
+        format!("{} out of range", ty.display()),
+    ))
 }
 
 /// A double of SQLite's.
 pub(crate) fn as_f64(ty: Type, value: ValueRef<'_>) -> Result<f64> {
     match value {
         ValueRef::Real(real) => Ok(real),
-        #[allow(clippy::cast_precision_loss, reason = "a whole number in a float column")]
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "a whole number in a float column"
+        )]
         ValueRef::Integer(integer) => Ok(integer as f64),
         ValueRef::Text(_) => float::parse_f64(as_str(ty, value)?),
         other => Err(misfit(ty, other)),
@@ -356,10 +427,14 @@ pub(crate) fn as_moment(ty: Type, value: ValueRef<'_>) -> Result<i64> {
             .map(|micros| micros - super::zone::EPOCH_2000)
             .ok_or_else(|| misfit(ty, value))
             .and_then(|micros| time::check(micros, "timestamp")),
-        #[allow(clippy::cast_possible_truncation, reason = "checked by the range of years")]
-        ValueRef::Real(day) if day.abs() < 1e8 => {
-            time::check(((day - 2_451_544.5) * 86_400e3).round() as i64 * 1000, "timestamp")
-        }
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "checked by the range of years"
+        )]
+        ValueRef::Real(day) if day.abs() < 1e8 => time::check(
+            ((day - 2_451_544.5) * 86_400e3).round() as i64 * 1000,
+            "timestamp",
+        ),
         other => Err(misfit(ty, other)),
     }
 }
@@ -376,7 +451,10 @@ pub(crate) fn as_date(value: ValueRef<'_>) -> Result<i32> {
 /// An interval of SQLite's.
 pub(crate) fn as_interval(value: ValueRef<'_>) -> Result<Interval> {
     match value {
-        ValueRef::Integer(seconds) => Ok(Interval { micros: seconds.saturating_mul(time::SECOND), ..Interval::default() }),
+        ValueRef::Integer(seconds) => Ok(Interval {
+            micros: seconds.saturating_mul(time::SECOND),
+            ..Interval::default()
+        }),
         other => Interval::parse(as_str(Type::INTERVAL, other)?, None),
     }
 }
@@ -444,7 +522,9 @@ pub fn output(ty: Type, value: ValueRef<'_>, style: &Style, out: &mut BytesMut) 
         1184 => {
             match value {
                 ValueRef::Text(bytes)
-                    if style.zone == Zone::UTC && bytes.len() > 10 && time::canonical(bytes).is_some() =>
+                    if style.zone == Zone::UTC
+                        && bytes.len() > 10
+                        && time::canonical(bytes).is_some() =>
                 {
                     out.extend_from_slice(bytes);
                     out.extend_from_slice(b"+00");
@@ -468,16 +548,14 @@ pub fn output(ty: Type, value: ValueRef<'_>, style: &Style, out: &mut BytesMut) 
         }
         2278 => Ok(()),
         // `oid name`, as the planner made it for a result.
-        _ if ty.is_reg() => {
-            match value {
-                ValueRef::Text(bytes) => {
-                    let at = bytes.iter().position(|c| *c == b' ').map_or(0, |at| at + 1);
-                    out.extend_from_slice(&bytes[at..]);
-                    Ok(())
-                }
-                other => plain(other, out),
+        _ if ty.is_reg() => match value {
+            ValueRef::Text(bytes) => {
+                let at = bytes.iter().position(|c| *c == b' ').map_or(0, |at| at + 1);
+                out.extend_from_slice(&bytes[at..]);
+                Ok(())
             }
-        }
+            other => plain(other, out),
+        },
         _ => match ty.element() {
             Some(element) => array::output(ty, element, value, style, out),
             None => plain(value, out),
@@ -501,8 +579,11 @@ fn plain(value: ValueRef<'_>, out: &mut BytesMut) -> Result<()> {
 
 /// `char(n)` gets its spaces.
 pub(super) fn pad(ty: Type, from: usize, out: &mut BytesMut) {
-    let Ok(length) = usize::try_from(ty.modifier - 4) else { return };
-    let shown = std::str::from_utf8(&out[from..]).map_or(out.len() - from, |text| text.chars().count());
+    let Ok(length) = usize::try_from(ty.modifier - 4) else {
+        return;
+    };
+    let shown =
+        std::str::from_utf8(&out[from..]).map_or(out.len() - from, |text| text.chars().count());
     for _ in shown..length {
         out.extend_from_slice(b" ");
     }
@@ -522,13 +603,37 @@ mod tests {
     #[test]
     fn values_of_each_kind() {
         for (ty, text, expected) in [
-            (Type::BOOL, "yes", "t"), (Type::INT4, " 42 ", "42"), (Type::FLOAT8, "1e3", "1000"), (Type::NUMERIC, "1.50", "1.50"),
-            (Type::of(1042), "ab  ", "ab"), (Type { oid: 1042, modifier: 9 }, "ab", "ab   "), (Type::BYTEA, "\\x00ff", "\\x00ff"),
-            (Type::TIMESTAMPTZ, "2024-01-01 00:00+02", "2023-12-31 22:00:00+00"), (Type::DATE, "20240131", "2024-01-31"),
-            (Type::UUID, "{A0EEBC99-9C0B4EF8-BB6D6BB9BD380A11}", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
-            (Type::JSONB, "{\"b\":1,\"a\":2}", "{\"a\": 2, \"b\": 1}"), (Type::INTERVAL, "90 min", "01:30:00"),
-            (Type::of(869), "10.0.0.1/8", "10.0.0.1/8"), (Type::of(829), "08002b010203", "08:00:2b:01:02:03"),
-            (Type::of(22), "1 2", "1 2"), (Type::TIME, "04:05:06.70", "04:05:06.7"),
+            (Type::BOOL, "yes", "t"),
+            (Type::INT4, " 42 ", "42"),
+            (Type::FLOAT8, "1e3", "1000"),
+            (Type::NUMERIC, "1.50", "1.50"),
+            (Type::of(1042), "ab  ", "ab"),
+            (
+                Type {
+                    oid: 1042,
+                    modifier: 9,
+                },
+                "ab",
+                "ab   ",
+            ),
+            (Type::BYTEA, "\\x00ff", "\\x00ff"),
+            (
+                Type::TIMESTAMPTZ,
+                "2024-01-01 00:00+02",
+                "2023-12-31 22:00:00+00",
+            ),
+            (Type::DATE, "20240131", "2024-01-31"),
+            (
+                Type::UUID,
+                "{A0EEBC99-9C0B4EF8-BB6D6BB9BD380A11}",
+                "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+            ),
+            (Type::JSONB, "{\"b\":1,\"a\":2}", "{\"a\": 2, \"b\": 1}"),
+            (Type::INTERVAL, "90 min", "01:30:00"),
+            (Type::of(869), "10.0.0.1/8", "10.0.0.1/8"),
+            (Type::of(829), "08002b010203", "08:00:2b:01:02:03"),
+            (Type::of(22), "1 2", "1 2"),
+            (Type::TIME, "04:05:06.70", "04:05:06.7"),
         ] {
             let value = input(ty, text, &Style::default()).unwrap();
             assert_eq!(shown(ty, ValueRef::from(&value)), expected);
@@ -538,16 +643,37 @@ mod tests {
     #[test]
     fn misfits_are_refused() {
         for (ty, text, code) in [
-            (Type::INT4, "3000000000", "22003"), (Type::INT4, "abc", "22P02"), (Type::INT2, "40000", "22003"), (Type::BOOL, "maybe", "22P02"),
-            (Type::UUID, "12", "22P02"), (Type::JSON, "{", "22P02"), (Type::FLOAT8, "1e999", "22003"), (Type::NUMERIC, "1.2.3", "22P02"),
-            (Type::INT8, "", "22P02"), (Type::DATE, "2024-13-01", "22008"),
+            (Type::INT4, "3000000000", "22003"),
+            (Type::INT4, "abc", "22P02"),
+            (Type::INT2, "40000", "22003"),
+            (Type::BOOL, "maybe", "22P02"),
+            (Type::UUID, "12", "22P02"),
+            (Type::JSON, "{", "22P02"),
+            (Type::FLOAT8, "1e999", "22003"),
+            (Type::NUMERIC, "1.2.3", "22P02"),
+            (Type::INT8, "", "22P02"),
+            (Type::DATE, "2024-13-01", "22008"),
         ] {
-            assert_eq!(input(ty, text, &Style::default()).unwrap_err().code, code, "{text}");
+            assert_eq!(
+                input(ty, text, &Style::default()).unwrap_err().code,
+                code,
+                "{text}"
+            );
         }
         let mut out = BytesMut::new();
         let style = Style::default();
-        assert_eq!(output(Type::INT4, ValueRef::Text(b"abc"), &style, &mut out).unwrap_err().code, "22P02");
-        assert_eq!(output(Type::INT4, ValueRef::Integer(1 << 40), &style, &mut out).unwrap_err().code, "22003");
+        assert_eq!(
+            output(Type::INT4, ValueRef::Text(b"abc"), &style, &mut out)
+                .unwrap_err()
+                .code,
+            "22P02"
+        );
+        assert_eq!(
+            output(Type::INT4, ValueRef::Integer(1 << 40), &style, &mut out)
+                .unwrap_err()
+                .code,
+            "22003"
+        );
     }
 
     proptest! {

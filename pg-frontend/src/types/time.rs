@@ -25,7 +25,11 @@ pub const NEG_INFINITY: i64 = i64::MIN;
 /// The day's number (since 2000-01-01) of a date of the proleptic Gregorian calendar.
 #[must_use]
 pub fn days_of(year: i32, month: i32, day: i32) -> i32 {
-    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (y, m) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
     let era = y.div_euclid(400);
     let of_era = y.rem_euclid(400);
     let of_year = (153 * m + 2) / 5 + day - 1;
@@ -125,7 +129,13 @@ fn two(text: &mut Short, value: i32) {
 fn write_clock(text: &mut Short, rest: i64) {
     let seconds = rest / SECOND;
     let micros = rest % SECOND;
-    let _ = write!(text, "{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let _ = write!(
+        text,
+        "{:02}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    );
     if micros != 0 {
         let digits = format_args!(".{micros:06}").to_string();
         let _ = text.write_str(digits.trim_end_matches('0'));
@@ -197,7 +207,11 @@ pub fn write_timestamptz(micros: i64, zone: Zone, out: &mut BytesMut) {
 }
 
 fn write_offset(text: &mut Short, offset: i32) {
-    let (sign, seconds) = if offset < 0 { ('-', -offset) } else { ('+', offset) };
+    let (sign, seconds) = if offset < 0 {
+        ('-', -offset)
+    } else {
+        ('+', offset)
+    };
     let _ = write!(text, "{sign}{:02}", seconds / 3600);
     if seconds % 3600 != 0 {
         let _ = write!(text, ":{:02}", seconds / 60 % 60);
@@ -220,9 +234,11 @@ pub fn offset_text(offset: i32) -> String {
 #[must_use]
 pub fn canonical(text: &[u8]) -> Option<i64> {
     let digits = |from: usize, count: usize| -> Option<i32> {
-        text.get(from..from + count)?.iter().try_fold(0, |value, c| {
-            c.is_ascii_digit().then(|| value * 10 + i32::from(c - b'0'))
-        })
+        text.get(from..from + count)?
+            .iter()
+            .try_fold(0, |value, c| {
+                c.is_ascii_digit().then(|| value * 10 + i32::from(c - b'0'))
+            })
     };
     if text.get(4) != Some(&b'-') || text.get(7) != Some(&b'-') {
         return None;
@@ -292,7 +308,17 @@ fn month_of(word: &str) -> Option<i32> {
     let short = word.get(..3)?;
     let index = MONTHS.iter().position(|month| *month == short)?;
     let full = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
         "december",
     ][index];
     (full.starts_with(&word) || word == "sept").then_some(i32::try_from(index).unwrap_or(0) + 1)
@@ -301,7 +327,10 @@ fn month_of(word: &str) -> Option<i32> {
 /// The words of a text: at space, commas, and the `T` between date and time.
 fn words(text: &str) -> Vec<&str> {
     let mut out = Vec::new();
-    for piece in text.split([' ', ',', '\t', '\n', '\r']).filter(|piece| !piece.is_empty()) {
+    for piece in text
+        .split([' ', ',', '\t', '\n', '\r'])
+        .filter(|piece| !piece.is_empty())
+    {
         let bytes = piece.as_bytes();
         let t = piece.find(['T', 't']).filter(|at| {
             *at > 0
@@ -334,14 +363,20 @@ fn read(text: &str, order: DateOrder) -> Option<Read> {
                     return None;
                 }
                 out.date = Some(read_date(word, order)?);
-            } else if word.len() == 8 && out.date.is_none() && numbers.is_empty() && month.is_none() {
+            } else if word.len() == 8 && out.date.is_none() && numbers.is_empty() && month.is_none()
+            {
                 let number = |range: std::ops::Range<usize>| word[range].parse::<i32>().ok();
                 out.date = Some(valid(number(0..4)?, number(4..6)?, number(6..8)?)?);
             } else if word.len() == 6 && out.date.is_some() && out.time.is_none() {
                 let number = |range: std::ops::Range<usize>| word[range].parse::<i64>().ok();
-                out.time = Some((number(0..2)? * 3600 + number(2..4)? * 60 + number(4..6)?) * SECOND);
+                out.time =
+                    Some((number(0..2)? * 3600 + number(2..4)? * 60 + number(4..6)?) * SECOND);
             } else {
-                numbers.push(word.trim_end_matches(|c: char| c.is_ascii_alphabetic()).parse().ok()?);
+                numbers.push(
+                    word.trim_end_matches(|c: char| c.is_ascii_alphabetic())
+                        .parse()
+                        .ok()?,
+                );
             }
             continue;
         }
@@ -383,9 +418,17 @@ fn read(text: &str, order: DateOrder) -> Option<Read> {
 }
 
 fn weekday(lower: &str) -> bool {
-    ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
-        .iter()
-        .any(|day| lower.len() >= 3 && day.starts_with(lower))
+    [
+        "sunday",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+    ]
+    .iter()
+    .any(|day| lower.len() >= 3 && day.starts_with(lower))
 }
 
 fn twelve(time: i64, pm: bool) -> Option<i64> {
@@ -417,7 +460,11 @@ fn read_date(word: &str, order: DateOrder) -> Option<i32> {
         })
     };
     if let Some(month) = month_of(b) {
-        return if a.len() > 2 { valid(year(a)?, month, number(c)?) } else { valid(year(c)?, month, number(a)?) };
+        return if a.len() > 2 {
+            valid(year(a)?, month, number(c)?)
+        } else {
+            valid(year(c)?, month, number(a)?)
+        };
     }
     if let Some(month) = month_of(a) {
         return valid(year(c)?, month, number(b)?);
@@ -439,7 +486,10 @@ fn read_time(word: &str, out: &mut Read) -> Option<()> {
         .unwrap_or(word.len());
     let (clock, rest) = word.split_at(end);
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
-    let parts: Vec<i64> = clock.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let parts: Vec<i64> = clock
+        .split(':')
+        .map(|part| part.parse().ok())
+        .collect::<Option<_>>()?;
     let (hour, minute, second) = match parts[..] {
         [hour, minute] => (hour, minute, 0),
         [hour, minute, second] => (hour, minute, second),
@@ -479,18 +529,29 @@ pub fn now() -> i64 {
 fn invalid(ty: &str, text: &str) -> PgError {
     let digits = text.bytes().any(|c| c.is_ascii_digit());
     let shape = digits
-        && text.bytes().all(|c| c.is_ascii_digit() || b"-/:. TZ+".contains(&c))
+        && text
+            .bytes()
+            .all(|c| c.is_ascii_digit() || b"-/:. TZ+".contains(&c))
         && words(text).first().is_some_and(|word| read_shape(word));
     if shape {
-        return PgError::new("22008", format!("date/time field value out of range: \"{text}\""));
+        return PgError::new(
+            "22008",
+            format!("date/time field value out of range: \"{text}\""),
+        );
     }
-    PgError::new("22007", format!("invalid input syntax for type {ty}: \"{text}\""))
+    PgError::new(
+        "22007",
+        format!("invalid input syntax for type {ty}: \"{text}\""),
+    )
 }
 
 /// It has the shape of a date or a time, so its numbers are what is wrong.
 fn read_shape(word: &str) -> bool {
     let parts: Vec<&str> = word.split(['-', '/', ':', '.']).collect();
-    (parts.len() == 3 || parts.len() == 2 && word.contains(':')) && parts.iter().all(|part| !part.is_empty() && part.len() <= 4 && part.bytes().all(|c| c.is_ascii_digit()))
+    (parts.len() == 3 || parts.len() == 2 && word.contains(':'))
+        && parts.iter().all(|part| {
+            !part.is_empty() && part.len() <= 4 && part.bytes().all(|c| c.is_ascii_digit())
+        })
 }
 
 /// A timestamp (`zone` none: a zone in the text is passed over) or a timestamptz, in UTC.
@@ -502,7 +563,11 @@ fn moment(text: &str, order: DateOrder, zone: Option<Zone>, ty: &str) -> Result<
     let shown = zone.unwrap_or(Zone::UTC);
     if read.now {
         let now = now();
-        return Ok(if zone.is_some() { now } else { now + i64::from(shown.offset_at(now)) * SECOND });
+        return Ok(if zone.is_some() {
+            now
+        } else {
+            now + i64::from(shown.offset_at(now)) * SECOND
+        });
     }
     let date = match (read.date, read.relative) {
         (Some(date), _) => date,
@@ -608,9 +673,22 @@ mod tests {
         ] {
             assert_eq!(stamp_of(text), expected, "{text}");
         }
-        assert_eq!(parse_timestamp("2024-02-30", DateOrder::Mdy).unwrap_err().code, "22008");
-        assert_eq!(parse_timestamp("nonsense", DateOrder::Mdy).unwrap_err().code, "22007");
-        assert_eq!(parse_timestamp("", DateOrder::Mdy).unwrap_err().code, "22007");
+        assert_eq!(
+            parse_timestamp("2024-02-30", DateOrder::Mdy)
+                .unwrap_err()
+                .code,
+            "22008"
+        );
+        assert_eq!(
+            parse_timestamp("nonsense", DateOrder::Mdy)
+                .unwrap_err()
+                .code,
+            "22007"
+        );
+        assert_eq!(
+            parse_timestamp("", DateOrder::Mdy).unwrap_err().code,
+            "22007"
+        );
     }
 
     #[test]

@@ -25,7 +25,9 @@ impl Zone {
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim().trim_matches('\'');
         match text.to_ascii_lowercase().as_str() {
-            "utc" | "z" | "zulu" | "gmt" | "etc/utc" | "universal" | "uct" => return Some(Self::UTC),
+            "utc" | "z" | "zulu" | "gmt" | "etc/utc" | "universal" | "uct" => {
+                return Some(Self::UTC);
+            }
             "local" | "default" => return Some(Self::UTC),
             lower => {
                 if let Some(hours) = abbreviation(lower) {
@@ -60,8 +62,9 @@ impl Zone {
     pub fn offset_at(self, micros: i64) -> i32 {
         match self {
             Self::Fixed(seconds) => seconds,
-            Self::Named(zone) => moment(micros)
-                .map_or(0, |utc| zone.offset_from_utc_datetime(&utc).fix().local_minus_utc()),
+            Self::Named(zone) => moment(micros).map_or(0, |utc| {
+                zone.offset_from_utc_datetime(&utc).fix().local_minus_utc()
+            }),
         }
     }
 
@@ -72,7 +75,9 @@ impl Zone {
         match self {
             Self::Fixed(seconds) => seconds,
             Self::Named(zone) => {
-                let Some(local) = moment(micros) else { return 0 };
+                let Some(local) = moment(micros) else {
+                    return 0;
+                };
                 match zone.offset_from_local_datetime(&local) {
                     chrono::LocalResult::Single(offset) => offset.fix().local_minus_utc(),
                     // Postgres takes standard time, the later of the two.
@@ -90,14 +95,19 @@ impl Zone {
             Self::Fixed(0) => "UTC".to_owned(),
             Self::Fixed(seconds) => format!("{:+03}", seconds / 3600),
             Self::Named(zone) => moment(micros)
-                .and_then(|utc| zone.offset_from_utc_datetime(&utc).abbreviation().map(str::to_owned))
+                .and_then(|utc| {
+                    zone.offset_from_utc_datetime(&utc)
+                        .abbreviation()
+                        .map(str::to_owned)
+                })
                 .unwrap_or_default(),
         }
     }
 }
 
 fn moment(micros: i64) -> Option<chrono::NaiveDateTime> {
-    chrono::DateTime::from_timestamp_micros(micros.checked_add(EPOCH_2000)?).map(|utc| utc.naive_utc())
+    chrono::DateTime::from_timestamp_micros(micros.checked_add(EPOCH_2000)?)
+        .map(|utc| utc.naive_utc())
 }
 
 /// `+02`, `-05:30`, `+0530`, `+01:02:03`: seconds.
@@ -137,18 +147,20 @@ fn number(text: &str) -> Option<i32> {
 
 /// Abbreviations of Postgres's default set that clients write, in half hours east of UTC.
 fn abbreviation(lower: &str) -> Option<i32> {
-    Some(2 * match lower {
-        "est" | "cdt" => -5,
-        "edt" => -4,
-        "cst" | "mdt" => -6,
-        "mst" | "pdt" => -7,
-        "pst" => -8,
-        "wet" => 0,
-        "bst" | "cet" | "west" => 1,
-        "cest" | "eet" => 2,
-        "eest" | "msk" => 3,
-        "jst" | "kst" => 9,
-        "aest" => 10,
-        _ => return None,
-    })
+    Some(
+        2 * match lower {
+            "est" | "cdt" => -5,
+            "edt" => -4,
+            "cst" | "mdt" => -6,
+            "mst" | "pdt" => -7,
+            "pst" => -8,
+            "wet" => 0,
+            "bst" | "cet" | "west" => 1,
+            "cest" | "eet" => 2,
+            "eest" | "msk" => 3,
+            "jst" | "kst" => 9,
+            "aest" => 10,
+            _ => return None,
+        },
+    )
 }

@@ -56,15 +56,25 @@ pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State
         return Err(crate::sql::query::unsupported("COPY … WHERE"));
     }
     words.end()?;
-    let table = schema::find(connection, state, &name)?
-        .ok_or_else(|| PgError::new("42P01", format!("relation \"{}\" does not exist", name.display())))?;
+    let table = schema::find(connection, state, &name)?.ok_or_else(|| {
+        PgError::new(
+            "42P01",
+            format!("relation \"{}\" does not exist", name.display()),
+        )
+    })?;
     let mut columns = Vec::new();
     if chosen.is_empty() {
         columns.extend(table.visible().filter(|column| !column.generated).cloned());
     }
     for written in &chosen {
         let column = table.column(written).ok_or_else(|| {
-            PgError::new("42703", format!("column \"{written}\" of relation \"{}\" does not exist", name.name))
+            PgError::new(
+                "42703",
+                format!(
+                    "column \"{written}\" of relation \"{}\" does not exist",
+                    name.name
+                ),
+            )
         })?;
         columns.push(column.clone());
     }
@@ -81,8 +91,16 @@ pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State
     let list: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
     let list = list.join(", ");
     let sql = if from {
-        let values: Vec<String> = columns.iter().enumerate().map(|(index, column)| copied(column, index + 1)).collect();
-        format!("INSERT INTO {}({list}) VALUES ({})", quote(&table.name), values.join(", "))
+        let values: Vec<String> = columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| copied(column, index + 1))
+            .collect();
+        format!(
+            "INSERT INTO {}({list}) VALUES ({})",
+            quote(&table.name),
+            values.join(", ")
+        )
     } else {
         format!("SELECT {list} FROM {}", quote(&table.name))
     };
@@ -92,7 +110,10 @@ pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State
 /// A parameter for a column, its length or precision enforced.
 fn copied(column: &schema::Column, index: usize) -> String {
     if column.ty.modifier >= 0 {
-        return format!("pg_shape(?{index}, {}, {}, 0)", column.ty.oid, column.ty.modifier);
+        return format!(
+            "pg_shape(?{index}, {}, {}, 0)",
+            column.ty.oid, column.ty.modifier
+        );
     }
     format!("?{index}")
 }
@@ -112,7 +133,12 @@ fn plan(sql: String, from: bool, columns: Vec<Column>, format: CopyFormat) -> Pl
     }
 }
 
-fn copy_query(query: &str, options: &Options, connection: &Connection, state: &State) -> Result<Plan> {
+fn copy_query(
+    query: &str,
+    options: &Options,
+    connection: &Connection,
+    state: &State,
+) -> Result<Plan> {
     let parsed = Parsed {
         text: query.into(),
         offset: 0,
@@ -129,8 +155,13 @@ fn copy_query(query: &str, options: &Options, connection: &Connection, state: &S
 
 fn destination(words: &mut Words<'_>, from: bool) -> Result<()> {
     if words.accept("PROGRAM") || words.is_string() {
-        return Err(PgError::new("42501", "COPY to or from a file or program is not allowed on this server")
-            .hint("Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone."));
+        return Err(PgError::new(
+            "42501",
+            "COPY to or from a file or program is not allowed on this server",
+        )
+        .hint(
+            "Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone.",
+        ));
     }
     words.expect(if from { "STDIN" } else { "STDOUT" })
 }
@@ -200,7 +231,13 @@ fn option(words: &mut Words<'_>, out: &mut Options) -> Result<()> {
         Ok(found)
     };
     match name.as_str() {
-        "format" => out.format = Some(if words.is_string() { words.string()? } else { words.name()? }),
+        "format" => {
+            out.format = Some(if words.is_string() {
+                words.string()?
+            } else {
+                words.name()?
+            })
+        }
         "delimiter" => out.delimiter = Some(words.string()?),
         "null" => out.null = Some(words.string()?),
         "quote" => out.quote = Some(words.string()?),
@@ -215,7 +252,10 @@ fn option(words: &mut Words<'_>, out: &mut Options) -> Result<()> {
             } else {
                 words.advance().unwrap_or_default()
             };
-            out.header = matches!(value.to_ascii_lowercase().as_str(), "true" | "on" | "1" | "match");
+            out.header = matches!(
+                value.to_ascii_lowercase().as_str(),
+                "true" | "on" | "1" | "match"
+            );
         }
         "force_quote" => {
             if words.accept("*") {
@@ -233,7 +273,12 @@ fn option(words: &mut Words<'_>, out: &mut Options) -> Result<()> {
                 words.advance();
             }
         }
-        other => return Err(PgError::new("42601", format!("option \"{other}\" not recognized"))),
+        other => {
+            return Err(PgError::new(
+                "42601",
+                format!("option \"{other}\" not recognized"),
+            ));
+        }
     }
     Ok(())
 }
@@ -242,7 +287,10 @@ fn byte(name: &str, value: Option<&str>, default: u8) -> Result<u8> {
     match value.map(str::as_bytes) {
         None => Ok(default),
         Some([byte]) => Ok(*byte),
-        Some(_) => Err(PgError::new("0A000", format!("COPY {name} must be a single one-byte character"))),
+        Some(_) => Err(PgError::new(
+            "0A000",
+            format!("COPY {name} must be a single one-byte character"),
+        )),
     }
 }
 
@@ -254,11 +302,19 @@ fn finish(options: &Options, columns: &[Column]) -> Result<CopyFormat> {
                 columns
                     .iter()
                     .position(|column| column.name == *name)
-                    .ok_or_else(|| PgError::new("42703", format!("column \"{name}\" does not exist")))
+                    .ok_or_else(|| {
+                        PgError::new("42703", format!("column \"{name}\" does not exist"))
+                    })
             })
             .collect()
     };
-    match options.format.as_deref().unwrap_or("text").to_ascii_lowercase().as_str() {
+    match options
+        .format
+        .as_deref()
+        .unwrap_or("text")
+        .to_ascii_lowercase()
+        .as_str()
+    {
         "text" => Ok(CopyFormat::Text {
             delimiter: byte("delimiter", options.delimiter.as_deref(), b'\t')?,
             null: options.null.clone().unwrap_or_else(|| "\\N".to_owned()),
@@ -282,6 +338,9 @@ fn finish(options: &Options, columns: &[Column]) -> Result<CopyFormat> {
             })
         }
         "binary" => Ok(CopyFormat::Binary),
-        other => Err(PgError::new("22023", format!("COPY format \"{other}\" not recognized"))),
+        other => Err(PgError::new(
+            "22023",
+            format!("COPY format \"{other}\" not recognized"),
+        )),
     }
 }

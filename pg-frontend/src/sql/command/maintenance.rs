@@ -11,7 +11,12 @@ use crate::sql::{Action, Column, Plan, Tag, schema};
 use crate::types::{Oid, Type};
 
 /// One of these commands; none where the text is a query.
-pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State, given: &[Oid]) -> Result<Option<Plan>> {
+pub(crate) fn read(
+    words: &mut Words<'_>,
+    connection: &Connection,
+    state: &State,
+    given: &[Oid],
+) -> Result<Option<Plan>> {
     let first = words.peek().unwrap_or_default();
     let accepted = |tag: &str| Ok(Some(plain(Action::Nothing(None), tag)));
     match first.as_str() {
@@ -34,7 +39,9 @@ pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State
         "EXPLAIN" => explain(words, connection, state, given).map(Some),
         "LISTEN" | "UNLISTEN" | "CHECKPOINT" | "CLUSTER" | "LOAD" => accepted(&first),
         "NOTIFY" => Ok(Some(plain(
-            Action::Nothing(Some("notifications are not delivered by this server".to_owned())),
+            Action::Nothing(Some(
+                "notifications are not delivered by this server".to_owned(),
+            )),
             "NOTIFY",
         ))),
         "REINDEX" => Ok(Some(script(vec!["REINDEX".to_owned()], "REINDEX"))),
@@ -44,10 +51,15 @@ pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State
         "SECURITY" => accepted("SECURITY LABEL"),
         "REASSIGN" => accepted("REASSIGN OWNED"),
         "REFRESH" => accepted("REFRESH MATERIALIZED VIEW"),
-        "ATTACH" | "DETACH" => Err(PgError::new("0A000", format!("{first} is not allowed for clients of this server"))
-            .hint("Connect to the other database instead.")),
+        "ATTACH" | "DETACH" => Err(PgError::new(
+            "0A000",
+            format!("{first} is not allowed for clients of this server"),
+        )
+        .hint("Connect to the other database instead.")),
         "DO" => Err(crate::sql::query::unsupported("DO: code in PL/pgSQL")),
-        "CALL" => Err(crate::sql::query::unsupported("CALL").hint("Call the function in a SELECT.")),
+        "CALL" => {
+            Err(crate::sql::query::unsupported("CALL").hint("Call the function in a SELECT."))
+        }
         "MERGE" => Err(crate::sql::query::unsupported("MERGE").hint("Use INSERT … ON CONFLICT.")),
         "IMPORT" => Err(crate::sql::query::unsupported("IMPORT FOREIGN SCHEMA")),
         _ => Ok(None),
@@ -55,7 +67,12 @@ pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State
 }
 
 /// `SELECT … INTO t FROM …` is `CREATE TABLE t AS SELECT … FROM …`.
-fn select_into(words: &mut Words<'_>, connection: &Connection, state: &State, _given: &[Oid]) -> Result<Option<Plan>> {
+fn select_into(
+    words: &mut Words<'_>,
+    connection: &Connection,
+    state: &State,
+    _given: &[Oid],
+) -> Result<Option<Plan>> {
     let text = words.text;
     let mut depth = 0;
     while let Some(word) = words.peek() {
@@ -90,8 +107,12 @@ fn select_into(words: &mut Words<'_>, connection: &Connection, state: &State, _g
 }
 
 fn find(connection: &Connection, state: &State, name: &Name) -> Result<std::rc::Rc<schema::Table>> {
-    schema::find(connection, state, name)?
-        .ok_or_else(|| PgError::new("42P01", format!("relation \"{}\" does not exist", name.display())))
+    schema::find(connection, state, name)?.ok_or_else(|| {
+        PgError::new(
+            "42P01",
+            format!("relation \"{}\" does not exist", name.display()),
+        )
+    })
 }
 
 fn vacuum(words: &mut Words<'_>, connection: &Connection, state: &State) -> Result<Plan> {
@@ -124,7 +145,12 @@ fn vacuum(words: &mut Words<'_>, connection: &Connection, state: &State) -> Resu
     Ok(plan)
 }
 
-fn analyze(words: &mut Words<'_>, connection: &Connection, state: &State, tag: &str) -> Result<Plan> {
+fn analyze(
+    words: &mut Words<'_>,
+    connection: &Connection,
+    state: &State,
+    tag: &str,
+) -> Result<Plan> {
     if tag == "ANALYZE" && words.accept("(") {
         words.bracketed()?;
     }
@@ -175,14 +201,22 @@ fn truncate(words: &mut Words<'_>, connection: &Connection, state: &State) -> Re
     }
     if restart && schema::load(connection, "sqlite_sequence")?.is_some() {
         for table in &tables {
-            statements.push(format!("DELETE FROM sqlite_sequence WHERE name = {}", literal(&table.name)));
+            statements.push(format!(
+                "DELETE FROM sqlite_sequence WHERE name = {}",
+                literal(&table.name)
+            ));
         }
     }
     Ok(script(statements, "TRUNCATE TABLE"))
 }
 
 /// `EXPLAIN` shows SQLite's plan; nothing is run.
-fn explain(words: &mut Words<'_>, connection: &Connection, state: &State, given: &[Oid]) -> Result<Plan> {
+fn explain(
+    words: &mut Words<'_>,
+    connection: &Connection,
+    state: &State,
+    given: &[Oid],
+) -> Result<Plan> {
     words.advance();
     if words.peek().as_deref() == Some("(") {
         words.advance();
@@ -199,12 +233,20 @@ fn explain(words: &mut Words<'_>, connection: &Connection, state: &State, given:
         return Err(words.unexpected());
     };
     let lines = query_plan(connection, &sql).map_err(|error| schema::unreadable(&error))?;
-    let rows: Vec<String> = lines.iter().map(|line| format!("({})", literal(line))).collect();
+    let rows: Vec<String> = lines
+        .iter()
+        .map(|line| format!("({})", literal(line)))
+        .collect();
     Ok(Plan {
         action: Action::Run(format!("VALUES {}", rows.join(", ")).into()),
         tag: Tag::Rows("EXPLAIN"),
         parameters: plan.parameters,
-        columns: Some(vec![Column { name: "QUERY PLAN".to_owned(), ty: Type::TEXT, table: 0, number: 0 }]),
+        columns: Some(vec![Column {
+            name: "QUERY PLAN".to_owned(),
+            ty: Type::TEXT,
+            table: 0,
+            number: 0,
+        }]),
         read_only: true,
     })
 }

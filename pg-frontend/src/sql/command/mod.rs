@@ -44,7 +44,12 @@ pub(crate) fn script(statements: Vec<String>, tag: &str) -> Plan {
 }
 
 /// The plan of a command; none where the statement is a query or DDL for the parser.
-pub(crate) fn read(connection: &Connection, state: &State, text: &str, given: &[Oid]) -> Result<Option<Plan>> {
+pub(crate) fn read(
+    connection: &Connection,
+    state: &State,
+    text: &str,
+    given: &[Oid],
+) -> Result<Option<Plan>> {
     let mut words = Words::new(text)?;
     let Some(first) = words.peek() else {
         return Ok(Some(plain(Action::Empty, "")));
@@ -58,9 +63,10 @@ pub(crate) fn read(connection: &Connection, state: &State, text: &str, given: &[
             prepared::read(&mut words, connection, state, given).map(Some)
         }
         "COPY" => copy::read(&mut words, connection, state).map(Some),
-        "VACUUM" | "ANALYZE" | "ANALYSE" | "REINDEX" | "CLUSTER" | "TRUNCATE" | "LISTEN" | "NOTIFY" | "UNLISTEN" | "LOCK"
-        | "GRANT" | "REVOKE" | "COMMENT" | "CHECKPOINT" | "EXPLAIN" | "SECURITY" | "REFRESH" | "ATTACH" | "DETACH" | "LOAD"
-        | "REASSIGN" | "DO" | "CALL" | "MERGE" | "IMPORT" | "SELECT" | "TABLE" => {
+        "VACUUM" | "ANALYZE" | "ANALYSE" | "REINDEX" | "CLUSTER" | "TRUNCATE" | "LISTEN"
+        | "NOTIFY" | "UNLISTEN" | "LOCK" | "GRANT" | "REVOKE" | "COMMENT" | "CHECKPOINT"
+        | "EXPLAIN" | "SECURITY" | "REFRESH" | "ATTACH" | "DETACH" | "LOAD" | "REASSIGN" | "DO"
+        | "CALL" | "MERGE" | "IMPORT" | "SELECT" | "TABLE" => {
             maintenance::read(&mut words, connection, state, given)
         }
         "CREATE" | "DROP" | "ALTER" => super::ddl::read(&mut words, connection, state),

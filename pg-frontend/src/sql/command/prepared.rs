@@ -2,8 +2,8 @@
 
 use rusqlite::Connection;
 
-use super::words::Words;
 use super::plain;
+use super::words::Words;
 use crate::error::Result;
 use crate::session::state::State;
 use crate::sql::query::Compiler;
@@ -12,21 +12,38 @@ use crate::sql::{Action, Parsed, Plan, Tag, parse};
 use crate::types::Oid;
 
 /// One of these commands.
-pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State, given: &[Oid]) -> Result<Plan> {
+pub(crate) fn read(
+    words: &mut Words<'_>,
+    connection: &Connection,
+    state: &State,
+    given: &[Oid],
+) -> Result<Plan> {
     let first = words.advance().unwrap_or_default();
     match first.as_str() {
         "PREPARE" => prepare(words, connection),
         "EXECUTE" => execute(words, connection, state),
         "DEALLOCATE" => {
             words.accept("PREPARE");
-            let name = if words.accept("ALL") { None } else { Some(words.name()?) };
+            let name = if words.accept("ALL") {
+                None
+            } else {
+                Some(words.name()?)
+            };
             words.end()?;
-            let tag = if name.is_none() { "DEALLOCATE ALL" } else { "DEALLOCATE" };
+            let tag = if name.is_none() {
+                "DEALLOCATE ALL"
+            } else {
+                "DEALLOCATE"
+            };
             Ok(plain(Action::Deallocate(name), tag))
         }
         "DECLARE" => declare(words, connection, state, given),
         "CLOSE" => {
-            let name = if words.accept("ALL") { None } else { Some(words.name()?) };
+            let name = if words.accept("ALL") {
+                None
+            } else {
+                Some(words.name()?)
+            };
             words.end()?;
             Ok(plain(Action::Close(name), "CLOSE CURSOR"))
         }
@@ -67,7 +84,9 @@ fn prepare(words: &mut Words<'_>, connection: &Connection) -> Result<Plan> {
 fn type_of_cast(query: &sqlparser::ast::Query, connection: &Connection) -> Result<u32> {
     use sqlparser::ast::{Expr, SelectItem, SetExpr};
     if let SetExpr::Select(select) = query.body.as_ref()
-        && let Some(SelectItem::UnnamedExpr(Expr::Cast { data_type: written, .. })) = select.projection.first()
+        && let Some(SelectItem::UnnamedExpr(Expr::Cast {
+            data_type: written, ..
+        })) = select.projection.first()
     {
         return Ok(data_type(connection, written)?.oid);
     }
@@ -97,13 +116,22 @@ fn execute(words: &mut Words<'_>, connection: &Connection, state: &State) -> Res
 }
 
 /// Its parameters are those of its query.
-fn declare(words: &mut Words<'_>, connection: &Connection, state: &State, given: &[Oid]) -> Result<Plan> {
+fn declare(
+    words: &mut Words<'_>,
+    connection: &Connection,
+    state: &State,
+    given: &[Oid],
+) -> Result<Plan> {
     let name = words.name()?;
     let (mut binary, mut hold) = (false, false);
     loop {
         if words.accept("BINARY") {
             binary = true;
-        } else if words.accept("INSENSITIVE") || words.accept("ASENSITIVE") || words.accept("NO SCROLL") || words.accept("SCROLL") {
+        } else if words.accept("INSENSITIVE")
+            || words.accept("ASENSITIVE")
+            || words.accept("NO SCROLL")
+            || words.accept("SCROLL")
+        {
         } else {
             break;
         }
@@ -147,14 +175,23 @@ fn fetch(words: &mut Words<'_>, discard: bool) -> Result<Plan> {
     } else if words.accept("FORWARD") {
         if words.accept("ALL") {
             count = None;
-        } else if words.peek().is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit())) {
+        } else if words
+            .peek()
+            .is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+        {
             count = Some(words.integer()?);
         }
     } else if words.accept("ALL") {
         count = None;
-    } else if matches!(words.peek().as_deref(), Some("PRIOR" | "FIRST" | "LAST" | "ABSOLUTE" | "RELATIVE" | "BACKWARD" | "-")) {
+    } else if matches!(
+        words.peek().as_deref(),
+        Some("PRIOR" | "FIRST" | "LAST" | "ABSOLUTE" | "RELATIVE" | "BACKWARD" | "-")
+    ) {
         return Err(backwards());
-    } else if words.peek().is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit())) {
+    } else if words
+        .peek()
+        .is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+    {
         count = Some(words.integer()?);
     }
     if !words.accept("FROM") {
@@ -163,7 +200,14 @@ fn fetch(words: &mut Words<'_>, discard: bool) -> Result<Plan> {
     let name = words.name()?;
     words.end()?;
     let word = if discard { "MOVE" } else { "FETCH" };
-    let mut plan = plain(Action::Fetch { name, count, discard }, word);
+    let mut plan = plain(
+        Action::Fetch {
+            name,
+            count,
+            discard,
+        },
+        word,
+    );
     plan.tag = Tag::Rows(word);
     Ok(plan)
 }

@@ -28,13 +28,20 @@ pub(crate) fn read(words: &mut Words<'_>, state: &State) -> Result<Option<Plan>>
             }
             let name = special(words)?;
             words.end()?;
-            let action = Action::Set { name, value: None, local: false };
+            let action = Action::Set {
+                name,
+                value: None,
+                local: false,
+            };
             Ok(Some(plain(action, "RESET")))
         }
         _ => {
             let what = words.advance().ok_or_else(|| words.unexpected())?;
             words.end()?;
-            Ok(Some(plain(Action::Discard(what.clone()), &format!("DISCARD {what}"))))
+            Ok(Some(plain(
+                Action::Discard(what.clone()),
+                &format!("DISCARD {what}"),
+            )))
         }
     }
 }
@@ -59,7 +66,12 @@ fn special(words: &mut Words<'_>) -> Result<String> {
 }
 
 fn show(name: &str) -> Plan {
-    let text = |name: &str| Column { name: name.to_owned(), ty: Type::TEXT, table: 0, number: 0 };
+    let text = |name: &str| Column {
+        name: name.to_owned(),
+        ty: Type::TEXT,
+        table: 0,
+        number: 0,
+    };
     let columns = if name == "all" {
         vec![text("name"), text("setting"), text("description")]
     } else {
@@ -88,7 +100,10 @@ fn set(words: &mut Words<'_>, state: &State) -> Result<Plan> {
         let modes = transaction::modes(words)?;
         let (name, value) = match (modes.isolation, modes.read_only) {
             (Some(level), _) => ("default_transaction_isolation", level),
-            (None, Some(read_only)) => ("default_transaction_read_only", if read_only { "on" } else { "off" }.to_owned()),
+            (None, Some(read_only)) => (
+                "default_transaction_read_only",
+                if read_only { "on" } else { "off" }.to_owned(),
+            ),
             (None, None) => return Ok(plain(Action::Nothing(None), "SET")),
         };
         return Ok(setting(name, Some(value), false));
@@ -116,7 +131,11 @@ fn set(words: &mut Words<'_>, state: &State) -> Result<Plan> {
         return checked("timezone", value, local, state);
     }
     if words.accept("NAMES") {
-        let value = if words.at_end() || words.accept("DEFAULT") { None } else { Some(value_list(words)?) };
+        let value = if words.at_end() || words.accept("DEFAULT") {
+            None
+        } else {
+            Some(value_list(words)?)
+        };
         return checked("client_encoding", value, local, state);
     }
     if words.accept("SCHEMA") {
@@ -127,7 +146,11 @@ fn set(words: &mut Words<'_>, state: &State) -> Result<Plan> {
     if !words.accept("TO") {
         words.expect("=")?;
     }
-    let value = if words.accept("DEFAULT") { None } else { Some(value_list(words)?) };
+    let value = if words.accept("DEFAULT") {
+        None
+    } else {
+        Some(value_list(words)?)
+    };
     words.end()?;
     checked(&name, value, local, state)
 }
@@ -163,7 +186,13 @@ fn value_list(words: &mut Words<'_>) -> Result<String> {
             // A quoted name keeps its quotes where it would be folded (search_path).
             let shown = words.peek().unwrap_or_default();
             let name = words.name()?;
-            if shown.starts_with('"') && name.chars().any(|c| !(c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit())) && name != "UTF8" && name != "UTF-8" {
+            if shown.starts_with('"')
+                && name
+                    .chars()
+                    .any(|c| !(c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit()))
+                && name != "UTF8"
+                && name != "UTF-8"
+            {
                 out.push_str(&shown);
             } else {
                 out.push_str(&name);
@@ -194,7 +223,12 @@ fn setting(name: &str, value: Option<String>, local: bool) -> Plan {
 
 /// Values of settings that have a meaning here are looked at before they are taken.
 fn checked(name: &str, value: Option<String>, local: bool, _state: &State) -> Result<Plan> {
-    let invalid = |value: &str| PgError::new("22023", format!("invalid value for parameter \"{name}\": \"{value}\""));
+    let invalid = |value: &str| {
+        PgError::new(
+            "22023",
+            format!("invalid value for parameter \"{name}\": \"{value}\""),
+        )
+    };
     if let Some(value) = &value {
         check(name, value).ok_or_else(|| invalid(value))?;
     }
@@ -208,13 +242,22 @@ pub(crate) fn check(name: &str, value: &str) -> Option<()> {
     let fine = match name {
         "timezone" => Zone::parse_setting(value).is_some(),
         "client_encoding" => {
-            matches!(lower.replace(['-', '_'], "").as_str(), "utf8" | "unicode" | "sqlascii" | "latin1" | "iso88591")
+            matches!(
+                lower.replace(['-', '_'], "").as_str(),
+                "utf8" | "unicode" | "sqlascii" | "latin1" | "iso88591"
+            )
         }
         "standard_conforming_strings" => matches!(lower.as_str(), "on" | "true" | "yes" | "1"),
-        "intervalstyle" => matches!(lower.as_str(), "postgres" | "postgres_verbose" | "sql_standard" | "iso_8601"),
+        "intervalstyle" => matches!(
+            lower.as_str(),
+            "postgres" | "postgres_verbose" | "sql_standard" | "iso_8601"
+        ),
         "bytea_output" => matches!(lower.as_str(), "hex" | "escape"),
         "transaction_isolation" | "default_transaction_isolation" => {
-            matches!(lower.as_str(), "serializable" | "repeatable read" | "read committed" | "read uncommitted")
+            matches!(
+                lower.as_str(),
+                "serializable" | "repeatable read" | "read committed" | "read uncommitted"
+            )
         }
         _ => true,
     };
@@ -228,7 +271,10 @@ fn set_constraints(words: &mut Words<'_>) -> Result<Plan> {
     let statements: &[&str] = if rest.ends_with("DEFERRED") {
         &["PRAGMA defer_foreign_keys = ON"]
     } else if rest.ends_with("IMMEDIATE") {
-        &["SELECT pg_check_deferred()", "PRAGMA defer_foreign_keys = OFF"]
+        &[
+            "SELECT pg_check_deferred()",
+            "PRAGMA defer_foreign_keys = OFF",
+        ]
     } else {
         return Err(words.unexpected());
     };

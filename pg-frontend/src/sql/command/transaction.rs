@@ -1,7 +1,7 @@
 //! Transaction commands.
 
-use super::words::Words;
 use super::plain;
+use super::words::Words;
 use crate::error::Result;
 use crate::sql::{Action, Plan, Transaction};
 
@@ -75,7 +75,14 @@ pub(crate) fn read(words: &mut Words<'_>) -> Result<Plan> {
                 read_only: modes.read_only,
                 isolation: modes.isolation,
             };
-            (begin, if first == "START" { "START TRANSACTION" } else { "BEGIN" })
+            (
+                begin,
+                if first == "START" {
+                    "START TRANSACTION"
+                } else {
+                    "BEGIN"
+                },
+            )
         }
         "COMMIT" | "END" => {
             if words.accept("PREPARED") {

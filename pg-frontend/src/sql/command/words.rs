@@ -63,15 +63,25 @@ impl<'a> Words<'a> {
 
     /// Takes these words, or it is a syntax error.
     pub(crate) fn expect(&mut self, words: &str) -> Result<()> {
-        if self.accept(words) { Ok(()) } else { Err(self.unexpected()) }
+        if self.accept(words) {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     /// 42601 at the next token.
     pub(crate) fn unexpected(&self) -> PgError {
         match self.token(0) {
-            Some(token) => PgError::new("42601", format!("syntax error at or near \"{}\"", self.shown(token)))
-                .at(self.text[..token.start].chars().count() + 1),
-            None => PgError::new("42601", "syntax error at end of input").at(self.text.chars().count() + 1),
+            Some(token) => PgError::new(
+                "42601",
+                format!("syntax error at or near \"{}\"", self.shown(token)),
+            )
+            .at(self.text[..token.start].chars().count() + 1),
+            None => {
+                PgError::new("42601", "syntax error at end of input")
+                    .at(self.text.chars().count() + 1)
+            }
         }
     }
 
@@ -81,7 +91,11 @@ impl<'a> Words<'a> {
 
     /// Nothing more may come.
     pub(crate) fn end(&self) -> Result<()> {
-        if self.at_end() { Ok(()) } else { Err(self.unexpected()) }
+        if self.at_end() {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     /// A name, folded.
@@ -122,12 +136,14 @@ impl<'a> Words<'a> {
 
     /// The next token is a string.
     pub(crate) fn is_string(&self) -> bool {
-        self.token(0).is_some_and(|token| matches!(token.kind, Kind::String | Kind::Escaped | Kind::Dollar))
+        self.token(0)
+            .is_some_and(|token| matches!(token.kind, Kind::String | Kind::Escaped | Kind::Dollar))
     }
 
     /// The next token is a name (or a keyword).
     pub(crate) fn is_name(&self) -> bool {
-        self.token(0).is_some_and(|token| matches!(token.kind, Kind::Word | Kind::Quoted))
+        self.token(0)
+            .is_some_and(|token| matches!(token.kind, Kind::Word | Kind::Quoted))
     }
 
     /// A whole number, perhaps with a sign.
@@ -179,7 +195,11 @@ impl<'a> Words<'a> {
 
     /// The text so far behind a place in bytes.
     pub(crate) fn since(&self, start: usize) -> &'a str {
-        let end = self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).map_or(start, |token| token.end);
+        let end = self
+            .at
+            .checked_sub(1)
+            .and_then(|at| self.tokens.get(at))
+            .map_or(start, |token| token.end);
         self.text.get(start..end).unwrap_or("")
     }
 }

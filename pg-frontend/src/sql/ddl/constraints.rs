@@ -2,16 +2,16 @@
 
 use rusqlite::Connection;
 use sqlparser::ast::{
-    CheckConstraint, ConstraintCharacteristics, Expr, ForeignKeyConstraint, Ident, IndexColumn, ReferentialAction,
-    TableConstraint,
+    CheckConstraint, ConstraintCharacteristics, Expr, ForeignKeyConstraint, Ident, IndexColumn,
+    ReferentialAction, TableConstraint,
 };
 
 use crate::error::{PgError, Result};
 use crate::session::state::State;
 use crate::sql::names::{self, Name, fold, quote};
+use crate::sql::query::from::relation_of;
 use crate::sql::query::scope::Scope;
 use crate::sql::query::{Compiler, unsupported};
-use crate::sql::query::from::relation_of;
 use crate::sql::schema::{self, Table, unreadable};
 
 /// A constraint as it goes into `CREATE TABLE`.
@@ -42,14 +42,33 @@ pub(crate) enum Kind {
 impl Constraint {
     /// As it stands in `CREATE TABLE`.
     pub(crate) fn text(&self) -> String {
-        let list = |columns: &[String]| columns.iter().map(|column| quote(column)).collect::<Vec<_>>().join(", ");
+        let list = |columns: &[String]| {
+            columns
+                .iter()
+                .map(|column| quote(column))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let body = match &self.kind {
             Kind::Primary(columns) => format!("PRIMARY KEY ({})", list(columns)),
             Kind::Unique(columns) => format!("UNIQUE ({})", list(columns)),
             Kind::Check(test) => format!("CHECK ({test})"),
-            Kind::Foreign { columns, table, referred, actions } => {
-                let referred = if referred.is_empty() { String::new() } else { format!("({})", list(referred)) };
-                format!("FOREIGN KEY ({}) REFERENCES {}{referred}{actions}", list(columns), quote(table))
+            Kind::Foreign {
+                columns,
+                table,
+                referred,
+                actions,
+            } => {
+                let referred = if referred.is_empty() {
+                    String::new()
+                } else {
+                    format!("({})", list(referred))
+                };
+                format!(
+                    "FOREIGN KEY ({}) REFERENCES {}{referred}{actions}",
+                    list(columns),
+                    quote(table)
+                )
             }
         };
         format!("CONSTRAINT {} {body}", quote(&self.name))
@@ -91,8 +110,15 @@ fn actions(
         if characteristics.deferrable == Some(true) {
             out.push_str(" DEFERRABLE");
         }
-        if matches!(characteristics.initially, Some(sqlparser::ast::DeferrableInitial::Deferred)) {
-            out.push_str(if characteristics.deferrable == Some(true) { " INITIALLY DEFERRED" } else { " DEFERRABLE INITIALLY DEFERRED" });
+        if matches!(
+            characteristics.initially,
+            Some(sqlparser::ast::DeferrableInitial::Deferred)
+        ) {
+            out.push_str(if characteristics.deferrable == Some(true) {
+                " INITIALLY DEFERRED"
+            } else {
+                " DEFERRABLE INITIALLY DEFERRED"
+            });
         }
     }
     out
@@ -108,12 +134,21 @@ pub(crate) fn foreign(
     name: Option<&Ident>,
 ) -> Result<Constraint> {
     let written = Name::of(&key.foreign_table)?;
-    let itself = written.name == names::split(table).1 && written.schema.as_deref().is_none_or(|schema| names::in_schema(Some(schema), &written.name) == table);
+    let itself = written.name == names::split(table).1
+        && written
+            .schema
+            .as_deref()
+            .is_none_or(|schema| names::in_schema(Some(schema), &written.name) == table);
     let other = if itself {
         table.to_owned()
     } else {
         schema::find(connection, state, &written)?
-            .ok_or_else(|| PgError::new("42P01", format!("relation \"{}\" does not exist", written.display())))?
+            .ok_or_else(|| {
+                PgError::new(
+                    "42P01",
+                    format!("relation \"{}\" does not exist", written.display()),
+                )
+            })?
             .name
             .clone()
     };
@@ -126,7 +161,11 @@ pub(crate) fn foreign(
             columns,
             table: other,
             referred: key.referred_columns.iter().map(fold).collect(),
-            actions: actions(key.on_delete.as_ref(), key.on_update.as_ref(), key.characteristics.as_ref()),
+            actions: actions(
+                key.on_delete.as_ref(),
+                key.on_update.as_ref(),
+                key.characteristics.as_ref(),
+            ),
         },
     })
 }
@@ -147,15 +186,28 @@ pub(crate) fn check(
         .filter(|column| sql.contains(&quote(&column.name)))
         .map(|column| column.name.clone())
         .collect();
-    let columns = if columns.len() == 1 { columns } else { Vec::new() };
+    let columns = if columns.len() == 1 {
+        columns
+    } else {
+        Vec::new()
+    };
     let name = name
         .or(check.name.as_ref())
         .map_or_else(|| made_up(&table.name, &columns, "check"), fold);
-    Ok(Constraint { name, kind: Kind::Check(sql) })
+    Ok(Constraint {
+        name,
+        kind: Kind::Check(sql),
+    })
 }
 
 /// A condition over a table's columns in SQLite's text, the columns without the table's name.
-pub(crate) fn table_expression(table: &Table, expr: &Expr, text: &str, connection: &Connection, state: &State) -> Result<String> {
+pub(crate) fn table_expression(
+    table: &Table,
+    expr: &Expr,
+    text: &str,
+    connection: &Connection,
+    state: &State,
+) -> Result<String> {
     let mut compiler = Compiler::new(connection, state, text, &[]);
     compiler.scopes.push(Scope::default());
     let mut relation = relation_of(table, names::split(&table.name).1, None);
@@ -177,13 +229,25 @@ pub(crate) fn of_table(
     Ok(match constraint {
         TableConstraint::PrimaryKey(key) => {
             let columns = known(table, key_columns(&key.columns)?)?;
-            let name = key.name.as_ref().map_or_else(|| made_up(&table.name, &columns, "pkey"), fold);
-            Constraint { name, kind: Kind::Primary(columns) }
+            let name = key
+                .name
+                .as_ref()
+                .map_or_else(|| made_up(&table.name, &columns, "pkey"), fold);
+            Constraint {
+                name,
+                kind: Kind::Primary(columns),
+            }
         }
         TableConstraint::Unique(key) => {
             let columns = known(table, key_columns(&key.columns)?)?;
-            let name = key.name.as_ref().map_or_else(|| made_up(&table.name, &columns, "key"), fold);
-            Constraint { name, kind: Kind::Unique(columns) }
+            let name = key
+                .name
+                .as_ref()
+                .map_or_else(|| made_up(&table.name, &columns, "key"), fold);
+            Constraint {
+                name,
+                kind: Kind::Unique(columns),
+            }
         }
         TableConstraint::ForeignKey(key) => {
             let columns = known(table, key.columns.iter().map(fold).collect())?;
@@ -203,7 +267,12 @@ fn known(table: &Table, columns: Vec<String>) -> Result<Vec<String>> {
             table
                 .column(&name)
                 .map(|column| column.name.clone())
-                .ok_or_else(|| PgError::new("42703", format!("column \"{name}\" named in key does not exist")))
+                .ok_or_else(|| {
+                    PgError::new(
+                        "42703",
+                        format!("column \"{name}\" named in key does not exist"),
+                    )
+                })
         })
         .collect()
 }
@@ -212,7 +281,11 @@ fn known(table: &Table, columns: Vec<String>) -> Result<Vec<String>> {
 ///
 /// # Errors
 /// 42704.
-pub(crate) fn columns_of(connection: &Connection, table: &Table, name: &str) -> Result<Vec<String>> {
+pub(crate) fn columns_of(
+    connection: &Connection,
+    table: &Table,
+    name: &str,
+) -> Result<Vec<String>> {
     let parts = super::rebuild::Parts::read(connection, &table.name)?;
     for constraint in &parts.constraints {
         if constraint.name == name
@@ -223,7 +296,9 @@ pub(crate) fn columns_of(connection: &Connection, table: &Table, name: &str) -> 
     }
     // A unique index of that name.
     let mut statement = connection
-        .prepare_cached("SELECT name FROM pragma_index_info(?1) WHERE name IS NOT NULL ORDER BY seqno")
+        .prepare_cached(
+            "SELECT name FROM pragma_index_info(?1) WHERE name IS NOT NULL ORDER BY seqno",
+        )
         .map_err(|error| unreadable(&error))?;
     let columns = statement
         .query_map([name], |row| row.get(0))
@@ -232,7 +307,10 @@ pub(crate) fn columns_of(connection: &Connection, table: &Table, name: &str) -> 
     if columns.is_empty() {
         return Err(PgError::new(
             "42704",
-            format!("constraint \"{name}\" for table \"{}\" does not exist", names::split(&table.name).1),
+            format!(
+                "constraint \"{name}\" for table \"{}\" does not exist",
+                names::split(&table.name).1
+            ),
         ));
     }
     Ok(columns)

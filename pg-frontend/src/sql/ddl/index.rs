@@ -15,14 +15,22 @@ use crate::sql::query::{Compiler, unsupported};
 use crate::sql::schema;
 
 /// `CREATE INDEX`; operator classes, storage parameters and `CONCURRENTLY` say nothing to SQLite.
-pub(crate) fn create(index: &CreateIndex, text: &str, connection: &Connection, state: &State) -> Result<Plan> {
+pub(crate) fn create(
+    index: &CreateIndex,
+    text: &str,
+    connection: &Connection,
+    state: &State,
+) -> Result<Plan> {
     match &index.using {
         None | Some(IndexType::BTree | IndexType::Hash) => {}
         // Other kinds answer the same queries, more slowly: a plain index would not help them.
         Some(other) => {
             let name = other.to_string().to_lowercase();
             if !matches!(name.as_str(), "gin" | "gist" | "brin" | "spgist") {
-                return Err(PgError::new("42704", format!("access method \"{name}\" does not exist")));
+                return Err(PgError::new(
+                    "42704",
+                    format!("access method \"{name}\" does not exist"),
+                ));
             }
         }
     }
@@ -30,8 +38,12 @@ pub(crate) fn create(index: &CreateIndex, text: &str, connection: &Connection, s
         return Err(unsupported("NULLS NOT DISTINCT"));
     }
     let table_name = Name::of(&index.table_name)?;
-    let table = schema::find(connection, state, &table_name)?
-        .ok_or_else(|| PgError::new("42P01", format!("relation \"{}\" does not exist", table_name.display())))?;
+    let table = schema::find(connection, state, &table_name)?.ok_or_else(|| {
+        PgError::new(
+            "42P01",
+            format!("relation \"{}\" does not exist", table_name.display()),
+        )
+    })?;
     let mut compiler = Compiler::new(connection, state, text, &[]);
     compiler.scopes.push(Scope::default());
     let mut relation = relation_of(&table, names::split(&table.name).1, None);
@@ -70,12 +82,20 @@ pub(crate) fn create(index: &CreateIndex, text: &str, connection: &Connection, s
         if index.if_not_exists {
             return Ok(skipped(&name, "CREATE INDEX"));
         }
-        return Err(PgError::new("42P07", format!("relation \"{name}\" already exists")));
+        return Err(PgError::new(
+            "42P07",
+            format!("relation \"{name}\" already exists"),
+        ));
     }
     // An index of another kind than a btree would be none of use to SQLite: it is remembered as a plain one
     // on the same columns, where SQLite can have it.
     let unique = if index.unique { "UNIQUE " } else { "" };
-    let sql = format!("CREATE {unique}INDEX {} ON {}({}){predicate}", quote(&full), quote(&table.name), keys.join(", "));
+    let sql = format!(
+        "CREATE {unique}INDEX {} ON {}({}){predicate}",
+        quote(&full),
+        quote(&table.name),
+        keys.join(", ")
+    );
     Ok(script(vec![sql], "CREATE INDEX"))
 }
 

@@ -29,7 +29,11 @@ use crate::error::Result;
 use crate::session::state::State;
 
 /// The plan of a `CREATE`, `DROP` or `ALTER` that is read by its tokens; none where the parser reads it.
-pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State) -> Result<Option<Plan>> {
+pub(crate) fn read(
+    words: &mut Words<'_>,
+    connection: &Connection,
+    state: &State,
+) -> Result<Option<Plan>> {
     if let Some(plan) = objects::read(words, connection, state)? {
         return Ok(Some(plan));
     }
@@ -39,17 +43,29 @@ pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State
 
 /// `AUTOINCREMENT`, `WITHOUT ROWID`, `STRICT`: words that Postgres does not have.
 fn is_sqlites(text: &str) -> bool {
-    let Ok(words) = Words::new(text) else { return false };
+    let Ok(words) = Words::new(text) else {
+        return false;
+    };
     let all: Vec<String> = (0..).map_while(|ahead| words.peek_at(ahead)).collect();
     let close = all.iter().rposition(|word| word == ")").unwrap_or(0);
-    all.iter().any(|word| word == "AUTOINCREMENT") || all[close..].iter().any(|word| word == "ROWID" || word == "STRICT")
+    all.iter().any(|word| word == "AUTOINCREMENT")
+        || all[close..]
+            .iter()
+            .any(|word| word == "ROWID" || word == "STRICT")
 }
 
 /// The plan of parsed DDL; none where it is none.
-pub(crate) fn plan(statement: &Statement, text: &str, connection: &Connection, state: &State) -> Result<Option<Plan>> {
+pub(crate) fn plan(
+    statement: &Statement,
+    text: &str,
+    connection: &Connection,
+    state: &State,
+) -> Result<Option<Plan>> {
     Ok(Some(match statement {
         // SQLite's own words: its own statement.
-        Statement::CreateTable(_) if is_sqlites(text) => super::command::script(vec![text.to_owned()], "CREATE TABLE"),
+        Statement::CreateTable(_) if is_sqlites(text) => {
+            super::command::script(vec![text.to_owned()], "CREATE TABLE")
+        }
         Statement::CreateTable(table) => create::table(table, text, connection, state)?,
         Statement::AlterTable(alter) => alter::table(alter, text, connection, state)?,
         Statement::CreateIndex(index) => index::create(index, text, connection, state)?,

@@ -86,8 +86,16 @@ impl Parts {
         );
         // The name of a rowid's constraint has no place in a column; it is kept beside it.
         let temporary = if self.temporary { "TEMPORARY " } else { "" };
-        let options = if self.options.is_empty() { String::new() } else { format!(" {}", self.options) };
-        format!("CREATE {temporary}TABLE {} ({}){options}", quote(name), items.join(", "))
+        let options = if self.options.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", self.options)
+        };
+        format!(
+            "CREATE {temporary}TABLE {} ({}){options}",
+            quote(name),
+            items.join(", ")
+        )
     }
 
     /// Reads a table's parts.
@@ -104,7 +112,10 @@ impl Parts {
         let (sql, temporary) = match found {
             Ok(found) => found,
             Err(rusqlite::Error::QueryReturnedNoRows) => {
-                return Err(PgError::new("42P01", format!("relation \"{}\" does not exist", names::split(name).1)));
+                return Err(PgError::new(
+                    "42P01",
+                    format!("relation \"{}\" does not exist", names::split(name).1),
+                ));
             }
             Err(error) => return Err(unreadable(&error)),
         };
@@ -121,11 +132,18 @@ impl Parts {
         self.columns
             .iter()
             .position(|part| part.name == column)
-            .or_else(|| self.columns.iter().position(|part| part.name.eq_ignore_ascii_case(column)))
+            .or_else(|| {
+                self.columns
+                    .iter()
+                    .position(|part| part.name.eq_ignore_ascii_case(column))
+            })
             .ok_or_else(|| {
                 PgError::new(
                     "42703",
-                    format!("column \"{column}\" of relation \"{}\" does not exist", names::split(&self.name).1),
+                    format!(
+                        "column \"{column}\" of relation \"{}\" does not exist",
+                        names::split(&self.name).1
+                    ),
                 )
             })
     }
@@ -138,13 +156,26 @@ impl Parts {
     ///
     /// # Errors
     /// XX000 where the schema cannot be read.
-    pub(crate) fn rebuild(&self, connection: &Connection, values: &[Option<String>], dropped: &[String]) -> Result<Vec<String>> {
+    pub(crate) fn rebuild(
+        &self,
+        connection: &Connection,
+        values: &[Option<String>],
+        dropped: &[String],
+    ) -> Result<Vec<String>> {
         let old = format!("pg_frontend_old_{}", self.name);
-        let main = if self.temporary { "sqlite_temp_schema" } else { "sqlite_schema" };
+        let main = if self.temporary {
+            "sqlite_temp_schema"
+        } else {
+            "sqlite_schema"
+        };
         let dependents = dependents(connection, &self.name, dropped)?;
         let mut out = vec![
             "PRAGMA defer_foreign_keys = ON".to_owned(),
-            format!("ALTER TABLE {} RENAME TO {}", quote(&self.name), quote(&old)),
+            format!(
+                "ALTER TABLE {} RENAME TO {}",
+                quote(&self.name),
+                quote(&old)
+            ),
             self.create(&self.name),
         ];
         let (mut targets, mut sources) = (Vec::new(), Vec::new());
@@ -184,12 +215,17 @@ impl Parts {
 
     /// The statements that change a table's text only: its rows lie as they did.
     pub(crate) fn replace(&self) -> Vec<String> {
-        let main = if self.temporary { "sqlite_temp_schema" } else { "sqlite_schema" };
+        let main = if self.temporary {
+            "sqlite_temp_schema"
+        } else {
+            "sqlite_schema"
+        };
         vec![
             "PRAGMA writable_schema = ON".to_owned(),
             format!(
                 "UPDATE {main} SET sql = {} WHERE type = 'table' AND name = {}",
-                literal(&self.create(&self.name)), literal(&self.name)
+                literal(&self.create(&self.name)),
+                literal(&self.name)
             ),
             "PRAGMA writable_schema = RESET".to_owned(),
             // Other connections see that the schema has changed by its version, which DDL raises.
@@ -218,7 +254,10 @@ fn dependents(connection: &Connection, table: &str, dropped: &[String]) -> Resul
     for (sql, name) in found {
         let mut gone = false;
         for column in dropped {
-            gone |= uses.exists([&name, column]).map_err(|error| unreadable(&error))? || sql.contains(&quote(column));
+            gone |= uses
+                .exists([&name, column])
+                .map_err(|error| unreadable(&error))?
+                || sql.contains(&quote(column));
         }
         if !gone {
             out.push(sql);
@@ -244,13 +283,20 @@ impl<'a> Reader<'a> {
     }
 
     fn broken(&self) -> PgError {
-        PgError::new("XX000", format!("this table's definition cannot be read: {}", self.text))
+        PgError::new(
+            "XX000",
+            format!("this table's definition cannot be read: {}", self.text),
+        )
     }
 
     fn word(&self) -> String {
         self.tokens.get(self.at).map_or_else(String::new, |token| {
             let text = &self.text[token.start..token.end];
-            if token.kind == TokenKind::Word { text.to_ascii_uppercase() } else { text.to_owned() }
+            if token.kind == TokenKind::Word {
+                text.to_ascii_uppercase()
+            } else {
+                text.to_owned()
+            }
         })
     }
 
@@ -273,9 +319,15 @@ impl<'a> Reader<'a> {
             TokenKind::String => Ok(lexer::string_value(token.kind, text)),
             TokenKind::Symbol if text == "[" || text == "`" => {
                 let close = if text == "[" { ']' } else { '`' };
-                let length = self.text[token.end..].find(close).ok_or_else(|| self.broken())?;
+                let length = self.text[token.end..]
+                    .find(close)
+                    .ok_or_else(|| self.broken())?;
                 let name = &self.text[token.end..token.end + length];
-                while self.tokens.get(self.at).is_some_and(|next| next.start <= token.end + length) {
+                while self
+                    .tokens
+                    .get(self.at)
+                    .is_some_and(|next| next.start <= token.end + length)
+                {
                     self.at += 1;
                 }
                 Ok(name.to_owned())
@@ -289,7 +341,10 @@ impl<'a> Reader<'a> {
         if !self.accept("(") {
             return Err(self.broken());
         }
-        let start = self.tokens.get(self.at).map_or(self.text.len(), |token| token.start);
+        let start = self
+            .tokens
+            .get(self.at)
+            .map_or(self.text.len(), |token| token.start);
         let mut depth = 1;
         while let Some(token) = self.tokens.get(self.at) {
             self.at += 1;
@@ -321,7 +376,11 @@ impl<'a> Reader<'a> {
                 break;
             }
         }
-        if self.accept(")") { Ok(out) } else { Err(self.broken()) }
+        if self.accept(")") {
+            Ok(out)
+        } else {
+            Err(self.broken())
+        }
     }
 
     fn table(mut self, name: &str) -> Result<Parts> {
@@ -340,8 +399,15 @@ impl<'a> Reader<'a> {
             temporary: false,
         };
         loop {
-            if matches!(self.word().as_str(), "CONSTRAINT" | "PRIMARY" | "UNIQUE" | "CHECK" | "FOREIGN") {
-                let named = if self.accept("CONSTRAINT") { Some(self.name()?) } else { None };
+            if matches!(
+                self.word().as_str(),
+                "CONSTRAINT" | "PRIMARY" | "UNIQUE" | "CHECK" | "FOREIGN"
+            ) {
+                let named = if self.accept("CONSTRAINT") {
+                    Some(self.name()?)
+                } else {
+                    None
+                };
                 let constraint = self.constraint(name, named)?;
                 parts.constraints.push(constraint);
             } else {
@@ -369,7 +435,11 @@ impl<'a> Reader<'a> {
             let columns = self.columns()?;
             (Kind::Unique(columns.clone()), columns, "key")
         } else if self.accept("CHECK") {
-            (Kind::Check(self.bracketed()?.to_owned()), Vec::new(), "check")
+            (
+                Kind::Check(self.bracketed()?.to_owned()),
+                Vec::new(),
+                "check",
+            )
         } else if self.accept("FOREIGN") {
             self.accept("KEY");
             let columns = self.columns()?;
@@ -388,16 +458,43 @@ impl<'a> Reader<'a> {
 
     fn references(&mut self, columns: Vec<String>) -> Result<Kind> {
         let table = self.name()?;
-        let referred = if self.word() == "(" { self.columns()? } else { Vec::new() };
-        let start = self.tokens.get(self.at).map_or(self.text.len(), |token| token.start);
+        let referred = if self.word() == "(" {
+            self.columns()?
+        } else {
+            Vec::new()
+        };
+        let start = self
+            .tokens
+            .get(self.at)
+            .map_or(self.text.len(), |token| token.start);
         let mut end = start;
         while matches!(
             self.word().as_str(),
-            "ON" | "DELETE" | "UPDATE" | "CASCADE" | "RESTRICT" | "SET" | "NULL" | "DEFAULT" | "NO" | "ACTION" | "NOT" | "DEFERRABLE"
-                | "INITIALLY" | "DEFERRED" | "IMMEDIATE" | "MATCH" | "FULL" | "SIMPLE" | "PARTIAL"
+            "ON" | "DELETE"
+                | "UPDATE"
+                | "CASCADE"
+                | "RESTRICT"
+                | "SET"
+                | "NULL"
+                | "DEFAULT"
+                | "NO"
+                | "ACTION"
+                | "NOT"
+                | "DEFERRABLE"
+                | "INITIALLY"
+                | "DEFERRED"
+                | "IMMEDIATE"
+                | "MATCH"
+                | "FULL"
+                | "SIMPLE"
+                | "PARTIAL"
         ) {
             // `NOT NULL` of a column is not the key's.
-            if self.word() == "NOT" && self.tokens.get(self.at + 1).is_some_and(|token| self.text[token.start..token.end].eq_ignore_ascii_case("NULL")) {
+            if self.word() == "NOT"
+                && self.tokens.get(self.at + 1).is_some_and(|token| {
+                    self.text[token.start..token.end].eq_ignore_ascii_case("NULL")
+                })
+            {
                 break;
             }
             end = self.tokens[self.at].end;
@@ -408,7 +505,11 @@ impl<'a> Reader<'a> {
             columns,
             table,
             referred,
-            actions: if actions.is_empty() { String::new() } else { format!(" {actions}") },
+            actions: if actions.is_empty() {
+                String::new()
+            } else {
+                format!(" {actions}")
+            },
         })
     }
 
@@ -458,7 +559,9 @@ impl<'a> Reader<'a> {
                         column.rowid = Some(autoincrement);
                     }
                     parts.constraints.push(Constraint {
-                        name: named.take().unwrap_or_else(|| super::constraints::made_up(&parts.name, &[], "pkey")),
+                        name: named.take().unwrap_or_else(|| {
+                            super::constraints::made_up(&parts.name, &[], "pkey")
+                        }),
                         kind: Kind::Primary(vec![name.clone()]),
                     });
                 }
@@ -466,7 +569,9 @@ impl<'a> Reader<'a> {
                     self.at += 1;
                     let columns = vec![name.clone()];
                     parts.constraints.push(Constraint {
-                        name: named.take().unwrap_or_else(|| super::constraints::made_up(&parts.name, &columns, "key")),
+                        name: named.take().unwrap_or_else(|| {
+                            super::constraints::made_up(&parts.name, &columns, "key")
+                        }),
                         kind: Kind::Unique(columns),
                     });
                 }
@@ -474,7 +579,13 @@ impl<'a> Reader<'a> {
                     self.at += 1;
                     let test = self.bracketed()?.to_owned();
                     parts.constraints.push(Constraint {
-                        name: named.take().unwrap_or_else(|| super::constraints::made_up(&parts.name, std::slice::from_ref(&name), "check")),
+                        name: named.take().unwrap_or_else(|| {
+                            super::constraints::made_up(
+                                &parts.name,
+                                std::slice::from_ref(&name),
+                                "check",
+                            )
+                        }),
                         kind: Kind::Check(test),
                     });
                 }
@@ -483,7 +594,9 @@ impl<'a> Reader<'a> {
                     let columns = vec![name.clone()];
                     let kind = self.references(columns.clone())?;
                     parts.constraints.push(Constraint {
-                        name: named.take().unwrap_or_else(|| super::constraints::made_up(&parts.name, &columns, "fkey")),
+                        name: named.take().unwrap_or_else(|| {
+                            super::constraints::made_up(&parts.name, &columns, "fkey")
+                        }),
                         kind,
                     });
                 }
@@ -507,14 +620,29 @@ impl<'a> Reader<'a> {
 
     /// A declared type: words, brackets, `(10,2)`.
     fn declared(&mut self) -> String {
-        let start = self.tokens.get(self.at).map_or(self.text.len(), |token| token.start);
+        let start = self
+            .tokens
+            .get(self.at)
+            .map_or(self.text.len(), |token| token.start);
         let mut end = start;
         loop {
             let word = self.word();
             if matches!(
                 word.as_str(),
-                "CONSTRAINT" | "NOT" | "NULL" | "DEFAULT" | "COLLATE" | "PRIMARY" | "UNIQUE" | "CHECK" | "REFERENCES" | "GENERATED" | "AS"
-                    | "," | ")" | ""
+                "CONSTRAINT"
+                    | "NOT"
+                    | "NULL"
+                    | "DEFAULT"
+                    | "COLLATE"
+                    | "PRIMARY"
+                    | "UNIQUE"
+                    | "CHECK"
+                    | "REFERENCES"
+                    | "GENERATED"
+                    | "AS"
+                    | ","
+                    | ")"
+                    | ""
             ) {
                 return self.text[start..end].to_owned();
             }
@@ -552,7 +680,9 @@ mod tests {
         let sql = "CREATE TABLE \"t\" (\"id\" INTEGER PRIMARY KEY AUTOINCREMENT DEFAULT (pg_serial('int4')), \"p\" numeric(10,2) NOT NULL DEFAULT (0), \
                    \"a\" text[] COLLATE BINARY, \"o\" int4 REFERENCES \"o\"(\"id\") ON DELETE SET NULL NOT NULL, CONSTRAINT \"u\" UNIQUE (\"p\", \"a\"), CHECK (\"p\" > 0)) STRICT";
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(&sql.replace(" STRICT", "")).unwrap();
+        connection
+            .execute_batch(&sql.replace(" STRICT", ""))
+            .unwrap();
         let parts = Parts::read(&connection, "t").unwrap();
         assert_eq!(parts.columns.len(), 4);
         assert_eq!(parts.columns[0].rowid, Some(true));

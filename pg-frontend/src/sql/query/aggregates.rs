@@ -1,8 +1,8 @@
 //! Aggregates and window functions.
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArgumentClause, FunctionArguments, OrderByExpr, Spanned as _, WindowFrame, WindowFrameBound,
-    WindowFrameUnits, WindowSpec, WindowType,
+    Expr, Function, FunctionArgumentClause, FunctionArguments, OrderByExpr, Spanned as _,
+    WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
 };
 use sqlparser::tokenizer::Span;
 
@@ -22,10 +22,38 @@ struct Tail {
 }
 
 const AGGREGATES: &[&str] = &[
-    "count", "sum", "avg", "min", "max", "string_agg", "array_agg", "bool_and", "bool_or", "every", "json_agg",
-    "jsonb_agg", "json_object_agg", "jsonb_object_agg", "stddev", "stddev_samp", "stddev_pop", "variance", "var_samp",
-    "var_pop", "bit_and", "bit_or", "percentile_cont", "percentile_disc", "mode", "corr", "covar_pop", "covar_samp",
-    "regr_slope", "regr_intercept", "regr_count", "any_value",
+    "count",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "string_agg",
+    "array_agg",
+    "bool_and",
+    "bool_or",
+    "every",
+    "json_agg",
+    "jsonb_agg",
+    "json_object_agg",
+    "jsonb_object_agg",
+    "stddev",
+    "stddev_samp",
+    "stddev_pop",
+    "variance",
+    "var_samp",
+    "var_pop",
+    "bit_and",
+    "bit_or",
+    "percentile_cont",
+    "percentile_disc",
+    "mode",
+    "corr",
+    "covar_pop",
+    "covar_samp",
+    "regr_slope",
+    "regr_intercept",
+    "regr_count",
+    "any_value",
 ];
 
 /// Whether a function is an aggregate, by its name.
@@ -35,14 +63,23 @@ pub(crate) fn is_aggregate(name: &sqlparser::ast::ObjectName) -> bool {
 
 impl Compiler<'_> {
     /// An aggregate's call; none where the function is none.
-    pub(crate) fn aggregate(&mut self, name: &str, function: &Function, span: Span) -> Result<Option<Typed>> {
+    pub(crate) fn aggregate(
+        &mut self,
+        name: &str,
+        function: &Function,
+        span: Span,
+    ) -> Result<Option<Typed>> {
         if !AGGREGATES.contains(&name) {
             return Ok(None);
         }
         let level = self.scopes.len().saturating_sub(1);
         if function.over.is_none() {
             if self.scope().in_aggregate > 0 {
-                return Err(self.error_at(span, "42803", "aggregate function calls cannot be nested"));
+                return Err(self.error_at(
+                    span,
+                    "42803",
+                    "aggregate function calls cannot be nested",
+                ));
             }
             self.scope().aggregates = true;
             self.scopes[level].in_aggregate += 1;
@@ -61,7 +98,9 @@ impl Compiler<'_> {
             return self.ordered_set(name, &arguments, function, &tail, span);
         }
         if name == "count" && (arguments.star || arguments.exprs.is_empty()) {
-            return Ok(Typed::new(format!("count(*){}{}", tail.filter, tail.over), Type::INT8).not_null());
+            return Ok(
+                Typed::new(format!("count(*){}{}", tail.filter, tail.over), Type::INT8).not_null(),
+            );
         }
         let mut typed = Vec::new();
         for expr in &arguments.exprs {
@@ -74,10 +113,19 @@ impl Compiler<'_> {
         let distinct = if arguments.distinct { "DISTINCT " } else { "" };
         // Postgres finds equal values by sorting, and they stay sorted.
         let mut tail = tail;
-        if arguments.distinct && tail.order.is_empty() && matches!(name, "array_agg" | "string_agg") && self.as_item(&first) == first.sql {
+        if arguments.distinct
+            && tail.order.is_empty()
+            && matches!(name, "array_agg" | "string_agg")
+            && self.as_item(&first) == first.sql
+        {
             tail.order = format!(" ORDER BY {} NULLS LAST", first.sql);
         }
-        let wrap = |function: &str, argument: &str| format!("{function}({distinct}{argument}{}){}{}", tail.order, tail.filter, tail.over);
+        let wrap = |function: &str, argument: &str| {
+            format!(
+                "{function}({distinct}{argument}{}){}{}",
+                tail.order, tail.filter, tail.over
+            )
+        };
         let ty = first.ty;
         Ok(match name {
             "count" => {
@@ -93,76 +141,149 @@ impl Compiler<'_> {
             "any_value" => Typed::new(wrap("min", &first.sql), ty),
             "bool_and" | "every" | "bool_or" => {
                 let first = self.coerce(first, Type::BOOL, Context::Implicit, span)?;
-                Typed::new(wrap(if name == "bool_or" { "max" } else { "min" }, &first.sql), Type::BOOL)
+                Typed::new(
+                    wrap(if name == "bool_or" { "max" } else { "min" }, &first.sql),
+                    Type::BOOL,
+                )
             }
             "bit_and" | "bit_or" => Typed::new(wrap(&format!("pg_{name}_agg"), &first.sql), ty),
             "string_agg" => {
-                let [_, separator] = typed.as_slice() else { return Err(self.no_function(name, &typed, span)) };
+                let [_, separator] = typed.as_slice() else {
+                    return Err(self.no_function(name, &typed, span));
+                };
                 let value = self.text(first, span)?;
                 let separator = self.text(separator.clone(), span)?;
                 if arguments.distinct {
                     let list = wrap("json_group_array", &value.sql);
-                    return Ok(Typed::new(format!("pg_array_to_string(nullif({list}, '[]'), 25, {})", separator.sql), Type::TEXT));
+                    return Ok(Typed::new(
+                        format!(
+                            "pg_array_to_string(nullif({list}, '[]'), 25, {})",
+                            separator.sql
+                        ),
+                        Type::TEXT,
+                    ));
                 }
-                Typed::new(wrap("group_concat", &format!("{}, {}", value.sql, separator.sql)), Type::TEXT)
+                Typed::new(
+                    wrap("group_concat", &format!("{}, {}", value.sql, separator.sql)),
+                    Type::TEXT,
+                )
             }
             "array_agg" => {
-                let item = if ty.element().is_some() { format!("json({})", first.sql) } else { self.as_item(&first) };
-                let array = if ty.element().is_some() { ty.bare() } else { ty.bare().array() };
-                Typed::new(format!("nullif({}, '[]')", wrap("json_group_array", &item)), array)
+                let item = if ty.element().is_some() {
+                    format!("json({})", first.sql)
+                } else {
+                    self.as_item(&first)
+                };
+                let array = if ty.element().is_some() {
+                    ty.bare()
+                } else {
+                    ty.bare().array()
+                };
+                Typed::new(
+                    format!("nullif({}, '[]')", wrap("json_group_array", &item)),
+                    array,
+                )
             }
             "json_agg" | "jsonb_agg" => {
                 let binary = name == "jsonb_agg";
                 let item = self.json_or_null(&first, binary)?;
-                let separator = if matches!(first.kind, Kind::Row(_)) && !binary { "', ' || char(10) || ' '" } else { "', '" };
+                let separator = if matches!(first.kind, Kind::Row(_)) && !binary {
+                    "', ' || char(10) || ' '"
+                } else {
+                    "', '"
+                };
                 let list = if arguments.distinct {
-                    format!("pg_array_to_string({}, 25, ', ')", wrap("json_group_array", &format!("{item} || ''")))
+                    format!(
+                        "pg_array_to_string({}, 25, ', ')",
+                        wrap("json_group_array", &format!("{item} || ''"))
+                    )
                 } else {
                     wrap("group_concat", &format!("{item}, {separator}"))
                 };
-                Typed::new(format!("('[' || {list} || ']')"), if binary { Type::JSONB } else { Type::JSON })
+                Typed::new(
+                    format!("('[' || {list} || ']')"),
+                    if binary { Type::JSONB } else { Type::JSON },
+                )
             }
             "json_object_agg" | "jsonb_object_agg" => {
                 let binary = name == "jsonb_object_agg";
-                let [_, value] = typed.as_slice() else { return Err(self.no_function(name, &typed, span)) };
+                let [_, value] = typed.as_slice() else {
+                    return Err(self.no_function(name, &typed, span));
+                };
                 let value = self.json_or_null(&value.clone(), binary)?;
                 let key = self.shown(first, span)?;
-                let list = wrap("group_concat", &format!("pg_json_quote({}) || ' : ' || {value}, ', '", key.sql));
+                let list = wrap(
+                    "group_concat",
+                    &format!("pg_json_quote({}) || ' : ' || {value}, ', '", key.sql),
+                );
                 if binary {
                     Typed::new(format!("pg_jsonb('{{' || {list} || '}}')"), Type::JSONB)
                 } else {
                     Typed::new(format!("('{{ ' || {list} || ' }}')"), Type::JSON)
                 }
             }
-            "corr" | "covar_pop" | "covar_samp" | "regr_slope" | "regr_intercept" | "regr_count" => {
-                let [y, x] = typed.as_slice() else { return Err(self.no_function(name, &typed, span)) };
+            "corr" | "covar_pop" | "covar_samp" | "regr_slope" | "regr_intercept"
+            | "regr_count" => {
+                let [y, x] = typed.as_slice() else {
+                    return Err(self.no_function(name, &typed, span));
+                };
                 let (y, x) = (y.clone(), x.clone());
                 let y = self.coerce(y, Type::FLOAT8, Context::Implicit, span)?;
                 let x = self.coerce(x, Type::FLOAT8, Context::Implicit, span)?;
-                let result = if name == "regr_count" { Type::INT8 } else { Type::FLOAT8 };
-                Typed::new(wrap("pg_regression", &format!("{}, {}, {}", literal(name), y.sql, x.sql)), result)
+                let result = if name == "regr_count" {
+                    Type::INT8
+                } else {
+                    Type::FLOAT8
+                };
+                Typed::new(
+                    wrap(
+                        "pg_regression",
+                        &format!("{}, {}, {}", literal(name), y.sql, x.sql),
+                    ),
+                    result,
+                )
             }
             _ => {
                 // Deviation and variance.
-                let result = if ty.is_float() { Type::FLOAT8 } else { Type::NUMERIC };
+                let result = if ty.is_float() {
+                    Type::FLOAT8
+                } else {
+                    Type::NUMERIC
+                };
                 if !ty.is_float() && !ty.is_int() && ty.oid != 1700 {
                     return Err(self.no_function(name, &typed, span));
                 }
                 let first = self.scaled(first);
-                Typed::new(wrap("pg_deviation", &format!("{}, {}", literal(name), first.sql)), result)
+                Typed::new(
+                    wrap("pg_deviation", &format!("{}, {}", literal(name), first.sql)),
+                    result,
+                )
             }
         })
     }
 
-    fn sum(&mut self, name: &str, first: &Typed, distinct: &str, tail: &Tail, span: Span) -> Result<Typed> {
-        let wrap = |function: &str, argument: &str| format!("{function}({distinct}{argument}{}){}{}", tail.order, tail.filter, tail.over);
+    fn sum(
+        &mut self,
+        name: &str,
+        first: &Typed,
+        distinct: &str,
+        tail: &Tail,
+        span: Span,
+    ) -> Result<Typed> {
+        let wrap = |function: &str, argument: &str| {
+            format!(
+                "{function}({distinct}{argument}{}){}{}",
+                tail.order, tail.filter, tail.over
+            )
+        };
         let sum = name == "sum";
         let x = first.sql.as_str();
         Ok(match first.ty.oid {
             21 | 23 if sum => Typed::new(wrap("sum", x), Type::INT8),
-            20 | 21 | 23 if !tail.windowed => {
-                Typed::new(wrap(if sum { "pg_sum" } else { "pg_avg" }, x), Type::NUMERIC)
-            }
+            20 | 21 | 23 if !tail.windowed => Typed::new(
+                wrap(if sum { "pg_sum" } else { "pg_avg" }, x),
+                Type::NUMERIC,
+            ),
             20 | 21 | 23 => {
                 let total = wrap("sum", x);
                 if sum {
@@ -170,20 +291,28 @@ impl Compiler<'_> {
                     out.native = true;
                     out
                 } else {
-                    Typed::new(format!("pg_numeric_div({total}, nullif({}, 0))", wrap("count", x)), Type::NUMERIC)
+                    Typed::new(
+                        format!("pg_numeric_div({total}, nullif({}, 0))", wrap("count", x)),
+                        Type::NUMERIC,
+                    )
                 }
             }
             1700 => {
                 if tail.windowed {
                     // Whole numbers of the last digit: exact, and SQLite's own.
-                    let scale = crate::types::names::precision_and_scale(first.ty.modifier).map(|(_, scale)| scale);
-                    let (Some(scale), true) = (scale.filter(|scale| *scale >= 0), first.native) else {
+                    let scale = crate::types::names::precision_and_scale(first.ty.modifier)
+                        .map(|(_, scale)| scale);
+                    let (Some(scale), true) = (scale.filter(|scale| *scale >= 0), first.native)
+                    else {
                         let total = wrap("sum", &format!("CAST({x} AS REAL)"));
                         let total = format!("pg_cast({total}, 701, -1, 1700, -1, 1)");
                         return Ok(if sum {
                             Typed::new(total, Type::NUMERIC)
                         } else {
-                            Typed::new(format!("pg_numeric_div({total}, nullif({}, 0))", wrap("count", x)), Type::NUMERIC)
+                            Typed::new(
+                                format!("pg_numeric_div({total}, nullif({}, 0))", wrap("count", x)),
+                                Type::NUMERIC,
+                            )
                         });
                     };
                     let total = wrap("sum", &format!("CAST(round({x} * 1e{scale}) AS INTEGER)"));
@@ -191,39 +320,87 @@ impl Compiler<'_> {
                     return Ok(if sum {
                         Typed::new(total, Type::NUMERIC)
                     } else {
-                        Typed::new(format!("pg_numeric_div({total}, nullif({}, 0))", wrap("count", x)), Type::NUMERIC)
+                        Typed::new(
+                            format!("pg_numeric_div({total}, nullif({}, 0))", wrap("count", x)),
+                            Type::NUMERIC,
+                        )
                     });
                 }
-                let scale = crate::types::names::precision_and_scale(first.ty.modifier).map_or(-1, |(_, scale)| scale);
-                let value = if first.native && scale >= 0 { format!("pg_numeric_text({x}, {scale})") } else { x.to_owned() };
-                Typed::new(wrap(if sum { "pg_sum" } else { "pg_avg" }, &value), Type::NUMERIC)
+                let scale = crate::types::names::precision_and_scale(first.ty.modifier)
+                    .map_or(-1, |(_, scale)| scale);
+                let value = if first.native && scale >= 0 {
+                    format!("pg_numeric_text({x}, {scale})")
+                } else {
+                    x.to_owned()
+                };
+                Typed::new(
+                    wrap(if sum { "pg_sum" } else { "pg_avg" }, &value),
+                    Type::NUMERIC,
+                )
             }
-            700 | 701 => Typed::new(wrap(name, x), if first.ty.oid == 700 && sum { Type::FLOAT4 } else { Type::FLOAT8 }),
-            1186 => Typed::new(wrap(if sum { "pg_interval_sum" } else { "pg_interval_avg" }, x), Type::INTERVAL),
+            700 | 701 => Typed::new(
+                wrap(name, x),
+                if first.ty.oid == 700 && sum {
+                    Type::FLOAT4
+                } else {
+                    Type::FLOAT8
+                },
+            ),
+            1186 => Typed::new(
+                wrap(
+                    if sum {
+                        "pg_interval_sum"
+                    } else {
+                        "pg_interval_avg"
+                    },
+                    x,
+                ),
+                Type::INTERVAL,
+            ),
             _ => return Err(self.no_function(name, std::slice::from_ref(first), span)),
         })
     }
 
     fn min_max(&mut self, name: &str, first: &Typed, tail: &Tail) -> Typed {
         let mut out = match first.ty.oid {
-            1700 if !self.is_native(first) => {
-                Typed::new(format!("{name}({} COLLATE pg_numeric){}{}", first.sql, tail.filter, tail.over), first.ty)
-            }
-            1186 => Typed::new(format!("pg_interval_{name}({}){}{}", first.sql, tail.filter, tail.over), first.ty),
+            1700 if !self.is_native(first) => Typed::new(
+                format!(
+                    "{name}({} COLLATE pg_numeric){}{}",
+                    first.sql, tail.filter, tail.over
+                ),
+                first.ty,
+            ),
+            1186 => Typed::new(
+                format!(
+                    "pg_interval_{name}({}){}{}",
+                    first.sql, tail.filter, tail.over
+                ),
+                first.ty,
+            ),
             _ if first.ty.is_enum() => {
                 let labels = self.labels_literal(first.ty);
                 Typed::new(
-                    format!("({labels} ->> ({name}(pg_enum_rank({}, {labels})){}{}))", first.sql, tail.filter, tail.over),
+                    format!(
+                        "({labels} ->> ({name}(pg_enum_rank({}, {labels})){}{}))",
+                        first.sql, tail.filter, tail.over
+                    ),
                     first.ty,
                 )
             }
-            _ => Typed::new(format!("{name}({}){}{}", first.sql, tail.filter, tail.over), first.ty),
+            _ => Typed::new(
+                format!("{name}({}){}{}", first.sql, tail.filter, tail.over),
+                first.ty,
+            ),
         };
         out.native = first.native;
         if first.ty.oid == 1700 {
             out = self.scaled(out);
         }
-        out.ty = if first.ty.oid == 1043 { Type::TEXT } else { first.ty.bare() };
+        out.ty = if first.ty.oid == 1043 {
+            Type::TEXT
+        } else {
+            first.ty.bare()
+        };
         out
     }
 
@@ -237,7 +414,11 @@ impl Compiler<'_> {
         span: Span,
     ) -> Result<Typed> {
         let [order] = function.within_group.as_slice() else {
-            return Err(self.error_at(span, "42809", format!("WITHIN GROUP is required for ordered-set aggregate {name}")));
+            return Err(self.error_at(
+                span,
+                "42809",
+                format!("WITHIN GROUP is required for ordered-set aggregate {name}"),
+            ));
         };
         let descending = super::select::is_descending(order);
         let value = self.expr(&order.expr)?;
@@ -252,9 +433,17 @@ impl Compiler<'_> {
             [fraction] => self.expr_as(fraction, Type::FLOAT8)?.sql,
             _ => "0".to_owned(),
         };
-        let key = self.order_key(ty, true).map_or_else(|| value.sql.clone(), |key| key.of(&value.sql));
+        let key = self
+            .order_key(ty, true)
+            .map_or_else(|| value.sql.clone(), |key| key.of(&value.sql));
         Ok(Typed::new(
-            format!("pg_ordered({}, {fraction}, {}, {key}, {}){}", literal(name), value.sql, i32::from(descending), tail.filter),
+            format!(
+                "pg_ordered({}, {fraction}, {}, {key}, {}){}",
+                literal(name),
+                value.sql,
+                i32::from(descending),
+                tail.filter
+            ),
             ty,
         ))
     }
@@ -299,7 +488,12 @@ impl Compiler<'_> {
     }
 
     /// `row_number() OVER …` and its kin.
-    pub(crate) fn window_call(&mut self, name: &str, function: &Function, span: Span) -> Result<Typed> {
+    pub(crate) fn window_call(
+        &mut self,
+        name: &str,
+        function: &Function,
+        span: Span,
+    ) -> Result<Typed> {
         let arguments = Arguments::of(function)?;
         let mut typed = Vec::new();
         for expr in &arguments.exprs {
@@ -310,7 +504,9 @@ impl Compiler<'_> {
             ("row_number" | "rank" | "dense_rank", []) => Type::INT8,
             ("percent_rank" | "cume_dist", []) => Type::FLOAT8,
             ("ntile", [_]) => Type::INT4,
-            ("lag" | "lead", [first, ..]) | ("first_value" | "last_value", [first]) | ("nth_value", [first, _]) => first.ty,
+            ("lag" | "lead", [first, ..])
+            | ("first_value" | "last_value", [first])
+            | ("nth_value", [first, _]) => first.ty,
             _ => return Err(self.no_function(name, &typed, span)),
         };
         if let ("lag" | "lead", [first, _, default]) = (name, typed.as_slice()) {
@@ -320,7 +516,10 @@ impl Compiler<'_> {
         let native = typed.first().is_some_and(|first| first.native);
         let tail = self.tail(function)?;
         let parts: Vec<&str> = typed.iter().map(|item| item.sql.as_str()).collect();
-        let mut out = Typed::new(format!("{name}({}){}{}", parts.join(", "), tail.filter, tail.over), ty);
+        let mut out = Typed::new(
+            format!("{name}({}){}{}", parts.join(", "), tail.filter, tail.over),
+            ty,
+        );
         out.native = native;
         out.not_null = typed.is_empty();
         Ok(out)

@@ -9,41 +9,81 @@ use crate::types::Type;
 
 impl Compiler<'_> {
     /// `a op b` for `+ - * / % ^`.
-    pub(crate) fn arithmetic(&mut self, a: Typed, operator: &str, b: Typed, span: Span) -> Result<Typed> {
+    pub(crate) fn arithmetic(
+        &mut self,
+        a: Typed,
+        operator: &str,
+        b: Typed,
+        span: Span,
+    ) -> Result<Typed> {
         if let Some(out) = self.time_arithmetic(&a, operator, &b, span)? {
             return Ok(out);
         }
         if operator == "-" && a.ty.oid == Type::JSONB.oid {
             return self.json_delete(a, b, span);
         }
-        let numeric = |typed: &Typed| typed.is_unknown() || typed.ty.is_int() || typed.ty.is_float() || typed.ty.oid == 1700 || typed.ty.oid == 26;
+        let numeric = |typed: &Typed| {
+            typed.is_unknown()
+                || typed.ty.is_int()
+                || typed.ty.is_float()
+                || typed.ty.oid == 1700
+                || typed.ty.oid == 26
+        };
         if !numeric(&a) || !numeric(&b) {
             return Err(self.no_operator(a.ty, operator, b.ty, span));
         }
         if a.is_unknown() && b.is_unknown() {
-            if matches!((&a.kind, &b.kind), (Kind::Parameter(_), Kind::Parameter(_)) | (Kind::Null, _) | (_, Kind::Null)) {
+            if matches!(
+                (&a.kind, &b.kind),
+                (Kind::Parameter(_), Kind::Parameter(_)) | (Kind::Null, _) | (_, Kind::Null)
+            ) {
                 let a = self.coerce(a, Type::INT4, Context::Implicit, span)?;
                 let b = self.coerce(b, Type::INT4, Context::Implicit, span)?;
                 return self.arithmetic(a, operator, b, span);
             }
-            return Err(self.error_at(span, "42725", format!("operator is not unique: unknown {operator} unknown")));
+            return Err(self.error_at(
+                span,
+                "42725",
+                format!("operator is not unique: unknown {operator} unknown"),
+            ));
         }
         let ty = common(a.ty, b.ty).map_or(Type::NUMERIC, Type::bare);
         let ty = if ty.oid == 26 { Type::INT8 } else { ty };
         // Powers are doubles' or numerics'.
-        let ty = if operator == "^" && ty.oid != 1700 { Type::FLOAT8 } else { ty };
-        let ty = if ty.oid == 700 && a.ty.oid != b.ty.oid { Type::FLOAT8 } else { ty };
+        let ty = if operator == "^" && ty.oid != 1700 {
+            Type::FLOAT8
+        } else {
+            ty
+        };
+        let ty = if ty.oid == 700 && a.ty.oid != b.ty.oid {
+            Type::FLOAT8
+        } else {
+            ty
+        };
         let not_null = a.not_null && b.not_null;
         let unchecked = ty.is_int() && matches!(operator, "+" | "-" | "*");
         let (a, b) = if unchecked {
             // The check waits for the end of a chain.
-            let fit = |this: &mut Self, typed: Typed| if typed.ty.is_int() { Ok(typed) } else { this.coerce(typed, ty, Context::Implicit, span) };
+            let fit = |this: &mut Self, typed: Typed| {
+                if typed.ty.is_int() {
+                    Ok(typed)
+                } else {
+                    this.coerce(typed, ty, Context::Implicit, span)
+                }
+            };
             (fit(self, a)?, fit(self, b)?)
         } else {
-            (self.coerce(a, ty, Context::Implicit, span)?, self.coerce(b, ty, Context::Implicit, span)?)
+            (
+                self.coerce(a, ty, Context::Implicit, span)?,
+                self.coerce(b, ty, Context::Implicit, span)?,
+            )
         };
         // A column's numbers come with their scale.
-        let (a, b) = if ty.oid == 1700 { (self.scaled(a), self.scaled(b)) } else { (a, b) };
+        let (a, b) = if ty.oid == 1700 {
+            (self.scaled(a), self.scaled(b))
+        } else {
+            (a, b)
+        };
         let (x, y) = (&a.sql, &b.sql);
         let zero_free = matches!(&b.kind, Kind::Number(digits) if digits.bytes().any(|c| (b'1'..=b'9').contains(&c)) && digits.as_bytes()[0] != b'-');
         let sql = match (ty.oid, operator) {
@@ -72,11 +112,21 @@ impl Compiler<'_> {
     /// A numeric of a native column as text with its column's scale.
     pub(crate) fn scaled(&self, typed: Typed) -> Typed {
         let scale = crate::types::names::precision_and_scale(typed.ty.modifier);
-        if typed.native && typed.ty.oid == 1700 && scale.is_some() { self.numeric_text(typed) } else { typed }
+        if typed.native && typed.ty.oid == 1700 && scale.is_some() {
+            self.numeric_text(typed)
+        } else {
+            typed
+        }
     }
 
     /// Dates, times and intervals.
-    fn time_arithmetic(&mut self, a: &Typed, operator: &str, b: &Typed, span: Span) -> Result<Option<Typed>> {
+    fn time_arithmetic(
+        &mut self,
+        a: &Typed,
+        operator: &str,
+        b: &Typed,
+        span: Span,
+    ) -> Result<Option<Typed>> {
         const D: u32 = 1082;
         const T: u32 = 1083;
         const S: u32 = 1114;
@@ -93,7 +143,9 @@ impl Compiler<'_> {
                 (I, "*" | "/") => Type::FLOAT8,
                 (D, "+") => Type::INTERVAL,
                 (_, "+") => Type::INTERVAL,
-                (_, "-") if matches!(&b.kind, Kind::Literal(text) if text.bytes().any(|c| c.is_ascii_alphabetic()) && !text.contains('T')) => Type::INTERVAL,
+                (_, "-") if matches!(&b.kind, Kind::Literal(text) if text.bytes().any(|c| c.is_ascii_alphabetic()) && !text.contains('T')) => {
+                    Type::INTERVAL
+                }
                 _ => a.ty,
             };
             b = self.coerce(b, ty, Context::Implicit, span)?;
@@ -106,7 +158,11 @@ impl Compiler<'_> {
             a = self.coerce(a, ty, Context::Implicit, span)?;
         }
         // The interval, the number of days: on the right.
-        if operator == "+" && (matches!(a.ty.oid, I | T) && matches!(b.ty.oid, D | S | Z) || a.ty.oid == I && b.ty.oid == T || a.ty.is_int() && b.ty.oid == D) {
+        if operator == "+"
+            && (matches!(a.ty.oid, I | T) && matches!(b.ty.oid, D | S | Z)
+                || a.ty.oid == I && b.ty.oid == T
+                || a.ty.is_int() && b.ty.oid == D)
+        {
             std::mem::swap(&mut a, &mut b);
         }
         if operator == "*" && b.ty.oid == I {
@@ -114,30 +170,51 @@ impl Compiler<'_> {
         }
         let minus = operator == "-";
         let (x, y) = (a.sql.clone(), b.sql.clone());
-        let negated = if minus { format!("pg_interval_neg({y})") } else { y.clone() };
+        let negated = if minus {
+            format!("pg_interval_neg({y})")
+        } else {
+            y.clone()
+        };
         let out = match (a.ty.oid, operator, b.ty.oid) {
             (D, "+" | "-", 20 | 21 | 23) => {
                 let days = if minus { format!("-({y})") } else { y };
                 Typed::new(format!("pg_date_add({x}, {days})"), Type::DATE)
             }
             (D, "-", D) => Typed::new(format!("pg_date_sub({x}, {y})"), Type::INT4),
-            (D, "+" | "-", I) => Typed::new(format!("pg_timestamp_add({x}, {negated})"), Type::TIMESTAMP),
+            (D, "+" | "-", I) => {
+                Typed::new(format!("pg_timestamp_add({x}, {negated})"), Type::TIMESTAMP)
+            }
             (D, "+", T) => Typed::new(format!("pg_timestamp_add({x}, {y})"), Type::TIMESTAMP),
-            (S, "+" | "-", I) => Typed::new(format!("pg_timestamp_add({x}, {negated})"), Type::TIMESTAMP),
-            (Z, "+" | "-", I) => Typed::new(format!("pg_timestamptz_add({x}, {negated})"), Type::TIMESTAMPTZ),
+            (S, "+" | "-", I) => {
+                Typed::new(format!("pg_timestamp_add({x}, {negated})"), Type::TIMESTAMP)
+            }
+            (Z, "+" | "-", I) => Typed::new(
+                format!("pg_timestamptz_add({x}, {negated})"),
+                Type::TIMESTAMPTZ,
+            ),
             (T, "+" | "-", I) => Typed::new(format!("pg_time_add({x}, {negated})"), Type::TIME),
             (T, "-", T) => Typed::new(format!("pg_time_sub({x}, {y})"), Type::INTERVAL),
             (I, "+", I) => Typed::new(format!("pg_interval_add({x}, {y})"), Type::INTERVAL),
             (I, "-", I) => Typed::new(format!("pg_interval_add({x}, {negated})"), Type::INTERVAL),
             (I, "*" | "/", _) if b.ty.is_int() || b.ty.is_float() || b.ty.oid == 1700 => {
-                let function = if operator == "*" { "pg_interval_mul" } else { "pg_interval_div" };
-                Typed::new(format!("{function}({x}, CAST({y} AS REAL))"), Type::INTERVAL)
+                let function = if operator == "*" {
+                    "pg_interval_mul"
+                } else {
+                    "pg_interval_div"
+                };
+                Typed::new(
+                    format!("{function}({x}, CAST({y} AS REAL))"),
+                    Type::INTERVAL,
+                )
             }
             (D | S | Z, "-", D | S | Z) => {
                 let ty = common(a.ty, b.ty).unwrap_or(Type::TIMESTAMP).bare();
                 let a = self.coerce(a, ty, Context::Implicit, span)?;
                 let b = self.coerce(b, ty, Context::Implicit, span)?;
-                Typed::new(format!("pg_timestamp_sub({}, {})", a.sql, b.sql), Type::INTERVAL)
+                Typed::new(
+                    format!("pg_timestamp_sub({}, {})", a.sql, b.sql),
+                    Type::INTERVAL,
+                )
             }
             _ => return Err(self.no_operator(a.ty, operator, b.ty, span)),
         };
@@ -158,7 +235,11 @@ impl Compiler<'_> {
             }
             return Ok(out);
         }
-        let typed = if typed.is_unknown() { self.coerce(typed, Type::FLOAT8, Context::Implicit, span)? } else { typed };
+        let typed = if typed.is_unknown() {
+            self.coerce(typed, Type::FLOAT8, Context::Implicit, span)?
+        } else {
+            typed
+        };
         let typed = self.scaled(typed);
         let mut out = match typed.ty.oid {
             1700 => Typed::new(format!("pg_numeric_neg({})", typed.sql), Type::NUMERIC),
@@ -169,7 +250,11 @@ impl Compiler<'_> {
                 out
             }
             _ => {
-                return Err(self.error_at(span, "42883", format!("operator does not exist: - {}", self.type_name(typed.ty))));
+                return Err(self.error_at(
+                    span,
+                    "42883",
+                    format!("operator does not exist: - {}", self.type_name(typed.ty)),
+                ));
             }
         };
         out.not_null = typed.not_null;
@@ -184,13 +269,19 @@ impl Compiler<'_> {
             Ok(i64::MIN) => (Type::INT8, "(-9223372036854775807-1)".to_owned()),
             Ok(_) => (Type::INT8, digits.to_owned()),
             Err(_) => {
-                let number = crate::types::numeric::Numeric::parse(digits).map_or_else(|| digits.to_owned(), |n| n.to_string());
-                let mut out = Typed::new(crate::sql::names::literal(&number), Type::NUMERIC).not_null();
+                let number = crate::types::numeric::Numeric::parse(digits)
+                    .map_or_else(|| digits.to_owned(), |n| n.to_string());
+                let mut out =
+                    Typed::new(crate::sql::names::literal(&number), Type::NUMERIC).not_null();
                 out.kind = Kind::Number(number);
                 return out;
             }
         };
-        let sql = if sql.starts_with('-') { format!("({sql})") } else { sql };
+        let sql = if sql.starts_with('-') {
+            format!("({sql})")
+        } else {
+            sql
+        };
         let mut out = Typed::new(sql, ty).not_null();
         out.kind = Kind::Number(digits.to_owned());
         out
@@ -200,7 +291,11 @@ impl Compiler<'_> {
     pub(crate) fn bits(&mut self, a: Typed, operator: &str, b: Typed, span: Span) -> Result<Typed> {
         let (a, b, ty) = match operator {
             "<<" | ">>" => {
-                let a = if a.is_unknown() { self.coerce(a, Type::INT4, Context::Implicit, span)? } else { self.checked(a) };
+                let a = if a.is_unknown() {
+                    self.coerce(a, Type::INT4, Context::Implicit, span)?
+                } else {
+                    self.checked(a)
+                };
                 let ty = a.ty;
                 (a, self.coerce(b, Type::INT4, Context::Implicit, span)?, ty)
             }
@@ -219,7 +314,16 @@ impl Compiler<'_> {
         }
         let sql = match operator {
             "#" => format!("pg_xor({}, {})", a.sql, b.sql),
-            "<<" | ">>" => format!("pg_shift({}, {}, {})", a.sql, if operator == "<<" { b.sql } else { format!("-({})", b.sql) }, ty.size()),
+            "<<" | ">>" => format!(
+                "pg_shift({}, {}, {})",
+                a.sql,
+                if operator == "<<" {
+                    b.sql
+                } else {
+                    format!("-({})", b.sql)
+                },
+                ty.size()
+            ),
             _ => format!("({} {operator} {})", a.sql, b.sql),
         };
         Ok(Typed::new(sql, ty))

@@ -1,6 +1,9 @@
 //! Function calls: the name and the arguments' types choose which function of SQLite's it is.
 
-use sqlparser::ast::{DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Spanned as _};
+use sqlparser::ast::{
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Spanned as _,
+};
 use sqlparser::tokenizer::Span;
 
 use super::coerce::{Context, common};
@@ -33,8 +36,14 @@ impl<'a> Arguments<'a> {
                     match argument {
                         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => out.exprs.push(expr),
                         FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => out.star = true,
-                        FunctionArg::Named { arg: FunctionArgExpr::Expr(expr), .. }
-                        | FunctionArg::ExprNamed { arg: FunctionArgExpr::Expr(expr), .. } => out.exprs.push(expr),
+                        FunctionArg::Named {
+                            arg: FunctionArgExpr::Expr(expr),
+                            ..
+                        }
+                        | FunctionArg::ExprNamed {
+                            arg: FunctionArgExpr::Expr(expr),
+                            ..
+                        } => out.exprs.push(expr),
                         other => return Err(unsupported(format!("the argument {other}"))),
                     }
                 }
@@ -61,15 +70,22 @@ impl Compiler<'_> {
             return Err(unsupported(format!("{name}(SELECT …)")));
         }
         if function.filter.is_some() {
-            return Err(self.error_at(span, "42809", format!("FILTER specified, but {name} is not an aggregate function")));
+            return Err(self.error_at(
+                span,
+                "42809",
+                format!("FILTER specified, but {name} is not an aggregate function"),
+            ));
         }
         let named = named_arguments(function);
         let arguments = Arguments::of(function)?;
         if name == "make_interval" {
             let positional = arguments.exprs.len() - named.len();
             let names = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
-            let mut all: Vec<(String, &Expr)> =
-                names.iter().zip(&arguments.exprs[..positional]).map(|(name, expr)| ((*name).to_owned(), *expr)).collect();
+            let mut all: Vec<(String, &Expr)> = names
+                .iter()
+                .zip(&arguments.exprs[..positional])
+                .map(|(name, expr)| ((*name).to_owned(), *expr))
+                .collect();
             all.extend(named);
             return self.make_interval(&all, span);
         }
@@ -77,19 +93,32 @@ impl Compiler<'_> {
     }
 
     /// A call of a function by its name.
-    pub(crate) fn call_by_name(&mut self, name: &str, arguments: &[&Expr], span: Span) -> Result<Typed> {
+    pub(crate) fn call_by_name(
+        &mut self,
+        name: &str,
+        arguments: &[&Expr],
+        span: Span,
+    ) -> Result<Typed> {
         if let Some(out) = self.special(name, arguments, span)? {
             return Ok(out);
         }
         if let Some(out) = self.row_source(name, arguments, span)? {
             return Ok(out);
         }
-        let typed = arguments.iter().map(|expr| self.expr(expr)).collect::<Result<Vec<_>>>()?;
+        let typed = arguments
+            .iter()
+            .map(|expr| self.expr(expr))
+            .collect::<Result<Vec<_>>>()?;
         self.call_typed(name, typed, span)
     }
 
     /// A call with compiled arguments.
-    pub(crate) fn call_typed(&mut self, name: &str, arguments: Vec<Typed>, span: Span) -> Result<Typed> {
+    pub(crate) fn call_typed(
+        &mut self,
+        name: &str,
+        arguments: Vec<Typed>,
+        span: Span,
+    ) -> Result<Typed> {
         let candidates = signatures::of(name).unwrap_or(&[]);
         let best = candidates
             .iter()
@@ -116,13 +145,19 @@ impl Compiler<'_> {
                 parts.push(self.settled(argument, span)?.sql);
             }
             let ty = self.returned(name);
-            return Ok(Typed::new(format!("{}({})", crate::sql::names::quote(name), parts.join(", ")), ty));
+            return Ok(Typed::new(
+                format!("{}({})", crate::sql::names::quote(name), parts.join(", ")),
+                ty,
+            ));
         }
         Err(self.no_function(name, &arguments, span))
     }
 
     pub(crate) fn no_function(&self, name: &str, arguments: &[Typed], span: Span) -> PgError {
-        let types: Vec<String> = arguments.iter().map(|argument| self.type_name(argument.ty)).collect();
+        let types: Vec<String> = arguments
+            .iter()
+            .map(|argument| self.type_name(argument.ty))
+            .collect();
         self.error_at(span, "42883", format!("function {name}({}) does not exist", types.join(", "))).hint(
             "No function matches the given name and argument types. You might need to add explicit type casts.",
         )
@@ -173,7 +208,9 @@ impl Compiler<'_> {
                     (None, false) => return None,
                 },
                 b'e' => match array {
-                    Some(element) if !argument.is_unknown() => u32::from(common(element, argument.ty).is_some()),
+                    Some(element) if !argument.is_unknown() => {
+                        u32::from(common(element, argument.ty).is_some())
+                    }
                     _ => 1,
                 },
                 _ => fit(letter(code)?, argument)?,
@@ -191,20 +228,27 @@ impl Compiler<'_> {
         for (index, argument) in arguments.iter().enumerate() {
             match signature.arguments[index.min(most - 1)] {
                 b'A' if argument.ty.element().is_some() => array = Some(argument.ty.bare()),
-                b'e' if array.is_none() && !argument.is_unknown() => array = Some(argument.ty.bare().array()),
+                b'e' if array.is_none() && !argument.is_unknown() => {
+                    array = Some(argument.ty.bare().array())
+                }
                 _ => {}
             }
         }
         let array = array.unwrap_or(Type::TEXT_ARRAY);
-        let strict_not_null = arguments.iter().all(|argument| argument.not_null) && !arguments.is_empty();
+        let strict_not_null =
+            arguments.iter().all(|argument| argument.not_null) && !arguments.is_empty();
         let _ = strict_not_null;
         for (index, argument) in arguments.into_iter().enumerate() {
             let argument = match signature.arguments[index.min(most - 1)] {
                 b'a' => self.settled(argument, span)?,
                 // As it is written for a client: booleans are t and f.
-                b'w' if argument.ty.oid == Type::BOOL.oid => {
-                    Typed::new(format!("(CASE {} WHEN 1 THEN 't' WHEN 0 THEN 'f' END)", argument.sql), Type::TEXT)
-                }
+                b'w' if argument.ty.oid == Type::BOOL.oid => Typed::new(
+                    format!(
+                        "(CASE {} WHEN 1 THEN 't' WHEN 0 THEN 'f' END)",
+                        argument.sql
+                    ),
+                    Type::TEXT,
+                ),
                 b'w' => {
                     let argument = self.padded(argument);
                     self.shown(argument, span)?
@@ -233,22 +277,43 @@ impl Compiler<'_> {
         if matches!(signature.target.as_str(), "pg_nextval" | "pg_setval") {
             self.writes = true;
         }
-        Ok(Typed::new(format!("{}({})", signature.target, parts.join(", ")), ty))
+        Ok(Typed::new(
+            format!("{}({})", signature.target, parts.join(", ")),
+            ty,
+        ))
     }
 
     /// `ARRAY(SELECT …)`.
-    pub(crate) fn array_of_query(&mut self, query: &sqlparser::ast::Query, span: Span) -> Result<Typed> {
+    pub(crate) fn array_of_query(
+        &mut self,
+        query: &sqlparser::ast::Query,
+        span: Span,
+    ) -> Result<Typed> {
         let compiled = self.subquery(query)?;
         let [column] = compiled.columns.as_slice() else {
             return Err(self.error_at(span, "42601", "subquery must return only one column"));
         };
         let alias = self.fresh("s");
-        let ty = if column.ty.oid == Type::UNKNOWN.oid { Type::TEXT } else { column.ty };
-        let mut item = Typed::new(format!("\"{alias}\".{}", crate::sql::names::quote(&column.alias)), ty);
+        let ty = if column.ty.oid == Type::UNKNOWN.oid {
+            Type::TEXT
+        } else {
+            column.ty
+        };
+        let mut item = Typed::new(
+            format!("\"{alias}\".{}", crate::sql::names::quote(&column.alias)),
+            ty,
+        );
         item.native = column.native;
-        let item = if ty.element().is_some() { format!("json({})", item.sql) } else { self.as_item(&item) };
+        let item = if ty.element().is_some() {
+            format!("json({})", item.sql)
+        } else {
+            self.as_item(&item)
+        };
         Ok(Typed::new(
-            format!("(SELECT json_group_array({item}) FROM ({}) AS \"{alias}\")", compiled.sql),
+            format!(
+                "(SELECT json_group_array({item}) FROM ({}) AS \"{alias}\")",
+                compiled.sql
+            ),
             ty.bare().array(),
         )
         .not_null())
@@ -269,24 +334,41 @@ fn fit(wanted: Type, argument: &Typed) -> Option<u32> {
     }
     let same = common(from, wanted).is_some_and(|ty| ty.oid == wanted.oid);
     if !same {
-        return if wanted.oid == 25 && (from.is_enum() || from.is_reg()) || wanted.is_oid() && (from.is_oid() || from.is_int()) || wanted.oid == 25 && matches!(argument.kind, Kind::Null) {
+        return if wanted.oid == 25 && (from.is_enum() || from.is_reg())
+            || wanted.is_oid() && (from.is_oid() || from.is_int())
+            || wanted.oid == 25 && matches!(argument.kind, Kind::Null)
+        {
             Some(1)
         } else {
             None
         };
     }
     // The preferred type of its kind wins.
-    Some(if matches!(wanted.oid, 701 | 1184 | 25) { 3 } else { 2 })
+    Some(if matches!(wanted.oid, 701 | 1184 | 25) {
+        3
+    } else {
+        2
+    })
 }
 
 /// `name => value` arguments.
 pub(crate) fn named_arguments(function: &Function) -> Vec<(String, &Expr)> {
-    let FunctionArguments::List(list) = &function.args else { return Vec::new() };
+    let FunctionArguments::List(list) = &function.args else {
+        return Vec::new();
+    };
     list.args
         .iter()
         .filter_map(|argument| match argument {
-            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(expr), .. } => Some((name.value.to_lowercase(), expr)),
-            FunctionArg::ExprNamed { name, arg: FunctionArgExpr::Expr(expr), .. } => Some((name.to_string().to_lowercase(), expr)),
+            FunctionArg::Named {
+                name,
+                arg: FunctionArgExpr::Expr(expr),
+                ..
+            } => Some((name.value.to_lowercase(), expr)),
+            FunctionArg::ExprNamed {
+                name,
+                arg: FunctionArgExpr::Expr(expr),
+                ..
+            } => Some((name.to_string().to_lowercase(), expr)),
             _ => None,
         })
         .collect()
@@ -298,12 +380,19 @@ impl Compiler<'_> {
         let names = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
         for (name, expr) in named {
             let Some(index) = names.iter().position(|known| known == name) else {
-                return Err(self.error_at(span, "42883", format!("function make_interval has no argument \"{name}\"")));
+                return Err(self.error_at(
+                    span,
+                    "42883",
+                    format!("function make_interval has no argument \"{name}\""),
+                ));
             };
             let ty = if index == 6 { Type::FLOAT8 } else { Type::INT4 };
             parts[index] = self.expr_as(expr, ty)?.sql;
         }
         let _ = named.first().map(|(_, expr)| expr.span());
-        Ok(Typed::new(format!("pg_make_interval({})", parts.join(", ")), Type::INTERVAL))
+        Ok(Typed::new(
+            format!("pg_make_interval({})", parts.join(", ")),
+            Type::INTERVAL,
+        ))
     }
 }

@@ -33,7 +33,11 @@ pub(crate) fn write_value(value: &Value) -> String {
         }
         Value::Real(real) => {
             let shown = format!("{real:?}");
-            if shown.starts_with('-') { format!("({shown})") } else { shown }
+            if shown.starts_with('-') {
+                format!("({shown})")
+            } else {
+                shown
+            }
         }
         Value::Text(text) => literal(text),
         Value::Blob(bytes) => {
@@ -94,7 +98,13 @@ pub(crate) fn common(a: Type, b: Type) -> Option<Type> {
         });
     }
     if a.is_oid() && (b.is_int() || b.is_oid()) {
-        return Some(if b.is_oid() && b.oid == 26 { b } else if b.is_int() { a } else { Type::OID });
+        return Some(if b.is_oid() && b.oid == 26 {
+            b
+        } else if b.is_int() {
+            a
+        } else {
+            Type::OID
+        });
     }
     if b.is_oid() && a.is_int() {
         return Some(b);
@@ -154,7 +164,13 @@ fn allowed(from: Type, to: Type, context: Context) -> bool {
 
 impl Compiler<'_> {
     /// An expression made one of a type, or refused.
-    pub(crate) fn coerce(&mut self, typed: Typed, to: Type, context: Context, span: Span) -> Result<Typed> {
+    pub(crate) fn coerce(
+        &mut self,
+        typed: Typed,
+        to: Type,
+        context: Context,
+        span: Span,
+    ) -> Result<Typed> {
         let from = typed.ty;
         match &typed.kind {
             Kind::Parameter(index) if typed.is_unknown() => {
@@ -162,11 +178,18 @@ impl Compiler<'_> {
                 self.parameters[index - 1] = Some(to.bare());
                 if to.is_reg() {
                     // The client may send a name.
-                    return Ok(Typed::new(format!("pg_reg_oid({}, {})", typed.sql, to.oid), to));
+                    return Ok(Typed::new(
+                        format!("pg_reg_oid({}, {})", typed.sql, to.oid),
+                        to,
+                    ));
                 }
                 let mut out = Typed::new(typed.sql, to.bare());
                 out.kind = Kind::Parameter(index);
-                return if to.modifier >= 0 { self.shape(out, to, context) } else { Ok(out) };
+                return if to.modifier >= 0 {
+                    self.shape(out, to, context)
+                } else {
+                    Ok(out)
+                };
             }
             Kind::Literal(written) if typed.is_unknown() => {
                 let written = written.clone();
@@ -209,18 +232,27 @@ impl Compiler<'_> {
     fn cannot(&self, from: Type, to: Type, context: Context, span: Span) -> PgError {
         let (from, to) = (self.type_name(from), self.type_name(to));
         match context {
-            Context::Explicit => self.error_at(span, "42846", format!("cannot cast type {from} to {to}")),
-            _ => self.error_at(
-                span,
-                "42804",
-                format!("expression is of type {from}, but type {to} is needed here"),
-            )
-            .hint("You will need to rewrite or cast the expression."),
+            Context::Explicit => {
+                self.error_at(span, "42846", format!("cannot cast type {from} to {to}"))
+            }
+            _ => self
+                .error_at(
+                    span,
+                    "42804",
+                    format!("expression is of type {from}, but type {to} is needed here"),
+                )
+                .hint("You will need to rewrite or cast the expression."),
         }
     }
 
     /// A literal read as a value of a type.
-    fn coerce_literal(&mut self, written: &str, to: Type, context: Context, span: Span) -> Result<Typed> {
+    fn coerce_literal(
+        &mut self,
+        written: &str,
+        to: Type,
+        context: Context,
+        span: Span,
+    ) -> Result<Typed> {
         if to.oid == Type::UNKNOWN.oid {
             let mut out = Typed::new(literal(written), Type::TEXT);
             out.not_null = true;
@@ -233,13 +265,23 @@ impl Compiler<'_> {
             self.check_label(written, to, span)?;
         }
         let value = self.place(text::input(to, written, &self.style), span)?;
-        let value = self.place(crate::types::cast::shape(value, to, context == Context::Explicit), span)?;
+        let value = self.place(
+            crate::types::cast::shape(value, to, context == Context::Explicit),
+            span,
+        )?;
         // What is relative to now or to the session is a matter of each execution.
         let word = written.trim().to_ascii_lowercase();
         let moving = matches!(to.oid, 1082 | 1083 | 1114 | 1184 | 1266)
-            && (["now", "today", "tomorrow", "yesterday"].iter().any(|special| word.starts_with(special)));
+            && (["now", "today", "tomorrow", "yesterday"]
+                .iter()
+                .any(|special| word.starts_with(special)));
         let sql = if moving {
-            format!("pg_input({}, {}, {})", literal(written), to.oid, to.modifier)
+            format!(
+                "pg_input({}, {}, {})",
+                literal(written),
+                to.oid,
+                to.modifier
+            )
         } else {
             write_value(&value)
         };
@@ -267,32 +309,46 @@ impl Compiler<'_> {
             }
             (20, 23) => Typed::new(format!("pg_int4({sql})"), bare),
             (20 | 23, 21) => Typed::new(format!("pg_int2({sql})"), bare),
-            (20 | 21 | 23 | 1700, 701) | (700, 701) => Typed::new(format!("CAST({sql} AS REAL)"), bare),
+            (20 | 21 | 23 | 1700, 701) | (700, 701) => {
+                Typed::new(format!("CAST({sql} AS REAL)"), bare)
+            }
             (23, 16) => Typed::new(format!("({sql} <> 0)"), bare),
             (16, 23) | (1082, 1082) => Typed::new(sql.clone(), bare),
             _ if to.is_string() && (from.is_int() || from.oid == 26) => {
                 Typed::new(format!("CAST({sql} AS TEXT)"), bare)
             }
-            _ if to.is_string() && matches!(from.oid, 2950 | 114 | 3802) || to.is_string() && from.is_enum() => {
+            _ if to.is_string() && matches!(from.oid, 2950 | 114 | 3802)
+                || to.is_string() && from.is_enum() =>
+            {
                 Typed::new(sql.clone(), bare)
             }
-            _ if from.is_reg() && to.is_string() => Typed::new(format!("pg_reg_name({sql}, {})", from.oid), bare),
-            _ if to.is_reg() && from.is_string() => Typed::new(format!("pg_reg_oid({sql}, {})", to.oid), bare),
-            _ if (from.is_oid() || from.is_int()) && to.is_oid() || from.is_oid() && to.oid == 20 => {
+            _ if from.is_reg() && to.is_string() => {
+                Typed::new(format!("pg_reg_name({sql}, {})", from.oid), bare)
+            }
+            _ if to.is_reg() && from.is_string() => {
+                Typed::new(format!("pg_reg_oid({sql}, {})", to.oid), bare)
+            }
+            _ if (from.is_oid() || from.is_int()) && to.is_oid()
+                || from.is_oid() && to.oid == 20 =>
+            {
                 Typed::new(sql.clone(), bare)
             }
             (1114, 1184) | (1184, 1114) if self.style.zone == crate::types::zone::Zone::UTC => {
                 Typed::new(sql.clone(), bare)
             }
-            _ if to.is_enum() => {
-                Typed::new(format!("pg_enum_label({sql}, {})", self.labels_literal(to)), bare)
-            }
+            _ if to.is_enum() => Typed::new(
+                format!("pg_enum_label({sql}, {})", self.labels_literal(to)),
+                bare,
+            ),
             _ if from.oid == Type::RECORD.oid => Typed::new(sql.clone(), bare),
             _ if self.same_items(from, to) => Typed::new(sql.clone(), bare),
             _ => {
                 let explicit = i32::from(context == Context::Explicit);
                 let mut out = Typed::new(
-                    format!("pg_cast({sql}, {}, {}, {}, {}, {explicit})", from.oid, from.modifier, to.oid, to.modifier),
+                    format!(
+                        "pg_cast({sql}, {}, {}, {}, {}, {explicit})",
+                        from.oid, from.modifier, to.oid, to.modifier
+                    ),
                     to,
                 );
                 out.not_null = not_null;
@@ -300,7 +356,11 @@ impl Compiler<'_> {
             }
         };
         out.not_null = not_null;
-        if to.modifier >= 0 { self.shape(out, to, context) } else { Ok(out) }
+        if to.modifier >= 0 {
+            self.shape(out, to, context)
+        } else {
+            Ok(out)
+        }
     }
 
     /// Arrays whose elements are written alike.
@@ -330,7 +390,10 @@ impl Compiler<'_> {
         }
         let explicit = i32::from(context == Context::Explicit);
         let mut out = Typed::new(
-            format!("pg_shape({}, {}, {}, {explicit})", typed.sql, to.oid, to.modifier),
+            format!(
+                "pg_shape({}, {}, {}, {explicit})",
+                typed.sql, to.oid, to.modifier
+            ),
             to,
         );
         out.not_null = typed.not_null;
@@ -361,14 +424,23 @@ impl Compiler<'_> {
     }
 
     /// All of one type: that of `UNION`, `CASE`, `COALESCE`, `ARRAY[]`.
-    pub(crate) fn unify(&mut self, items: Vec<Typed>, what: &str, span: Span) -> Result<(Vec<Typed>, Type)> {
+    pub(crate) fn unify(
+        &mut self,
+        items: Vec<Typed>,
+        what: &str,
+        span: Span,
+    ) -> Result<(Vec<Typed>, Type)> {
         let mut ty = Type::UNKNOWN;
         for item in &items {
             ty = common(ty, item.ty).ok_or_else(|| {
                 self.error_at(
                     span,
                     "42804",
-                    format!("{what} types {} and {} cannot be matched", self.type_name(ty), self.type_name(item.ty)),
+                    format!(
+                        "{what} types {} and {} cannot be matched",
+                        self.type_name(ty),
+                        self.type_name(item.ty)
+                    ),
                 )
             })?;
         }
@@ -388,10 +460,16 @@ impl Compiler<'_> {
                 self.coerce(item, ty, Context::Implicit, span)
             })
             .collect::<Result<Vec<_>>>()?;
-        let scaled = ty.modifier < 0 && items.iter().any(|item| item.native && precision_scale(item.ty).is_some());
+        let scaled = ty.modifier < 0
+            && items
+                .iter()
+                .any(|item| item.native && precision_scale(item.ty).is_some());
         if ty.oid == 1700 && (!all_native || scaled) {
             // Numbers of both representations: all as text, so that they compare alike.
-            let items = items.into_iter().map(|item| self.numeric_text(item)).collect();
+            let items = items
+                .into_iter()
+                .map(|item| self.numeric_text(item))
+                .collect();
             return Ok((items, ty));
         }
         Ok((items, ty))
@@ -422,7 +500,8 @@ impl Compiler<'_> {
         }
         match ty.element() {
             Some(element) => format!("{}[]", self.type_name(element)),
-            None => crate::sql::schema::enum_labels(self.connection, ty).map_or_else(|| "unknown".to_owned(), |(name, _)| name),
+            None => crate::sql::schema::enum_labels(self.connection, ty)
+                .map_or_else(|| "unknown".to_owned(), |(name, _)| name),
         }
     }
 
@@ -453,14 +532,21 @@ impl Compiler<'_> {
     }
 
     fn check_label(&self, written: &str, ty: Type, span: Span) -> Result<()> {
-        let (name, labels) = crate::sql::schema::enum_labels(self.connection, ty).unwrap_or_default();
+        let (name, labels) =
+            crate::sql::schema::enum_labels(self.connection, ty).unwrap_or_default();
         if labels.iter().any(|label| label == written) {
             return Ok(());
         }
-        Err(self.error_at(span, "22P02", format!("invalid input value for enum {name}: \"{written}\"")))
+        Err(self.error_at(
+            span,
+            "22P02",
+            format!("invalid input value for enum {name}: \"{written}\""),
+        ))
     }
 }
 
 fn precision_scale(ty: Type) -> Option<i32> {
-    crate::types::names::precision_and_scale(ty.modifier).filter(|_| ty.oid == 1700).map(|(_, scale)| scale)
+    crate::types::names::precision_and_scale(ty.modifier)
+        .filter(|_| ty.oid == 1700)
+        .map(|(_, scale)| scale)
 }

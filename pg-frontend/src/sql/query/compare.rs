@@ -10,7 +10,13 @@ use crate::types::Type;
 
 impl Compiler<'_> {
     /// Two operands made one type, as an operator between them needs it.
-    pub(crate) fn pair(&mut self, a: Typed, b: Typed, operator: &str, span: Span) -> Result<(Typed, Typed, Type)> {
+    pub(crate) fn pair(
+        &mut self,
+        a: Typed,
+        b: Typed,
+        operator: &str,
+        span: Span,
+    ) -> Result<(Typed, Typed, Type)> {
         let (a, b) = (self.checked(a), self.checked(b));
         let ty = match (a.is_unknown(), b.is_unknown()) {
             (true, true) => Type::TEXT,
@@ -22,13 +28,23 @@ impl Compiler<'_> {
             },
         };
         // A native column keeps its own kind against literals.
-        let ty = if ty.is_reg() && (a.is_unknown() || b.is_unknown()) { ty } else { ty.bare() };
+        let ty = if ty.is_reg() && (a.is_unknown() || b.is_unknown()) {
+            ty
+        } else {
+            ty.bare()
+        };
         let a = self.coerce(a, ty, Context::Implicit, span)?;
         let b = self.coerce(b, ty, Context::Implicit, span)?;
         Ok((a, b, ty))
     }
 
-    pub(crate) fn no_operator(&self, a: Type, operator: &str, b: Type, span: Span) -> crate::error::PgError {
+    pub(crate) fn no_operator(
+        &self,
+        a: Type,
+        operator: &str,
+        b: Type,
+        span: Span,
+    ) -> crate::error::PgError {
         self.error_at(
             span,
             "42883",
@@ -38,7 +54,13 @@ impl Compiler<'_> {
     }
 
     /// `a op b`, the operator one of `=`, `<>`, `<`, `<=`, `>`, `>=`, `IS`, `IS NOT`.
-    pub(crate) fn compare(&mut self, a: Typed, operator: &str, b: Typed, span: Span) -> Result<Typed> {
+    pub(crate) fn compare(
+        &mut self,
+        a: Typed,
+        operator: &str,
+        b: Typed,
+        span: Span,
+    ) -> Result<Typed> {
         if let (Kind::Row(left), Kind::Row(right)) = (&a.kind, &b.kind) {
             let (left, right) = (left.clone(), right.clone());
             return self.compare_rows(left, operator, right, span);
@@ -74,8 +96,17 @@ impl Compiler<'_> {
     fn comparable_numbers(&self, a: Typed, b: Typed) -> (String, String) {
         // A native side is compared natively with what is exact as a double: its like, literals and parameters.
         let plain = |typed: &Typed| match &typed.kind {
-            Kind::Number(digits) if digits.len() <= 16 && digits.bytes().all(|c| c.is_ascii_digit() || c == b'.' || c == b'-') => {
-                Some(if digits.starts_with('-') { format!("({digits})") } else { digits.clone() })
+            Kind::Number(digits)
+                if digits.len() <= 16
+                    && digits
+                        .bytes()
+                        .all(|c| c.is_ascii_digit() || c == b'.' || c == b'-') =>
+            {
+                Some(if digits.starts_with('-') {
+                    format!("({digits})")
+                } else {
+                    digits.clone()
+                })
             }
             Kind::Parameter(_) => Some(format!("CAST({} AS NUMERIC)", typed.sql)),
             _ if self.is_native(typed) => Some(typed.sql.clone()),
@@ -96,10 +127,14 @@ impl Compiler<'_> {
             1266 => Some(OrderKey("pg_timetz_key(", ")".to_owned())),
             3802 => Some(OrderKey("pg_json_key(", ")".to_owned())),
             869 | 650 if ordering => Some(OrderKey("pg_inet_key(", ")".to_owned())),
-            _ if ty.is_enum() && ordering => {
-                Some(OrderKey("pg_enum_rank(", format!(", {})", self.labels_literal(ty))))
-            }
-            _ if ty.element().is_some() && ordering => Some(OrderKey("pg_array_key(", format!(", {})", ty.element().map_or(0, |e| e.oid)))),
+            _ if ty.is_enum() && ordering => Some(OrderKey(
+                "pg_enum_rank(",
+                format!(", {})", self.labels_literal(ty)),
+            )),
+            _ if ty.element().is_some() && ordering => Some(OrderKey(
+                "pg_array_key(",
+                format!(", {})", ty.element().map_or(0, |e| e.oid)),
+            )),
             _ => None,
         }
     }
@@ -123,7 +158,11 @@ impl Compiler<'_> {
         span: Span,
     ) -> Result<Typed> {
         if left.len() != right.len() {
-            return Err(self.error_at(span, "42601", "unequal number of entries in row expressions"));
+            return Err(self.error_at(
+                span,
+                "42601",
+                "unequal number of entries in row expressions",
+            ));
         }
         let (mut a, mut b) = (Vec::new(), Vec::new());
         for ((_, x), (_, y)) in left.into_iter().zip(right) {
@@ -135,18 +174,30 @@ impl Compiler<'_> {
         if let ([x], [y]) = (a.as_slice(), b.as_slice()) {
             return Ok(Typed::new(format!("({x} {operator} {y})"), Type::BOOL));
         }
-        Ok(Typed::new(format!("(({}) {operator} ({}))", a.join(", "), b.join(", ")), Type::BOOL))
+        Ok(Typed::new(
+            format!("(({}) {operator} ({}))", a.join(", "), b.join(", ")),
+            Type::BOOL,
+        ))
     }
 
     /// `x IN (a, b, …)`.
-    pub(crate) fn in_list(&mut self, x: Typed, items: Vec<Typed>, negated: bool, span: Span) -> Result<Typed> {
+    pub(crate) fn in_list(
+        &mut self,
+        x: Typed,
+        items: Vec<Typed>,
+        negated: bool,
+        span: Span,
+    ) -> Result<Typed> {
         let not = if negated { "NOT " } else { "" };
         if matches!(x.kind, Kind::Row(_)) {
             let mut parts = Vec::new();
             for item in items {
                 parts.push(self.compare(x.clone(), "=", item, span)?.sql);
             }
-            return Ok(Typed::new(format!("({not}({}))", parts.join(" OR ")), Type::BOOL));
+            return Ok(Typed::new(
+                format!("({not}({}))", parts.join(" OR ")),
+                Type::BOOL,
+            ));
         }
         let mut all = vec![x.clone()];
         all.extend(items);
@@ -155,14 +206,19 @@ impl Compiler<'_> {
         let mut list = Vec::new();
         if known && all[0].ty.oid != 1700 {
             let ty = all[0].ty;
-            let same = all[1..].iter().all(|item| item.is_unknown() || common(ty, item.ty).is_some_and(|c| c.oid == ty.oid));
+            let same = all[1..].iter().all(|item| {
+                item.is_unknown() || common(ty, item.ty).is_some_and(|c| c.oid == ty.oid)
+            });
             if same && self.order_key(ty, false).is_none() {
                 let x = all.remove(0);
                 let x = self.checked(x);
                 for item in all {
                     list.push(self.coerce(item, ty.bare(), Context::Implicit, span)?.sql);
                 }
-                return Ok(Typed::new(format!("({} {not}IN ({}))", x.sql, list.join(", ")), Type::BOOL));
+                return Ok(Typed::new(
+                    format!("({} {not}IN ({}))", x.sql, list.join(", ")),
+                    Type::BOOL,
+                ));
             }
         }
         let x = all.remove(0);
@@ -170,7 +226,10 @@ impl Compiler<'_> {
         for item in all {
             parts.push(self.compare(x.clone(), "=", item, span)?.sql);
         }
-        Ok(Typed::new(format!("({not}({}))", parts.join(" OR ")), Type::BOOL))
+        Ok(Typed::new(
+            format!("({not}({}))", parts.join(" OR ")),
+            Type::BOOL,
+        ))
     }
 
     /// `a LIKE b [ESCAPE c]`, also without regard to case.
@@ -193,9 +252,15 @@ impl Compiler<'_> {
             if a.ty.oid == 17 {
                 return Err(unsupported("LIKE between bytea"));
             }
-            return Err(self.no_operator(a.ty, operator, if b.is_unknown() { Type::UNKNOWN } else { b.ty }, span));
+            return Err(self.no_operator(
+                a.ty,
+                operator,
+                if b.is_unknown() { Type::UNKNOWN } else { b.ty },
+                span,
+            ));
         }
-        let plain = matches!(&b.kind, Kind::Literal(pattern) if !pattern.contains('\\')) && escape.is_none();
+        let plain = matches!(&b.kind, Kind::Literal(pattern) if !pattern.contains('\\'))
+            && escape.is_none();
         let a = self.padded(a);
         let a = self.text(a, span)?;
         let b = self.text(b, span)?;
@@ -206,7 +271,11 @@ impl Compiler<'_> {
         };
         let sql = if fold {
             let call = format!("pg_ilike({}, {}, {escape})", a.sql, b.sql);
-            if negated { format!("(NOT {call})") } else { call }
+            if negated {
+                format!("(NOT {call})")
+            } else {
+                call
+            }
         } else if plain {
             format!("({} {not}LIKE {})", a.sql, b.sql)
         } else if escape == "''" {

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, ConflictTarget, Delete, Expr, FromTable, Insert, OnConflictAction, OnInsert, Query,
-    SelectItem, SetExpr, Spanned as _, TableFactor, TableObject, TableWithJoins, Update, UpdateTableFromKind,
+    Assignment, AssignmentTarget, ConflictTarget, Delete, Expr, FromTable, Insert,
+    OnConflictAction, OnInsert, Query, SelectItem, SetExpr, Spanned as _, TableFactor, TableObject,
+    TableWithJoins, Update, UpdateTableFromKind,
 };
 use sqlparser::tokenizer::Span;
 
@@ -33,7 +34,9 @@ impl Compiler<'_> {
             Some(with) => self.with_clause(with)?,
             None => String::new(),
         };
-        let TableObject::TableName(name) = &insert.table else { return Err(unsupported("INSERT INTO a function")) };
+        let TableObject::TableName(name) = &insert.table else {
+            return Err(unsupported("INSERT INTO a function"));
+        };
         let name = Name::of(name)?;
         let table = self.find_table(&name, insert.table.span())?;
         let columns = self.insert_columns(insert, &table)?;
@@ -42,7 +45,10 @@ impl Compiler<'_> {
             None => (Vec::new(), "DEFAULT VALUES".to_owned()),
             Some(source) => self.insert_source(source, &table, columns, overriding)?,
         };
-        let alias = insert.table_alias.as_ref().map_or_else(|| table_alias(&table), |alias| fold(&alias.alias));
+        let alias = insert
+            .table_alias
+            .as_ref()
+            .map_or_else(|| table_alias(&table), |alias| fold(&alias.alias));
         let mut sql = format!("{with}INSERT INTO {}", quote(&table.name));
         if alias != table.name {
             sql.push_str(&format!(" AS {}", quote(&alias)));
@@ -56,10 +62,19 @@ impl Compiler<'_> {
         let out = self.insert_tail(insert, &table, &alias, &mut sql);
         self.scopes.pop();
         self.ctes.truncate(mark);
-        Ok(Change { sql, returning: out? })
+        Ok(Change {
+            sql,
+            returning: out?,
+        })
     }
 
-    fn insert_tail(&mut self, insert: &Insert, table: &Table, alias: &str, sql: &mut String) -> Result<Option<Vec<Output>>> {
+    fn insert_tail(
+        &mut self,
+        insert: &Insert,
+        table: &Table,
+        alias: &str,
+        sql: &mut String,
+    ) -> Result<Option<Vec<Output>>> {
         let mut relation = relation_of(table, alias, None);
         self.scope().relations.push(relation.clone());
         match &insert.on {
@@ -83,8 +98,13 @@ impl Compiler<'_> {
                     }
                     Some(ConflictTarget::OnConstraint(name)) => {
                         let name = Name::of(name)?.name;
-                        let columns = crate::sql::ddl::constraints::columns_of(self.connection, table, &name)?;
-                        let list: Vec<String> = columns.iter().map(|column| quote(column)).collect();
+                        let columns = crate::sql::ddl::constraints::columns_of(
+                            self.connection,
+                            table,
+                            &name,
+                        )?;
+                        let list: Vec<String> =
+                            columns.iter().map(|column| quote(column)).collect();
                         sql.push_str(&format!(" ({})", list.join(", ")));
                     }
                     None => {}
@@ -98,7 +118,10 @@ impl Compiler<'_> {
                         let set = self.assignments(&update.assignments, table)?;
                         sql.push_str(&format!(" DO UPDATE SET {set}"));
                         if let Some(selection) = &update.selection {
-                            sql.push_str(&format!(" WHERE {}", self.condition(selection, "WHERE")?.sql));
+                            sql.push_str(&format!(
+                                " WHERE {}",
+                                self.condition(selection, "WHERE")?.sql
+                            ));
                         }
                         self.scope().relations.pop();
                     }
@@ -123,21 +146,32 @@ impl Compiler<'_> {
             self.error_at(
                 span,
                 "42703",
-                format!("column \"{name}\" of relation \"{}\" does not exist", crate::sql::names::split(&table.name).1),
+                format!(
+                    "column \"{name}\" of relation \"{}\" does not exist",
+                    crate::sql::names::split(&table.name).1
+                ),
             )
         })
     }
 
     fn insert_columns(&self, insert: &Insert, table: &Rc<Table>) -> Result<Vec<Column>> {
         if insert.columns.is_empty() {
-            return Ok(table.visible().filter(|column| !column.generated).cloned().collect());
+            return Ok(table
+                .visible()
+                .filter(|column| !column.generated)
+                .cloned()
+                .collect());
         }
         let mut out: Vec<Column> = Vec::new();
         for name in &insert.columns {
             let written = Name::of(name)?.name;
             let column = self.target(table, &written, name.span())?;
             if out.iter().any(|other| other.name == column.name) {
-                return Err(self.error_at(name.span(), "42701", format!("column \"{written}\" specified more than once")));
+                return Err(self.error_at(
+                    name.span(),
+                    "42701",
+                    format!("column \"{written}\" specified more than once"),
+                ));
             }
             out.push(column.clone());
         }
@@ -145,17 +179,30 @@ impl Compiler<'_> {
     }
 
     /// The rows to be put in. Columns whose every value is `DEFAULT` are left out.
-    fn insert_source(&mut self, source: &Query, table: &Table, columns: Vec<Column>, overriding: bool) -> Result<(Vec<Column>, String)> {
+    fn insert_source(
+        &mut self,
+        source: &Query,
+        table: &Table,
+        columns: Vec<Column>,
+        overriding: bool,
+    ) -> Result<(Vec<Column>, String)> {
         let SetExpr::Values(values) = source.body.as_ref() else {
             return self.insert_select(source, table, columns);
         };
         if source.order_by.is_some() || source.limit_clause.is_some() || source.with.is_some() {
             return self.insert_select(source, table, columns);
         }
-        let rows: Vec<&[Expr]> = values.rows.iter().map(|row| row.content.as_slice()).collect();
+        let rows: Vec<&[Expr]> = values
+            .rows
+            .iter()
+            .map(|row| row.content.as_slice())
+            .collect();
         let width = rows.first().map_or(0, |row| row.len());
         if rows.iter().any(|row| row.len() != width) {
-            return Err(PgError::new("42601", "VALUES lists must all be the same length"));
+            return Err(PgError::new(
+                "42601",
+                "VALUES lists must all be the same length",
+            ));
         }
         self.check_width(width, columns.len(), source.span())?;
         let used: Vec<usize> = (0..width)
@@ -179,33 +226,62 @@ impl Compiler<'_> {
 
     fn check_width(&self, values: usize, columns: usize, span: Span) -> Result<()> {
         if values > columns {
-            return Err(self.error_at(span, "42601", "INSERT has more expressions than target columns"));
+            return Err(self.error_at(
+                span,
+                "42601",
+                "INSERT has more expressions than target columns",
+            ));
         }
         Ok(())
     }
 
     /// A key that SQLite would make up must be given where Postgres would not make it up; one that is
     /// `GENERATED ALWAYS` must not.
-    fn check_required(&self, table: &Table, given: &[Column], overriding: bool, selects: bool) -> Result<()> {
+    fn check_required(
+        &self,
+        table: &Table,
+        given: &[Column],
+        overriding: bool,
+        selects: bool,
+    ) -> Result<()> {
         let _ = selects;
         for column in &table.columns {
             let is_given = given.iter().any(|other| other.name == column.name);
             if column.key == Some(Key::Plain) && !is_given {
                 let mut error = PgError::new(
                     "23502",
-                    format!("null value in column \"{}\" of relation \"{}\" violates not-null constraint", column.name, crate::sql::names::split(&table.name).1),
+                    format!(
+                        "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+                        column.name,
+                        crate::sql::names::split(&table.name).1
+                    ),
                 );
                 error.table = Some(table.name.clone());
                 error.column = Some(column.name.clone());
                 return Err(error);
             }
             if column.key == (Some(Key::Identity { always: true })) && is_given && !overriding {
-                let mut error = PgError::new("428C9", format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name));
-                error.detail = Some(format!("Column \"{}\" is an identity column defined as GENERATED ALWAYS.", column.name));
+                let mut error = PgError::new(
+                    "428C9",
+                    format!(
+                        "cannot insert a non-DEFAULT value into column \"{}\"",
+                        column.name
+                    ),
+                );
+                error.detail = Some(format!(
+                    "Column \"{}\" is an identity column defined as GENERATED ALWAYS.",
+                    column.name
+                ));
                 return Err(error.hint("Use OVERRIDING SYSTEM VALUE to override."));
             }
             if column.generated && is_given {
-                let mut error = PgError::new("428C9", format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name));
+                let mut error = PgError::new(
+                    "428C9",
+                    format!(
+                        "cannot insert a non-DEFAULT value into column \"{}\"",
+                        column.name
+                    ),
+                );
                 error.detail = Some(format!("Column \"{}\" is a generated column.", column.name));
                 return Err(error);
             }
@@ -226,27 +302,35 @@ impl Compiler<'_> {
     }
 
     /// A compiled value made one for a column.
-    fn assign(&mut self, typed: Typed, table: &Table, column: &Column, span: Span) -> Result<String> {
+    fn assign(
+        &mut self,
+        typed: Typed,
+        table: &Table,
+        column: &Column,
+        span: Span,
+    ) -> Result<String> {
         let (from, null) = (typed.ty, matches!(typed.kind, Kind::Null));
-        let typed = self.coerce(typed, column.ty, Context::Assignment, span).map_err(|error| {
-            if error.code != "42804" {
-                return error;
-            }
-            let error = PgError::new(
-                "42804",
-                format!(
-                    "column \"{}\" is of type {} but expression is of type {}",
-                    column.name,
-                    self.type_name(column.ty),
-                    self.type_name(from)
-                ),
-            );
-            let error = match self.position(span.start) {
-                Some(position) => error.at(position),
-                None => error,
-            };
-            error.hint("You will need to rewrite or cast the expression.")
-        })?;
+        let typed = self
+            .coerce(typed, column.ty, Context::Assignment, span)
+            .map_err(|error| {
+                if error.code != "42804" {
+                    return error;
+                }
+                let error = PgError::new(
+                    "42804",
+                    format!(
+                        "column \"{}\" is of type {} but expression is of type {}",
+                        column.name,
+                        self.type_name(column.ty),
+                        self.type_name(from)
+                    ),
+                );
+                let error = match self.position(span.start) {
+                    Some(position) => error.at(position),
+                    None => error,
+                };
+                error.hint("You will need to rewrite or cast the expression.")
+            })?;
         let mut sql = typed.sql.clone();
         if column.ty.oid == 1700 {
             if column.ty.is_native_numeric() {
@@ -258,25 +342,46 @@ impl Compiler<'_> {
                 sql = self.numeric_text(typed.clone()).sql;
             }
         }
-        if column.key.is_some() && column.key != Some(Key::Rowid) && !typed.not_null || null && column.key == Some(Key::Plain) {
+        if column.key.is_some() && column.key != Some(Key::Rowid) && !typed.not_null
+            || null && column.key == Some(Key::Plain)
+        {
             let relation = crate::sql::names::split(&table.name).1;
-            let required = matches!(column.key, Some(Key::Plain | Key::Serial | Key::Identity { .. }));
+            let required = matches!(
+                column.key,
+                Some(Key::Plain | Key::Serial | Key::Identity { .. })
+            );
             if required {
-                sql = format!("pg_required({sql}, {}, {})", literal(relation), literal(&column.name));
+                sql = format!(
+                    "pg_required({sql}, {}, {})",
+                    literal(relation),
+                    literal(&column.name)
+                );
             }
         }
         Ok(sql)
     }
 
-    fn insert_select(&mut self, source: &Query, table: &Table, columns: Vec<Column>) -> Result<(Vec<Column>, String)> {
+    fn insert_select(
+        &mut self,
+        source: &Query,
+        table: &Table,
+        columns: Vec<Column>,
+    ) -> Result<(Vec<Column>, String)> {
         let types: Vec<Type> = columns.iter().map(|column| column.ty).collect();
         let compiled = self.subquery_as(source, &types)?;
         self.check_width(compiled.columns.len(), columns.len(), source.span())?;
         let chosen: Vec<Column> = columns.into_iter().take(compiled.columns.len()).collect();
         self.check_required(table, &chosen, true, true)?;
         // The WHERE keeps ON CONFLICT apart from a join's ON.
-        let list: Vec<String> = compiled.columns.iter().map(|output| quote(&output.alias)).collect();
-        Ok((chosen, format!("SELECT {} FROM ({}) WHERE 1", list.join(", "), compiled.sql)))
+        let list: Vec<String> = compiled
+            .columns
+            .iter()
+            .map(|output| quote(&output.alias))
+            .collect();
+        Ok((
+            chosen,
+            format!("SELECT {} FROM ({}) WHERE 1", list.join(", "), compiled.sql),
+        ))
     }
 
     fn subquery_as(&mut self, query: &Query, types: &[Type]) -> Result<Compiled> {
@@ -300,7 +405,10 @@ impl Compiler<'_> {
                 AssignmentTarget::Tuple(names) => {
                     let mut columns = Vec::new();
                     for name in names {
-                        columns.push(self.target(table, &Name::of(name)?.name, name.span())?.clone());
+                        columns.push(
+                            self.target(table, &Name::of(name)?.name, name.span())?
+                                .clone(),
+                        );
                     }
                     self.assign_several(&columns, &assignment.value, table, &mut parts)?;
                 }
@@ -309,7 +417,13 @@ impl Compiler<'_> {
         Ok(parts.join(", "))
     }
 
-    fn assign_several(&mut self, columns: &[Column], value: &Expr, table: &Table, parts: &mut Vec<String>) -> Result<()> {
+    fn assign_several(
+        &mut self,
+        columns: &[Column],
+        value: &Expr,
+        table: &Table,
+        parts: &mut Vec<String>,
+    ) -> Result<()> {
         if let Expr::Subquery(query) = value {
             let types: Vec<Type> = columns.iter().map(|column| column.ty).collect();
             let compiled = self.subquery_as(query, &types)?;
@@ -324,7 +438,11 @@ impl Compiler<'_> {
             other => vec![other],
         };
         if items.len() != columns.len() {
-            return Err(self.error_at(value.span(), "42601", "number of columns does not match number of values"));
+            return Err(self.error_at(
+                value.span(),
+                "42601",
+                "number of columns does not match number of values",
+            ));
         }
         for (column, item) in columns.iter().zip(items) {
             let sql = self.assigned(item, table, column)?;
@@ -348,20 +466,35 @@ impl Compiler<'_> {
         out
     }
 
-    fn update_inner(&mut self, update: &Update, table: &Table, alias: &str, with: String) -> Result<Change> {
+    fn update_inner(
+        &mut self,
+        update: &Update,
+        table: &Table,
+        alias: &str,
+        with: String,
+    ) -> Result<Change> {
         let mut relation = relation_of(table, alias, None);
         let from = match &update.from {
-            Some(UpdateTableFromKind::AfterSet(from) | UpdateTableFromKind::BeforeSet(from)) => self.from(from)?,
+            Some(UpdateTableFromKind::AfterSet(from) | UpdateTableFromKind::BeforeSet(from)) => {
+                self.from(from)?
+            }
             None => String::new(),
         };
         self.scope().relations.insert(0, relation.clone());
         let set = self.assignments(&update.assignments, table)?;
-        let mut sql = format!("{with}UPDATE {}{} SET {set}", quote(&table.name), as_alias(table, alias));
+        let mut sql = format!(
+            "{with}UPDATE {}{} SET {set}",
+            quote(&table.name),
+            as_alias(table, alias)
+        );
         if !from.is_empty() {
             sql.push_str(&format!(" FROM {from}"));
         }
         if let Some(selection) = &update.selection {
-            sql.push_str(&format!(" WHERE {}", self.condition(selection, "WHERE")?.sql));
+            sql.push_str(&format!(
+                " WHERE {}",
+                self.condition(selection, "WHERE")?.sql
+            ));
         }
         unqualify(&mut relation);
         self.scope().relations[0] = relation;
@@ -377,7 +510,9 @@ impl Compiler<'_> {
             None => String::new(),
         };
         let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
-        let [target] = from.as_slice() else { return Err(unsupported("DELETE FROM several tables")) };
+        let [target] = from.as_slice() else {
+            return Err(unsupported("DELETE FROM several tables"));
+        };
         let (table, alias) = self.target_table(target)?;
         self.scopes.push(Scope::default());
         let out = self.delete_inner(delete, &table, &alias, with);
@@ -386,10 +521,20 @@ impl Compiler<'_> {
         out
     }
 
-    fn delete_inner(&mut self, delete: &Delete, table: &Table, alias: &str, with: String) -> Result<Change> {
+    fn delete_inner(
+        &mut self,
+        delete: &Delete,
+        table: &Table,
+        alias: &str,
+        with: String,
+    ) -> Result<Change> {
         let mut relation = relation_of(table, alias, None);
         self.scope().relations.push(relation.clone());
-        let mut sql = format!("{with}DELETE FROM {}{}", quote(&table.name), as_alias(table, alias));
+        let mut sql = format!(
+            "{with}DELETE FROM {}{}",
+            quote(&table.name),
+            as_alias(table, alias)
+        );
         let using = match &delete.using {
             Some(using) => Some(self.from(using)?),
             None => None,
@@ -418,12 +563,20 @@ impl Compiler<'_> {
         };
         let parsed = Name::of(name)?;
         let table = self.find_table(&parsed, name.span())?;
-        let alias = alias.as_ref().map_or_else(|| table_alias(&table), |alias| fold(&alias.name));
+        let alias = alias
+            .as_ref()
+            .map_or_else(|| table_alias(&table), |alias| fold(&alias.name));
         Ok((table, alias))
     }
 
-    fn returning(&mut self, returning: Option<&[SelectItem]>, sql: &mut String) -> Result<Option<Vec<Output>>> {
-        let Some(items) = returning else { return Ok(None) };
+    fn returning(
+        &mut self,
+        returning: Option<&[SelectItem]>,
+        sql: &mut String,
+    ) -> Result<Option<Vec<Output>>> {
+        let Some(items) = returning else {
+            return Ok(None);
+        };
         let outermost = std::mem::replace(&mut self.outermost, true);
         let out = self.projection(items, None);
         self.outermost = outermost;
@@ -459,13 +612,21 @@ fn table_alias(table: &Table) -> String {
 }
 
 fn as_alias(table: &Table, alias: &str) -> String {
-    if table.name == alias { String::new() } else { format!(" AS {}", quote(alias)) }
+    if table.name == alias {
+        String::new()
+    } else {
+        format!(" AS {}", quote(alias))
+    }
 }
 
 /// `RETURNING` knows the columns by their bare names.
 fn unqualify(relation: &mut Relation) {
     for column in &mut relation.columns {
-        column.sql = if column.hidden && matches!(column.name.as_str(), "ctid" | "rowid") { "rowid".to_owned() } else { quote(&column.name) };
+        column.sql = if column.hidden && matches!(column.name.as_str(), "ctid" | "rowid") {
+            "rowid".to_owned()
+        } else {
+            quote(&column.name)
+        };
     }
 }
 

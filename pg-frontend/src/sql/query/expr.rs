@@ -1,8 +1,8 @@
 //! Expressions.
 
 use sqlparser::ast::{
-    self, AccessExpr, Array, CastKind, DateTimeField, Expr, InTarget, Interval as IntervalExpr, Spanned as _, Subscript,
-    Value, ValueWithSpan,
+    self, AccessExpr, Array, CastKind, DateTimeField, Expr, InTarget, Interval as IntervalExpr,
+    Spanned as _, Subscript, Value, ValueWithSpan,
 };
 use sqlparser::tokenizer::Span;
 
@@ -42,7 +42,10 @@ impl Compiler<'_> {
             return Err(self.error_at(
                 expr.span(),
                 "42804",
-                format!("argument of {what} must be type boolean, not type {}", self.type_name(typed.ty)),
+                format!(
+                    "argument of {what} must be type boolean, not type {}",
+                    self.type_name(typed.ty)
+                ),
             ));
         }
         self.coerce(typed, Type::BOOL, Context::Implicit, expr.span())
@@ -57,11 +60,20 @@ impl Compiler<'_> {
             Expr::Nested(inner) => self.expr(inner),
             Expr::BinaryOp { left, op, right } => self.binary(left, op, right, expr),
             Expr::UnaryOp { op, expr: inner } => self.unary(op, inner, span()),
-            Expr::Cast { kind, expr: inner, data_type, .. } => self.cast(kind, inner, data_type),
+            Expr::Cast {
+                kind,
+                expr: inner,
+                data_type,
+                ..
+            } => self.cast(kind, inner, data_type),
             Expr::TypedString(typed) => {
                 let ty = self.data_type(&typed.data_type)?;
                 // `bit '101'` has the length of its digits.
-                let ty = if matches!(typed.data_type, ast::DataType::Bit(None)) { ty.bare() } else { ty };
+                let ty = if matches!(typed.data_type, ast::DataType::Bit(None)) {
+                    ty.bare()
+                } else {
+                    ty
+                };
                 let text = self.value(&typed.value)?;
                 self.coerce(text, ty, Context::Explicit, typed.value.span)
             }
@@ -76,15 +88,38 @@ impl Compiler<'_> {
             Expr::IsNotUnknown(inner) => self.is_truth(inner, "IS NOT NULL"),
             Expr::IsDistinctFrom(a, b) => self.compare_exprs(a, "IS NOT", b),
             Expr::IsNotDistinctFrom(a, b) => self.compare_exprs(a, "IS", b),
-            Expr::In { expr: inner, target, negated, .. } => self.in_target(inner, target, *negated),
-            Expr::Between { expr: inner, negated, low, high } => self.between(inner, *negated, low, high),
-            Expr::Like { negated, expr: inner, pattern, escape_char, any: false } => {
-                self.like_expr(inner, pattern, escape_char.as_deref(), *negated, false)
-            }
-            Expr::ILike { negated, expr: inner, pattern, escape_char, any: false } => {
-                self.like_expr(inner, pattern, escape_char.as_deref(), *negated, true)
-            }
-            Expr::SimilarTo { negated, expr: inner, pattern, escape_char } => {
+            Expr::In {
+                expr: inner,
+                target,
+                negated,
+                ..
+            } => self.in_target(inner, target, *negated),
+            Expr::Between {
+                expr: inner,
+                negated,
+                low,
+                high,
+            } => self.between(inner, *negated, low, high),
+            Expr::Like {
+                negated,
+                expr: inner,
+                pattern,
+                escape_char,
+                any: false,
+            } => self.like_expr(inner, pattern, escape_char.as_deref(), *negated, false),
+            Expr::ILike {
+                negated,
+                expr: inner,
+                pattern,
+                escape_char,
+                any: false,
+            } => self.like_expr(inner, pattern, escape_char.as_deref(), *negated, true),
+            Expr::SimilarTo {
+                negated,
+                expr: inner,
+                pattern,
+                escape_char,
+            } => {
                 let a = self.expr_as(inner, Type::TEXT)?;
                 let b = self.expr_as(pattern, Type::TEXT)?;
                 let escape = match escape_char {
@@ -92,13 +127,33 @@ impl Compiler<'_> {
                     None => literal("\\"),
                 };
                 let not = if *negated { "NOT " } else { "" };
-                Ok(Typed::new(format!("({not}pg_similar({}, {}, {escape}))", a.sql, b.sql), Type::BOOL))
+                Ok(Typed::new(
+                    format!("({not}pg_similar({}, {}, {escape}))", a.sql, b.sql),
+                    Type::BOOL,
+                ))
             }
-            Expr::AnyOp { left, compare_op, right, .. } => self.quantified(left, compare_op, right, false),
-            Expr::AllOp { left, compare_op, right } => self.quantified(left, compare_op, right, true),
-            Expr::Case { operand, conditions, else_result, .. } => {
-                self.case(operand.as_deref(), conditions, else_result.as_deref(), span())
-            }
+            Expr::AnyOp {
+                left,
+                compare_op,
+                right,
+                ..
+            } => self.quantified(left, compare_op, right, false),
+            Expr::AllOp {
+                left,
+                compare_op,
+                right,
+            } => self.quantified(left, compare_op, right, true),
+            Expr::Case {
+                operand,
+                conditions,
+                else_result,
+                ..
+            } => self.case(
+                operand.as_deref(),
+                conditions,
+                else_result.as_deref(),
+                span(),
+            ),
             Expr::Exists { subquery, negated } => {
                 let inner = self.subquery(subquery)?;
                 let not = if *negated { "NOT " } else { "" };
@@ -108,14 +163,31 @@ impl Compiler<'_> {
             Expr::Tuple(items) => self.row(items),
             Expr::Array(Array { elem, .. }) => self.array(elem, span()),
             Expr::Interval(interval) => self.interval(interval, span()),
-            Expr::Extract { field, expr: inner, .. } => self.extract(&field_name(field), inner, span()),
+            Expr::Extract {
+                field, expr: inner, ..
+            } => self.extract(&field_name(field), inner, span()),
             Expr::Ceil { expr: inner, .. } => self.call_by_name("ceil", &[inner], span()),
             Expr::Floor { expr: inner, .. } => self.call_by_name("floor", &[inner], span()),
-            Expr::Position { expr: needle, r#in } => self.call_by_name("strpos", &[r#in, needle], span()),
-            Expr::Substring { expr: inner, substring_from, substring_for, .. } => {
-                self.substring(inner, substring_from.as_deref(), substring_for.as_deref(), span())
+            Expr::Position { expr: needle, r#in } => {
+                self.call_by_name("strpos", &[r#in, needle], span())
             }
-            Expr::Trim { trim_where, trim_what, expr: inner, trim_characters } => {
+            Expr::Substring {
+                expr: inner,
+                substring_from,
+                substring_for,
+                ..
+            } => self.substring(
+                inner,
+                substring_from.as_deref(),
+                substring_for.as_deref(),
+                span(),
+            ),
+            Expr::Trim {
+                trim_where,
+                trim_what,
+                expr: inner,
+                trim_characters,
+            } => {
                 let name = match trim_where {
                     Some(ast::TrimWhereField::Leading) => "ltrim",
                     Some(ast::TrimWhereField::Trailing) => "rtrim",
@@ -126,12 +198,20 @@ impl Compiler<'_> {
                 arguments.extend(trim_characters.iter().flatten().take(1));
                 self.call_by_name(name, &arguments, span())
             }
-            Expr::Overlay { expr: inner, overlay_what, overlay_from, overlay_for } => {
+            Expr::Overlay {
+                expr: inner,
+                overlay_what,
+                overlay_from,
+                overlay_for,
+            } => {
                 let mut arguments: Vec<&Expr> = vec![inner, overlay_what, overlay_from];
                 arguments.extend(overlay_for.as_deref());
                 self.call_by_name("overlay", &arguments, span())
             }
-            Expr::AtTimeZone { timestamp, time_zone } => self.at_time_zone(timestamp, time_zone, span()),
+            Expr::AtTimeZone {
+                timestamp,
+                time_zone,
+            } => self.at_time_zone(timestamp, time_zone, span()),
             Expr::Collate { expr: inner, .. } => self.expr(inner),
             Expr::CompoundFieldAccess { root, access_chain } => self.access(root, access_chain),
             Expr::Prefixed { value, .. } => self.expr(value),
@@ -151,7 +231,13 @@ impl Compiler<'_> {
                 "current_timestamp" => Some("current_timestamp"),
                 "localtime" => Some("localtime"),
                 "localtimestamp" => Some("localtimestamp"),
-                "default" => return Err(self.error_at(ident.span, "42601", "DEFAULT is not allowed in this context")),
+                "default" => {
+                    return Err(self.error_at(
+                        ident.span,
+                        "42601",
+                        "DEFAULT is not allowed in this context",
+                    ));
+                }
                 _ => None,
             };
             if let Some(name) = special {
@@ -170,11 +256,15 @@ impl Compiler<'_> {
         };
         Ok(match &value.value {
             Value::Number(digits, _) => self.number(&digits.replace('_', "")),
-            Value::SingleQuotedString(text) | Value::NationalStringLiteral(text) => unknown(text.clone()),
+            Value::SingleQuotedString(text) | Value::NationalStringLiteral(text) => {
+                unknown(text.clone())
+            }
             Value::EscapedStringLiteral(text) => unknown(text.clone()),
             Value::UnicodeStringLiteral(text) => unknown(text.clone()),
             Value::DollarQuotedString(text) => unknown(text.value.clone()),
-            Value::Boolean(truth) => Typed::new(if *truth { "1" } else { "0" }, Type::BOOL).not_null(),
+            Value::Boolean(truth) => {
+                Typed::new(if *truth { "1" } else { "0" }, Type::BOOL).not_null()
+            }
             Value::Null => {
                 let mut out = Typed::new("NULL", Type::UNKNOWN);
                 out.kind = Kind::Null;
@@ -185,7 +275,11 @@ impl Compiler<'_> {
                 let mut bits = String::new();
                 for digit in digits.chars() {
                     let value = digit.to_digit(16).ok_or_else(|| {
-                        self.error_at(value.span, "22P02", format!("\"{digit}\" is not a valid hexadecimal digit"))
+                        self.error_at(
+                            value.span,
+                            "22P02",
+                            format!("\"{digit}\" is not a valid hexadecimal digit"),
+                        )
                     })?;
                     bits.push_str(&format!("{value:04b}"));
                 }
@@ -195,7 +289,13 @@ impl Compiler<'_> {
                 let typed = unknown(bits.clone());
                 self.coerce(typed, Type::of(1560), Context::Implicit, value.span)?
             }
-            other => return Err(self.error_at(value.span, "42601", format!("syntax error at or near \"{other}\""))),
+            other => {
+                return Err(self.error_at(
+                    value.span,
+                    "42601",
+                    format!("syntax error at or near \"{other}\""),
+                ));
+            }
         })
     }
 
@@ -208,7 +308,10 @@ impl Compiler<'_> {
         if self.parameters.len() < index {
             self.parameters.resize(index, None);
         }
-        let mut out = Typed::new(format!("?{index}"), self.parameters[index - 1].unwrap_or(Type::UNKNOWN));
+        let mut out = Typed::new(
+            format!("?{index}"),
+            self.parameters[index - 1].unwrap_or(Type::UNKNOWN),
+        );
         out.kind = Kind::Parameter(index);
         Ok(out)
     }
@@ -216,8 +319,15 @@ impl Compiler<'_> {
     fn is_null(&mut self, inner: &Expr, word: &str) -> Result<Typed> {
         let typed = self.expr(inner)?;
         if let Kind::Row(items) = &typed.kind {
-            let test = if word == "ISNULL" { "ISNULL" } else { "NOTNULL" };
-            let parts: Vec<String> = items.iter().map(|(_, item)| format!("({} {test})", item.sql)).collect();
+            let test = if word == "ISNULL" {
+                "ISNULL"
+            } else {
+                "NOTNULL"
+            };
+            let parts: Vec<String> = items
+                .iter()
+                .map(|(_, item)| format!("({} {test})", item.sql))
+                .collect();
             return Ok(Typed::new(format!("({})", parts.join(" AND ")), Type::BOOL).not_null());
         }
         let typed = self.settled(typed, inner.span())?;
@@ -243,7 +353,10 @@ impl Compiler<'_> {
         let lower = self.compare(x.clone(), ">=", low_typed, low.span())?;
         let upper = self.compare(x, "<=", high_typed, high.span())?;
         let not = if negated { "NOT " } else { "" };
-        Ok(Typed::new(format!("({not}({} AND {}))", lower.sql, upper.sql), Type::BOOL))
+        Ok(Typed::new(
+            format!("({not}({} AND {}))", lower.sql, upper.sql),
+            Type::BOOL,
+        ))
     }
 
     fn like_expr(
@@ -265,7 +378,10 @@ impl Compiler<'_> {
         match target {
             InTarget::List(list) => {
                 let x = self.expr(inner)?;
-                let items = list.iter().map(|item| self.expr(item)).collect::<Result<Vec<_>>>()?;
+                let items = list
+                    .iter()
+                    .map(|item| self.expr(item))
+                    .collect::<Result<Vec<_>>>()?;
                 self.in_list(x, items, negated, span)
             }
             InTarget::Subquery(query) => {
@@ -295,25 +411,43 @@ impl Compiler<'_> {
                 let items = items.clone();
                 let mut left = Vec::new();
                 for ((_, item), column) in items.into_iter().zip(&compiled.columns) {
-                    left.push(self.coerce(item, column.ty.bare(), Context::Implicit, span)?.sql);
+                    left.push(
+                        self.coerce(item, column.ty.bare(), Context::Implicit, span)?
+                            .sql,
+                    );
                 }
-                return Ok(Typed::new(format!("(({}) {not}IN ({}))", left.join(", "), compiled.sql), Type::BOOL));
+                return Ok(Typed::new(
+                    format!("(({}) {not}IN ({}))", left.join(", "), compiled.sql),
+                    Type::BOOL,
+                ));
             }
             let [column] = compiled.columns.as_slice() else {
                 return Err(self.error_at(span, "42601", "subquery has too many columns"));
             };
             let right = super::coerce::common(x.ty, column.ty).map_or(column.ty, Type::bare);
-            let plain = right.oid != 1700 && self.order_key(right, false).is_none() && right.oid == column.ty.oid;
+            let plain = right.oid != 1700
+                && self.order_key(right, false).is_none()
+                && right.oid == column.ty.oid;
             if plain || x.ty.is_int() && column.ty.is_int() {
-                let x = if plain { self.coerce(x, right, Context::Implicit, span)? } else { self.checked(x) };
-                return Ok(Typed::new(format!("({} {not}IN ({}))", x.sql, compiled.sql), Type::BOOL));
+                let x = if plain {
+                    self.coerce(x, right, Context::Implicit, span)?
+                } else {
+                    self.checked(x)
+                };
+                return Ok(Typed::new(
+                    format!("({} {not}IN ({}))", x.sql, compiled.sql),
+                    Type::BOOL,
+                ));
             }
         }
         let [column] = compiled.columns.as_slice() else {
             return Err(self.error_at(span, "42601", "subquery has too many columns"));
         };
         let alias = self.fresh("q");
-        let mut y = Typed::new(format!("\"{alias}\".{}", crate::sql::names::quote(&column.alias)), column.ty);
+        let mut y = Typed::new(
+            format!("\"{alias}\".{}", crate::sql::names::quote(&column.alias)),
+            column.ty,
+        );
         y.native = column.native;
         let test = self.compare(x, operator, y, span)?;
         // NULLs: the aggregate over the comparisons knows three values.
@@ -326,13 +460,22 @@ impl Compiler<'_> {
         ))
     }
 
-    fn quantified(&mut self, left: &Expr, op: &ast::BinaryOperator, right: &Expr, all: bool) -> Result<Typed> {
+    fn quantified(
+        &mut self,
+        left: &Expr,
+        op: &ast::BinaryOperator,
+        right: &Expr,
+        all: bool,
+    ) -> Result<Typed> {
         let span = left.span();
         let operator = super::operators::comparison(op)
             .ok_or_else(|| unsupported(format!("{op} with ANY or ALL")));
         // `x <> ALL` is NOT IN; `x op ALL` in general is the negation of `x not-op ANY`.
         let (inner, negated) = match (&operator, all) {
-            (Ok(operator), true) => (super::operators::negated_comparison(operator).to_owned(), true),
+            (Ok(operator), true) => (
+                super::operators::negated_comparison(operator).to_owned(),
+                true,
+            ),
             (Ok(operator), false) => ((*operator).to_owned(), false),
             (Err(_), _) => (String::new(), false),
         };
@@ -347,10 +490,18 @@ impl Compiler<'_> {
         let element = match array.ty.element() {
             Some(element) => element,
             None if array.is_unknown() => {
-                if x.is_unknown() { Type::TEXT } else { x.ty.bare() }
+                if x.is_unknown() {
+                    Type::TEXT
+                } else {
+                    x.ty.bare()
+                }
             }
             None => {
-                return Err(self.error_at(right.span(), "42809", "op ANY/ALL (array) requires array on right side"));
+                return Err(self.error_at(
+                    right.span(),
+                    "42809",
+                    "op ANY/ALL (array) requires array on right side",
+                ));
             }
         };
         let array = if array.is_unknown() {
@@ -363,23 +514,45 @@ impl Compiler<'_> {
         if operator.is_err() {
             // LIKE and regular expressions.
             let test = self.binary_typed(x, op, item, span)?;
-            let (exists, test) = if all { ("NOT EXISTS", format!("NOT {}", test.sql)) } else { ("EXISTS", test.sql) };
+            let (exists, test) = if all {
+                ("NOT EXISTS", format!("NOT {}", test.sql))
+            } else {
+                ("EXISTS", test.sql)
+            };
             return Ok(Typed::new(
-                format!("({exists} (SELECT 1 FROM json_each({}) AS \"{alias}\" WHERE {test}))", array.sql),
+                format!(
+                    "({exists} (SELECT 1 FROM json_each({}) AS \"{alias}\" WHERE {test}))",
+                    array.sql
+                ),
                 Type::BOOL,
             ));
         }
-        let x = if x.is_unknown() { self.coerce(x, element.bare(), Context::Implicit, span)? } else { self.checked(x) };
+        let x = if x.is_unknown() {
+            self.coerce(x, element.bare(), Context::Implicit, span)?
+        } else {
+            self.checked(x)
+        };
         let plain = inner == "="
-            && (x.ty.oid == element.oid || x.ty.is_int() && element.is_int() || x.ty.is_string() && element.is_string() || x.ty.is_oid() && (element.is_oid() || element.is_int()) || x.ty.is_int() && element.is_oid())
+            && (x.ty.oid == element.oid
+                || x.ty.is_int() && element.is_int()
+                || x.ty.is_string() && element.is_string()
+                || x.ty.is_oid() && (element.is_oid() || element.is_int())
+                || x.ty.is_int() && element.is_oid())
             && element.oid != 1700
             && element.oid != 17
             && self.order_key(element, false).is_none();
         if plain {
-            let test = format!("({} {not}IN (SELECT \"value\" FROM json_each({})))", x.sql, array.sql);
+            let test = format!(
+                "({} {not}IN (SELECT \"value\" FROM json_each({})))",
+                x.sql, array.sql
+            );
             // Of an array that is NULL nothing is known; `json_each` has no rows of it.
             let sure = array.not_null || matches!(array.kind, Kind::Parameter(_)) && !negated;
-            let test = if sure { test } else { format!("(CASE WHEN {} NOTNULL THEN {test} END)", array.sql) };
+            let test = if sure {
+                test
+            } else {
+                format!("(CASE WHEN {} NOTNULL THEN {test} END)", array.sql)
+            };
             return Ok(Typed::new(test, Type::BOOL));
         }
         let test = self.compare(x, &inner, item, span)?;
@@ -446,14 +619,21 @@ impl Compiler<'_> {
         let [column] = compiled.columns.as_slice() else {
             return Err(self.error_at(span, "42601", "subquery must return only one column"));
         };
-        let ty = if column.ty.oid == Type::UNKNOWN.oid { Type::TEXT } else { column.ty };
+        let ty = if column.ty.oid == Type::UNKNOWN.oid {
+            Type::TEXT
+        } else {
+            column.ty
+        };
         // More than one row is an error in Postgres; where it may happen, SQLite is told to look.
         let sql = if gives_one_row(query) {
             format!("({})", compiled.sql)
         } else {
             let alias = self.fresh("o");
             let value = format!("\"{alias}\".{}", crate::sql::names::quote(&column.alias));
-            format!("(SELECT pg_one_row({value}, count(*)) FROM ({}) AS \"{alias}\")", compiled.sql)
+            format!(
+                "(SELECT pg_one_row({value}, count(*)) FROM ({}) AS \"{alias}\")",
+                compiled.sql
+            )
         };
         let mut out = Typed::new(sql, ty);
         out.native = column.native;
@@ -488,11 +668,18 @@ impl Compiler<'_> {
         }
         let (typed, ty) = self.unify(typed, "ARRAY", span)?;
         if ty.element().is_some() {
-            let parts: Vec<String> = typed.iter().map(|item| format!("json({})", item.sql)).collect();
+            let parts: Vec<String> = typed
+                .iter()
+                .map(|item| format!("json({})", item.sql))
+                .collect();
             return Ok(Typed::new(format!("json_array({})", parts.join(", ")), ty).not_null());
         }
         let parts: Vec<String> = typed.iter().map(|item| self.as_item(item)).collect();
-        Ok(Typed::new(format!("json_array({})", parts.join(", ")), ty.bare().array()).not_null())
+        Ok(Typed::new(
+            format!("json_array({})", parts.join(", ")),
+            ty.bare().array(),
+        )
+        .not_null())
     }
 
     /// A value as an element of a JSON array: text of JSON's own stays text.
@@ -506,7 +693,11 @@ impl Compiler<'_> {
 
     fn interval(&mut self, interval: &IntervalExpr, span: Span) -> Result<Typed> {
         let typed = self.expr(&interval.value)?;
-        let field = interval.last_field.as_ref().or(interval.leading_field.as_ref()).map(field_name);
+        let field = interval
+            .last_field
+            .as_ref()
+            .or(interval.leading_field.as_ref())
+            .map(field_name);
         match &typed.kind {
             Kind::Literal(written) => {
                 let value = crate::types::interval::Interval::parse(written, field.as_deref());
@@ -556,8 +747,14 @@ impl Compiler<'_> {
             _ => self.coerce(stamp, Type::TIMESTAMPTZ, Context::Implicit, span)?,
         };
         match stamp.ty.oid {
-            1114 => Ok(Typed::new(format!("pg_zone_to_utc({}, {})", stamp.sql, zone.sql), Type::TIMESTAMPTZ)),
-            1184 => Ok(Typed::new(format!("pg_zone_from_utc({}, {})", stamp.sql, zone.sql), Type::TIMESTAMP)),
+            1114 => Ok(Typed::new(
+                format!("pg_zone_to_utc({}, {})", stamp.sql, zone.sql),
+                Type::TIMESTAMPTZ,
+            )),
+            1184 => Ok(Typed::new(
+                format!("pg_zone_from_utc({}, {})", stamp.sql, zone.sql),
+                Type::TIMESTAMP,
+            )),
             _ => Err(unsupported("AT TIME ZONE of times of day")),
         }
     }
@@ -575,7 +772,11 @@ impl Compiler<'_> {
                 rest = after;
             }
         }
-        let mut typed = if parts.is_empty() { self.expr(root)? } else { self.resolve(&parts)? };
+        let mut typed = if parts.is_empty() {
+            self.expr(root)?
+        } else {
+            self.resolve(&parts)?
+        };
         while let Some((first, after)) = rest.split_first() {
             // Subscripts of several dimensions go together.
             let indexes: Vec<&Expr> = rest
@@ -597,7 +798,11 @@ impl Compiler<'_> {
                     let index = self.expr(index)?;
                     self.subscript(typed, index, span)?
                 }
-                AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, .. }) => {
+                AccessExpr::Subscript(Subscript::Slice {
+                    lower_bound,
+                    upper_bound,
+                    ..
+                }) => {
                     let mut bound = |bound: &Option<Expr>| -> Result<String> {
                         match bound {
                             Some(bound) => Ok(self.expr_as(bound, Type::INT4)?.sql),
@@ -605,7 +810,10 @@ impl Compiler<'_> {
                         }
                     };
                     let (low, high) = (bound(lower_bound)?, bound(upper_bound)?);
-                    Typed::new(format!("pg_array_slice({}, {low}, {high})", typed.sql), typed.ty)
+                    Typed::new(
+                        format!("pg_array_slice({}, {low}, {high})", typed.sql),
+                        typed.ty,
+                    )
                 }
             };
         }
@@ -628,13 +836,19 @@ impl Compiler<'_> {
         if typed.ty.oid == Type::NAME.oid {
             // A name is an array of its characters, from 0.
             let index = self.coerce(index, Type::INT4, Context::Implicit, span)?;
-            return Ok(Typed::new(format!("substr({}, {} + 1, 1)", typed.sql, index.sql), Type::of(18)));
+            return Ok(Typed::new(
+                format!("substr({}, {} + 1, 1)", typed.sql, index.sql),
+                Type::of(18),
+            ));
         }
         let Some(element) = typed.ty.element() else {
             return Err(self.error_at(
                 span,
                 "42804",
-                format!("cannot subscript type {} because it does not support subscripting", self.type_name(typed.ty)),
+                format!(
+                    "cannot subscript type {} because it does not support subscripting",
+                    self.type_name(typed.ty)
+                ),
             ));
         };
         // int2vector and oidvector count from 0.
@@ -664,22 +878,35 @@ impl Compiler<'_> {
         {
             return Ok(item.clone());
         }
-        Err(self.error_at(span, "42703", format!("column \"{name}\" not found in data type {}", self.type_name(typed.ty))))
+        Err(self.error_at(
+            span,
+            "42703",
+            format!(
+                "column \"{name}\" not found in data type {}",
+                self.type_name(typed.ty)
+            ),
+        ))
     }
 }
 
 /// A query that cannot give two rows: an aggregate of all, `LIMIT 1`, no `FROM`.
 fn gives_one_row(query: &ast::Query) -> bool {
-    if let Some(ast::LimitClause::LimitOffset { limit: Some(Expr::Value(value)), .. }) = &query.limit_clause
+    if let Some(ast::LimitClause::LimitOffset {
+        limit: Some(Expr::Value(value)),
+        ..
+    }) = &query.limit_clause
         && matches!(&value.value, Value::Number(digits, _) if digits == "1")
     {
         return true;
     }
-    let ast::SetExpr::Select(select) = query.body.as_ref() else { return false };
+    let ast::SetExpr::Select(select) = query.body.as_ref() else {
+        return false;
+    };
     if select.from.is_empty() {
         return true;
     }
-    let grouped = !matches!(&select.group_by, ast::GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
+    let grouped =
+        !matches!(&select.group_by, ast::GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
     let aggregate = matches!(
         select.projection.as_slice(),
         [ast::SelectItem::UnnamedExpr(Expr::Function(function)) | ast::SelectItem::ExprWithAlias { expr: Expr::Function(function), .. }]
@@ -701,8 +928,14 @@ pub(crate) fn function_name(name: &ast::ObjectName) -> Result<String> {
         [schema, name] => match fold(schema).as_str() {
             "pg_catalog" | "public" => Ok(fold(name)),
             "information_schema" => Ok(format!("information_schema.{}", fold(name))),
-            other => Err(PgError::new("3F000", format!("schema \"{other}\" has no function {}", fold(name)))),
+            other => Err(PgError::new(
+                "3F000",
+                format!("schema \"{other}\" has no function {}", fold(name)),
+            )),
         },
-        _ => Err(PgError::new("42601", format!("improper qualified name (too many dotted names): {name}"))),
+        _ => Err(PgError::new(
+            "42601",
+            format!("improper qualified name (too many dotted names): {name}"),
+        )),
     }
 }

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use sqlparser::ast::{
-    Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Spanned as _, TableAlias, TableFactor, TableWithJoins,
+    Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Spanned as _, TableAlias,
+    TableFactor, TableWithJoins,
 };
 use sqlparser::tokenizer::Span;
 
@@ -85,9 +86,15 @@ impl Compiler<'_> {
 
     fn join(&mut self, left: String, join: &Join, first: usize) -> Result<String> {
         let (word, constraint) = match &join.join_operator {
-            JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => ("JOIN", constraint),
-            JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => ("LEFT JOIN", constraint),
-            JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => ("RIGHT JOIN", constraint),
+            JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
+                ("JOIN", constraint)
+            }
+            JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
+                ("LEFT JOIN", constraint)
+            }
+            JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
+                ("RIGHT JOIN", constraint)
+            }
             JoinOperator::FullOuter(constraint) => ("FULL JOIN", constraint),
             // SQLite's CROSS JOIN would fix the order of the tables.
             JoinOperator::CrossJoin(constraint) => ("JOIN", constraint),
@@ -105,12 +112,19 @@ impl Compiler<'_> {
         let on = match constraint {
             JoinConstraint::On(expr) => Some(self.condition(expr, "JOIN/ON")?.sql),
             JoinConstraint::Using(names) | JoinConstraint::UsingAlias(names, _) => {
-                let names: Vec<String> = names.iter().map(|name| Ok(Name::of(name)?.name)).collect::<Result<_>>()?;
+                let names: Vec<String> = names
+                    .iter()
+                    .map(|name| Ok(Name::of(name)?.name))
+                    .collect::<Result<_>>()?;
                 Some(self.using(&names, first, middle, word)?)
             }
             JoinConstraint::Natural => {
                 let names = self.common_columns(first, middle);
-                if names.is_empty() { None } else { Some(self.using(&names, first, middle, word)?) }
+                if names.is_empty() {
+                    None
+                } else {
+                    Some(self.using(&names, first, middle, word)?)
+                }
             }
             JoinConstraint::None => None,
         };
@@ -128,9 +142,19 @@ impl Compiler<'_> {
 
     fn common_columns(&mut self, first: usize, middle: usize) -> Vec<String> {
         let scope = self.scope();
-        let mut left: Vec<String> = scope.merged.iter().map(|column| column.name.clone()).collect();
+        let mut left: Vec<String> = scope
+            .merged
+            .iter()
+            .map(|column| column.name.clone())
+            .collect();
         for relation in &scope.relations[first..middle] {
-            left.extend(relation.columns.iter().filter(|column| !column.hidden).map(|column| column.name.clone()));
+            left.extend(
+                relation
+                    .columns
+                    .iter()
+                    .filter(|column| !column.hidden)
+                    .map(|column| column.name.clone()),
+            );
         }
         scope.relations[middle..]
             .iter()
@@ -141,13 +165,21 @@ impl Compiler<'_> {
     }
 
     /// The condition of `USING`, its columns merged.
-    fn using(&mut self, names: &[String], first: usize, middle: usize, word: &str) -> Result<String> {
+    fn using(
+        &mut self,
+        names: &[String],
+        first: usize,
+        middle: usize,
+        word: &str,
+    ) -> Result<String> {
         let mut tests = Vec::new();
         for name in names {
             let missing = |side: &str| {
                 crate::error::PgError::new(
                     "42703",
-                    format!("column \"{name}\" specified in USING clause does not exist in {side} table"),
+                    format!(
+                        "column \"{name}\" specified in USING clause does not exist in {side} table"
+                    ),
                 )
             };
             let scope = self.scope();
@@ -166,7 +198,11 @@ impl Compiler<'_> {
             .ok_or_else(|| missing("left"))?;
             let right = visible(&scope.relations[middle..]).ok_or_else(|| missing("right"))?;
             for relation in &mut scope.relations[first..] {
-                for column in relation.columns.iter_mut().filter(|column| column.name == *name) {
+                for column in relation
+                    .columns
+                    .iter_mut()
+                    .filter(|column| column.name == *name)
+                {
                     column.hidden = true;
                 }
             }
@@ -187,46 +223,107 @@ impl Compiler<'_> {
     /// One item of a `FROM`.
     fn factor(&mut self, factor: &TableFactor) -> Result<String> {
         match factor {
-            TableFactor::Table { name, alias, args: None, with_ordinality: false, sample, .. } => {
+            TableFactor::Table {
+                name,
+                alias,
+                args: None,
+                with_ordinality: false,
+                sample,
+                ..
+            } => {
                 if sample.is_some() {
                     return Err(unsupported("TABLESAMPLE"));
                 }
                 self.table(name, alias.as_ref())
             }
-            TableFactor::Table { name, alias, args: Some(arguments), with_ordinality, .. } => {
+            TableFactor::Table {
+                name,
+                alias,
+                args: Some(arguments),
+                with_ordinality,
+                ..
+            } => {
                 let exprs: Vec<&Expr> = arguments
                     .args
                     .iter()
                     .filter_map(|argument| match argument {
-                        sqlparser::ast::FunctionArg::Unnamed(sqlparser::ast::FunctionArgExpr::Expr(expr)) => Some(expr),
+                        sqlparser::ast::FunctionArg::Unnamed(
+                            sqlparser::ast::FunctionArgExpr::Expr(expr),
+                        ) => Some(expr),
                         _ => None,
                     })
                     .collect();
-                self.function(name, &exprs, *with_ordinality, alias.as_ref(), factor.span())
+                self.function(
+                    name,
+                    &exprs,
+                    *with_ordinality,
+                    alias.as_ref(),
+                    factor.span(),
+                )
             }
-            TableFactor::Function { name, args, alias, with_ordinality, .. } => {
+            TableFactor::Function {
+                name,
+                args,
+                alias,
+                with_ordinality,
+                ..
+            } => {
                 let exprs: Vec<&Expr> = args
                     .iter()
                     .filter_map(|argument| match argument {
-                        sqlparser::ast::FunctionArg::Unnamed(sqlparser::ast::FunctionArgExpr::Expr(expr)) => Some(expr),
+                        sqlparser::ast::FunctionArg::Unnamed(
+                            sqlparser::ast::FunctionArgExpr::Expr(expr),
+                        ) => Some(expr),
                         _ => None,
                     })
                     .collect();
-                self.function(name, &exprs, *with_ordinality, alias.as_ref(), factor.span())
+                self.function(
+                    name,
+                    &exprs,
+                    *with_ordinality,
+                    alias.as_ref(),
+                    factor.span(),
+                )
             }
-            TableFactor::UNNEST { alias, array_exprs, with_ordinality, .. } => {
+            TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_ordinality,
+                ..
+            } => {
                 let exprs: Vec<&Expr> = array_exprs.iter().collect();
                 let name = ObjectName::from(vec![Ident::new("unnest")]);
-                self.function(&name, &exprs, *with_ordinality, alias.as_ref(), factor.span())
+                self.function(
+                    &name,
+                    &exprs,
+                    *with_ordinality,
+                    alias.as_ref(),
+                    factor.span(),
+                )
             }
-            TableFactor::TableFunction { expr: Expr::Function(function), alias } => {
+            TableFactor::TableFunction {
+                expr: Expr::Function(function),
+                alias,
+            } => {
                 let arguments = super::call::Arguments::of(function)?;
-                self.function(&function.name, &arguments.exprs, false, alias.as_ref(), factor.span())
+                self.function(
+                    &function.name,
+                    &arguments.exprs,
+                    false,
+                    alias.as_ref(),
+                    factor.span(),
+                )
             }
-            TableFactor::Derived { lateral, subquery, alias, .. } => self.derived(*lateral, subquery, alias.as_ref()),
-            TableFactor::NestedJoin { table_with_joins, alias: None } => {
-                Ok(format!("({})", self.joined(table_with_joins)?))
-            }
+            TableFactor::Derived {
+                lateral,
+                subquery,
+                alias,
+                ..
+            } => self.derived(*lateral, subquery, alias.as_ref()),
+            TableFactor::NestedJoin {
+                table_with_joins,
+                alias: None,
+            } => Ok(format!("({})", self.joined(table_with_joins)?)),
             other => Err(unsupported(format!("{other} in FROM"))),
         }
     }
@@ -241,7 +338,11 @@ impl Compiler<'_> {
             let mut relation = Relation {
                 alias: shown.clone(),
                 schema: None,
-                columns: cte.columns.iter().map(|output| RelationColumn::of_output(&shown, output)).collect(),
+                columns: cte
+                    .columns
+                    .iter()
+                    .map(|output| RelationColumn::of_output(&shown, output))
+                    .collect(),
                 qualified_only: false,
                 nullable: false,
             };
@@ -257,7 +358,11 @@ impl Compiler<'_> {
         rename(&mut relation, alias);
         self.add(relation, name.span())?;
         let written = quote(&table.name);
-        Ok(if table.name == shown { written } else { format!("{written} AS {}", quote(&shown)) })
+        Ok(if table.name == shown {
+            written
+        } else {
+            format!("{written} AS {}", quote(&shown))
+        })
     }
 
     /// A sequence read as a table of one row.
@@ -267,7 +372,8 @@ impl Compiler<'_> {
         let source = match objects::sequence_exists(self.connection, self.state, name)? {
             Some(found) => format!(
                 "SELECT last AS last_value, 0 AS log_cnt, called AS is_called FROM {} WHERE name = {}",
-                objects::SEQUENCES, literal(&found)
+                objects::SEQUENCES,
+                literal(&found)
             ),
             None => match crate::functions::sequence::owner_of(self.connection, &name.name) {
                 Some((table, _)) => format!(
@@ -283,7 +389,11 @@ impl Compiler<'_> {
             Relation {
                 alias: shown.to_owned(),
                 schema: name.schema.clone(),
-                columns: vec![column("last_value", Type::INT8), column("log_cnt", Type::INT8), column("is_called", Type::BOOL)],
+                columns: vec![
+                    column("last_value", Type::INT8),
+                    column("log_cnt", Type::INT8),
+                    column("is_called", Type::BOOL),
+                ],
                 qualified_only: false,
                 nullable: false,
             },
@@ -297,12 +407,22 @@ impl Compiler<'_> {
     /// # Errors
     /// 42P01.
     pub(crate) fn find_table(&self, name: &Name, span: Span) -> Result<Rc<Table>> {
-        schema::find(self.connection, self.state, name)?
-            .ok_or_else(|| self.error_at(span, "42P01", format!("relation \"{}\" does not exist", name.display())))
+        schema::find(self.connection, self.state, name)?.ok_or_else(|| {
+            self.error_at(
+                span,
+                "42P01",
+                format!("relation \"{}\" does not exist", name.display()),
+            )
+        })
     }
 
     fn add(&mut self, relation: Relation, span: Span) -> Result<()> {
-        if self.scope().relations.iter().any(|other| other.alias == relation.alias && !other.qualified_only) {
+        if self
+            .scope()
+            .relations
+            .iter()
+            .any(|other| other.alias == relation.alias && !other.qualified_only)
+        {
             return Err(self.error_at(
                 span,
                 "42712",
@@ -313,7 +433,12 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn derived(&mut self, lateral: bool, query: &sqlparser::ast::Query, alias: Option<&TableAlias>) -> Result<String> {
+    fn derived(
+        &mut self,
+        lateral: bool,
+        query: &sqlparser::ast::Query,
+        alias: Option<&TableAlias>,
+    ) -> Result<String> {
         let name = alias.map_or_else(|| self.fresh("t"), |alias| fold(&alias.name));
         if lateral {
             return self.lateral(query, &name, alias);
@@ -331,11 +456,20 @@ impl Compiler<'_> {
         Ok(format!("({}) AS {}", compiled.sql, quote(&name)))
     }
 
-    fn relation_of_query(&self, compiled: &Compiled, name: &str, alias: Option<&TableAlias>) -> Relation {
+    fn relation_of_query(
+        &self,
+        compiled: &Compiled,
+        name: &str,
+        alias: Option<&TableAlias>,
+    ) -> Relation {
         let mut relation = Relation {
             alias: name.to_owned(),
             schema: None,
-            columns: compiled.columns.iter().map(|output| RelationColumn::of_output(name, output)).collect(),
+            columns: compiled
+                .columns
+                .iter()
+                .map(|output| RelationColumn::of_output(name, output))
+                .collect(),
             qualified_only: false,
             nullable: false,
         };
@@ -350,14 +484,28 @@ impl Compiler<'_> {
 
     /// A subquery that sees the relations before it: SQLite lets only the arguments of table functions do so,
     /// so its rows become a JSON array that `json_each` walks.
-    fn lateral(&mut self, query: &sqlparser::ast::Query, name: &str, alias: Option<&TableAlias>) -> Result<String> {
+    fn lateral(
+        &mut self,
+        query: &sqlparser::ast::Query,
+        name: &str,
+        alias: Option<&TableAlias>,
+    ) -> Result<String> {
         let compiled = self.subquery(query)?;
         let inner = self.fresh("l");
         let mut items = Vec::new();
         let mut relation = self.relation_of_query(&compiled, name, alias);
-        for (index, (output, column)) in compiled.columns.iter().zip(&mut relation.columns).enumerate() {
+        for (index, (output, column)) in compiled
+            .columns
+            .iter()
+            .zip(&mut relation.columns)
+            .enumerate()
+        {
             let value = format!("{}.{}", quote(&inner), quote(&output.alias));
-            let value = if column.ty.element().is_some() { format!("{value} || ''") } else { value };
+            let value = if column.ty.element().is_some() {
+                format!("{value} || ''")
+            } else {
+                value
+            };
             let mut typed = super::Typed::new(value, column.ty);
             typed.native = output.native;
             items.push(self.as_item(&typed));
@@ -398,21 +546,33 @@ impl Compiler<'_> {
             let aliased = alias.is_some_and(|alias| !alias.columns.is_empty());
             for (index, (column, ty)) in rows.columns.iter().enumerate() {
                 let value = format!("{quoted}.\"value\"");
-                let sql = if only { value } else { format!("({value} ->> {index})") };
+                let sql = if only {
+                    value
+                } else {
+                    format!("({value} ->> {index})")
+                };
                 let typed = self.array_item(&sql, *ty);
                 let name = match column {
                     Some(name) => (*name).to_owned(),
                     None if only || aliased => shown.clone(),
                     None => called.clone(),
                 };
-                relation.columns.push(plain_column(&name, typed.sql, typed.ty));
+                relation
+                    .columns
+                    .push(plain_column(&name, typed.sql, typed.ty));
             }
             if ordinality {
-                relation.columns.push(plain_column("ordinality", format!("({quoted}.\"key\" + 1)"), Type::INT8));
+                relation.columns.push(plain_column(
+                    "ordinality",
+                    format!("({quoted}.\"key\" + 1)"),
+                    Type::INT8,
+                ));
             }
             rename(&mut relation, alias);
             let sql = match &rows.series {
-                Some([start, stop, step]) if !ordinality && self.is_constant(&[start, stop, step]) => {
+                Some([start, stop, step])
+                    if !ordinality && self.is_constant(&[start, stop, step]) =>
+                {
                     format!("({}) AS {quoted}", series_query(start, stop, step))
                 }
                 _ => format!("json_each({}) AS {quoted}", rows.array),
@@ -430,20 +590,33 @@ impl Compiler<'_> {
             let mut relation = relation_of(&table, &shown, None);
             rename(&mut relation, alias);
             self.add(relation, span)?;
-            return Ok(format!("{}({}) AS {}", quote(&called), parts.join(", "), quote(&shown)));
+            return Ok(format!(
+                "{}({}) AS {}",
+                quote(&called),
+                parts.join(", "),
+                quote(&shown)
+            ));
         }
         // A function that gives one value gives one row.
         let value = self.call_by_name(&called, arguments, span)?;
         let mut relation = Relation {
             alias: shown.clone(),
             schema: None,
-            columns: vec![plain_column(&shown, format!("{}.\"v\"", quote(&shown)), value.ty)],
+            columns: vec![plain_column(
+                &shown,
+                format!("{}.\"v\"", quote(&shown)),
+                value.ty,
+            )],
             qualified_only: false,
             nullable: false,
         };
         rename(&mut relation, alias);
         self.add(relation, span)?;
-        Ok(format!("(SELECT {} AS \"v\") AS {}", value.sql, quote(&shown)))
+        Ok(format!(
+            "(SELECT {} AS \"v\") AS {}",
+            value.sql,
+            quote(&shown)
+        ))
     }
 
     /// It names no column: a subquery may hold it.

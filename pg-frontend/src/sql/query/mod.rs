@@ -125,12 +125,19 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn column(&self, connection: &Connection, state: &State) -> Column {
-        let origin = self.source.as_ref().and_then(|source| state.known.origin(connection, source));
+        let origin = self
+            .source
+            .as_ref()
+            .and_then(|source| state.known.origin(connection, source));
         let (table, number) = origin.unwrap_or((0, 0));
         Column {
             name: self.name.clone(),
             // What nobody gave a type is text.
-            ty: if self.ty.oid == Type::UNKNOWN.oid { Type::TEXT } else { self.ty },
+            ty: if self.ty.oid == Type::UNKNOWN.oid {
+                Type::TEXT
+            } else {
+                self.ty
+            },
             table,
             number,
         }
@@ -157,7 +164,12 @@ pub(crate) struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    pub(crate) fn new(connection: &'a Connection, state: &'a State, text: &'a str, given: &[Oid]) -> Self {
+    pub(crate) fn new(
+        connection: &'a Connection,
+        state: &'a State,
+        text: &'a str,
+        given: &[Oid],
+    ) -> Self {
         Self {
             connection,
             state,
@@ -177,7 +189,10 @@ impl<'a> Compiler<'a> {
 
     /// The parameters' types; those that nothing told are text.
     pub(crate) fn parameter_types(&self) -> Vec<Type> {
-        self.parameters.iter().map(|ty| ty.unwrap_or(Type::TEXT).bare()).collect()
+        self.parameters
+            .iter()
+            .map(|ty| ty.unwrap_or(Type::TEXT).bare())
+            .collect()
     }
 
     /// A name that nobody else has.
@@ -192,7 +207,12 @@ impl<'a> Compiler<'a> {
     }
 
     /// An error at a place.
-    pub(crate) fn error_at(&self, span: Span, code: &'static str, message: impl Into<String>) -> PgError {
+    pub(crate) fn error_at(
+        &self,
+        span: Span,
+        code: &'static str,
+        message: impl Into<String>,
+    ) -> PgError {
         let error = PgError::new(code, message);
         match self.position(span.start) {
             Some(position) => error.at(position),
@@ -216,7 +236,11 @@ pub(crate) fn position(text: &str, location: Location) -> Option<usize> {
     }
     let line = usize::try_from(location.line - 1).ok()?;
     let column = usize::try_from(location.column).ok()?;
-    let before: usize = text.split_inclusive('\n').take(line).map(|line| line.chars().count()).sum();
+    let before: usize = text
+        .split_inclusive('\n')
+        .take(line)
+        .map(|line| line.chars().count())
+        .sum();
     Some(before + column)
 }
 

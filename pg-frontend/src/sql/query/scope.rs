@@ -63,7 +63,12 @@ impl RelationColumn {
                 fields
                     .iter()
                     .enumerate()
-                    .map(|(index, (name, ty))| (name.clone(), Typed::new(format!("({} ->> {index})", self.sql), *ty)))
+                    .map(|(index, (name, ty))| {
+                        (
+                            name.clone(),
+                            Typed::new(format!("({} ->> {index})", self.sql), *ty),
+                        )
+                    })
                     .collect(),
             ),
         };
@@ -151,13 +156,27 @@ impl Compiler<'_> {
     fn unqualified(&self, level: usize, name: &str, ident: &Ident) -> Result<Option<Typed>> {
         let scope = &self.scopes[level];
         for exact in [true, false] {
-            let same = |other: &str| if exact { other == name } else { other.eq_ignore_ascii_case(name) };
+            let same = |other: &str| {
+                if exact {
+                    other == name
+                } else {
+                    other.eq_ignore_ascii_case(name)
+                }
+            };
             if let Some(column) = scope.merged.iter().find(|column| same(&column.name)) {
                 return Ok(Some(column.typed(false)));
             }
             let mut found: Option<Typed> = None;
-            for relation in scope.relations.iter().filter(|relation| !relation.qualified_only) {
-                for column in relation.columns.iter().filter(|column| !column.hidden && same(&column.name)) {
+            for relation in scope
+                .relations
+                .iter()
+                .filter(|relation| !relation.qualified_only)
+            {
+                for column in relation
+                    .columns
+                    .iter()
+                    .filter(|column| !column.hidden && same(&column.name))
+                {
                     if found.is_some() {
                         return Err(self.error_at(
                             ident.span,
@@ -172,8 +191,16 @@ impl Compiler<'_> {
                 return Ok(found);
             }
             // Hidden columns of virtual tables and system columns.
-            for relation in scope.relations.iter().filter(|relation| !relation.qualified_only) {
-                if let Some(column) = relation.columns.iter().find(|column| column.hidden && same(&column.name)) {
+            for relation in scope
+                .relations
+                .iter()
+                .filter(|relation| !relation.qualified_only)
+            {
+                if let Some(column) = relation
+                    .columns
+                    .iter()
+                    .find(|column| column.hidden && same(&column.name))
+                {
                     return Ok(Some(column.typed(relation.nullable)));
                 }
             }
@@ -195,7 +222,12 @@ impl Compiler<'_> {
             .columns
             .iter()
             .find(|column| column.name == name)
-            .or_else(|| relation.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)));
+            .or_else(|| {
+                relation
+                    .columns
+                    .iter()
+                    .find(|column| column.name.eq_ignore_ascii_case(name))
+            });
         match column {
             Some(column) => Ok(Some(column.typed(relation.nullable))),
             None => Err(self.error_at(
@@ -207,12 +239,17 @@ impl Compiler<'_> {
     }
 
     /// A relation by its name.
-    pub(crate) fn relation(&self, level: usize, qualifiers: &[&Ident]) -> Option<&super::scope::Relation> {
+    pub(crate) fn relation(
+        &self,
+        level: usize,
+        qualifiers: &[&Ident],
+    ) -> Option<&super::scope::Relation> {
         let (last, schema) = qualifiers.split_last()?;
         let alias = fold(last);
         let schema = schema.last().map(|schema| fold(schema));
         self.scopes[level].relations.iter().find(|relation| {
-            (relation.alias == alias || last.quote_style.is_none() && relation.alias.eq_ignore_ascii_case(&alias))
+            (relation.alias == alias
+                || last.quote_style.is_none() && relation.alias.eq_ignore_ascii_case(&alias))
                 && schema.as_ref().is_none_or(|schema| {
                     relation.schema.as_deref().unwrap_or("public") == schema
                         || relation.schema.is_none() && schema == "pg_catalog"
@@ -222,8 +259,15 @@ impl Compiler<'_> {
 
     /// A relation's row as a value.
     fn row_of(&self, level: usize, name: &str) -> Option<Typed> {
-        let relation = self.scopes[level].relations.iter().find(|relation| relation.alias == name)?;
-        let visible: Vec<&RelationColumn> = relation.columns.iter().filter(|column| !column.hidden).collect();
+        let relation = self.scopes[level]
+            .relations
+            .iter()
+            .find(|relation| relation.alias == name)?;
+        let visible: Vec<&RelationColumn> = relation
+            .columns
+            .iter()
+            .filter(|column| !column.hidden)
+            .collect();
         // A function's only column has the function's name.
         if let [only] = visible.as_slice()
             && only.name == name
@@ -254,7 +298,12 @@ impl Compiler<'_> {
         let alias = scope
             .relations
             .iter()
-            .find(|relation| relation.columns.iter().any(|column| column.sql == typed.sql))
+            .find(|relation| {
+                relation
+                    .columns
+                    .iter()
+                    .any(|column| column.sql == typed.sql)
+            })
             .map_or_else(String::new, |relation| format!("{}.", relation.alias));
         scope.loose.push((format!("{alias}{name}"), place));
     }
@@ -264,9 +313,16 @@ impl Compiler<'_> {
             Some(qualifier) => self.error_at(
                 qualifiers[0].span,
                 "42P01",
-                format!("missing FROM-clause entry for table \"{}\"", fold(qualifier)),
+                format!(
+                    "missing FROM-clause entry for table \"{}\"",
+                    fold(qualifier)
+                ),
             ),
-            None => self.error_at(ident.span, "42703", format!("column \"{name}\" does not exist")),
+            None => self.error_at(
+                ident.span,
+                "42703",
+                format!("column \"{name}\" does not exist"),
+            ),
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 
 use sqlparser::ast::{
-    Distinct, Expr, Fetch, GroupByExpr, LimitClause, OrderBy, OrderByExpr, OrderByKind, OrderBySort, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned as _, With,
+    Distinct, Expr, Fetch, GroupByExpr, LimitClause, OrderBy, OrderByExpr, OrderByKind,
+    OrderBySort, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator,
+    SetQuantifier, Spanned as _, With,
 };
 use sqlparser::tokenizer::Span;
 
@@ -58,7 +59,9 @@ impl Compiler<'_> {
         self.writes |= !query.locks.is_empty();
         let limit = self.limit(query.limit_clause.as_ref(), query.fetch.as_ref())?;
         match query.body.as_ref() {
-            SetExpr::Select(select) => self.select(select, query.order_by.as_ref(), &limit, expected),
+            SetExpr::Select(select) => {
+                self.select(select, query.order_by.as_ref(), &limit, expected)
+            }
             body => {
                 let mut compiled = self.set(body, expected)?;
                 if query.order_by.is_some() || !limit.is_empty() {
@@ -77,12 +80,20 @@ impl Compiler<'_> {
         let mut parts = Vec::new();
         for cte in &with.cte_tables {
             let name = fold(&cte.alias.name);
-            if matches!(cte.query.body.as_ref(), SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)) {
+            if matches!(
+                cte.query.body.as_ref(),
+                SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
+            ) {
                 return Err(self
                     .error_at(cte.alias.name.span, "0A000", "a statement that changes data is not supported in WITH")
                     .hint("Run it as a statement of its own, with RETURNING, in the same transaction."));
             }
-            let names: Vec<String> = cte.alias.columns.iter().map(|column| fold(&column.name)).collect();
+            let names: Vec<String> = cte
+                .alias
+                .columns
+                .iter()
+                .map(|column| fold(&column.name))
+                .collect();
             let recursive = with.recursive && mentions(&cte.query, &name);
             if recursive {
                 self.declare_recursive(&name, &names, &cte.query)?;
@@ -98,7 +109,12 @@ impl Compiler<'_> {
                 Some(sqlparser::ast::CteAsMaterialized::NotMaterialized) => "NOT MATERIALIZED ",
                 None => "",
             };
-            parts.push(format!("{}({}) AS {hint}({})", quote(&name), list.join(", "), compiled.sql));
+            parts.push(format!(
+                "{}({}) AS {hint}({})",
+                quote(&name),
+                list.join(", "),
+                compiled.sql
+            ));
             self.ctes.push(Cte {
                 name,
                 columns: Rc::new(columns),
@@ -111,10 +127,19 @@ impl Compiler<'_> {
     /// A recursive query's columns are those of its first part.
     fn declare_recursive(&mut self, name: &str, names: &[String], query: &Query) -> Result<()> {
         let SetExpr::SetOperation { left, .. } = query.body.as_ref() else {
-            return Err(PgError::new("42P19", format!("recursive query \"{name}\" does not have the form non-recursive-term UNION [ALL] recursive-term")));
+            return Err(PgError::new(
+                "42P19",
+                format!(
+                    "recursive query \"{name}\" does not have the form non-recursive-term UNION [ALL] recursive-term"
+                ),
+            ));
         };
         let mark = self.ctes.len();
-        let with = query.with.as_ref().map(|with| self.with(with)).transpose()?;
+        let with = query
+            .with
+            .as_ref()
+            .map(|with| self.with(with))
+            .transpose()?;
         let _ = with;
         let first = self.set(left, None)?;
         self.ctes.truncate(mark);
@@ -132,12 +157,18 @@ impl Compiler<'_> {
             SetExpr::Select(select) => self.select(select, None, "", expected),
             SetExpr::Query(query) => {
                 let inner = self.query(query, expected)?;
-                let plain = query.order_by.is_none() && query.limit_clause.is_none() && query.with.is_none() && query.fetch.is_none();
+                let plain = query.order_by.is_none()
+                    && query.limit_clause.is_none()
+                    && query.with.is_none()
+                    && query.fetch.is_none();
                 Ok(if plain { inner } else { self.wrapped(inner) })
             }
             SetExpr::Values(values) => self.values(values, expected),
             SetExpr::Table(table) => {
-                let name = table.table_name.clone().map_or_else(String::new, |name| name.to_string());
+                let name = table
+                    .table_name
+                    .clone()
+                    .map_or_else(String::new, |name| name.to_string());
                 let sql = match &table.schema_name {
                     Some(schema) => format!("SELECT * FROM {schema}.{name}"),
                     None => format!("SELECT * FROM {name}"),
@@ -148,9 +179,12 @@ impl Compiler<'_> {
                     _ => Err(unsupported("TABLE")),
                 }
             }
-            SetExpr::SetOperation { op, set_quantifier, left, right } => {
-                self.set_operation(*op, *set_quantifier, left, right, expected)
-            }
+            SetExpr::SetOperation {
+                op,
+                set_quantifier,
+                left,
+                right,
+            } => self.set_operation(*op, *set_quantifier, left, right, expected),
             _ => Err(unsupported("a statement that changes data as a query")),
         }
     }
@@ -158,9 +192,18 @@ impl Compiler<'_> {
     /// A query that can stand as one operand: with its own ORDER BY, LIMIT or WITH.
     fn wrapped(&mut self, inner: Compiled) -> Compiled {
         let alias = self.fresh("q");
-        let list: Vec<String> = inner.columns.iter().map(|column| quote(&column.alias)).collect();
+        let list: Vec<String> = inner
+            .columns
+            .iter()
+            .map(|column| quote(&column.alias))
+            .collect();
         Compiled {
-            sql: format!("SELECT {} FROM ({}) AS {}", list.join(", "), inner.sql, quote(&alias)),
+            sql: format!(
+                "SELECT {} FROM ({}) AS {}",
+                list.join(", "),
+                inner.sql,
+                quote(&alias)
+            ),
             columns: inner.columns,
         }
     }
@@ -181,21 +224,34 @@ impl Compiler<'_> {
         };
         // What has no type takes the other side's: at first neither is the result.
         let outermost = std::mem::replace(&mut self.outermost, false);
-        let sides = self.set(left, expected).and_then(|a| Ok((a, self.set(right, expected)?)));
+        let sides = self
+            .set(left, expected)
+            .and_then(|a| Ok((a, self.set(right, expected)?)));
         self.outermost = outermost;
         let (mut a, mut b) = sides?;
         if a.columns.len() != b.columns.len() {
-            return Err(PgError::new("42601", format!("each {word} query must have the same number of columns")));
+            return Err(PgError::new(
+                "42601",
+                format!("each {word} query must have the same number of columns"),
+            ));
         }
         let mut types = Vec::new();
         for (x, y) in a.columns.iter().zip(&b.columns) {
             let ty = common(x.ty, y.ty).ok_or_else(|| {
                 PgError::new(
                     "42804",
-                    format!("{word} types {} and {} cannot be matched", self.type_name(x.ty), self.type_name(y.ty)),
+                    format!(
+                        "{word} types {} and {} cannot be matched",
+                        self.type_name(x.ty),
+                        self.type_name(y.ty)
+                    ),
                 )
             })?;
-            types.push(if ty.oid == Type::UNKNOWN.oid { Type::TEXT } else { ty });
+            types.push(if ty.oid == Type::UNKNOWN.oid {
+                Type::TEXT
+            } else {
+                ty
+            });
         }
         // Numerics of several kinds become text with their collation, so that equal ones are equal.
         let numeric = |index: usize| {
@@ -209,7 +265,12 @@ impl Compiler<'_> {
             }
         }
         let differs = |compiled: &Compiled| {
-            mixed.contains(&true) || compiled.columns.iter().zip(&types).any(|(column, ty)| column.ty.oid != ty.oid)
+            mixed.contains(&true)
+                || compiled
+                    .columns
+                    .iter()
+                    .zip(&types)
+                    .any(|(column, ty)| column.ty.oid != ty.oid)
         };
         let (redo_a, redo_b) = (differs(&a), differs(&b));
         if outermost || redo_a {
@@ -221,18 +282,36 @@ impl Compiler<'_> {
         let left_sql = self.operand(&a, left);
         let right_sql = self.operand(&b, right);
         let compound = matches!(right, SetExpr::SetOperation { .. });
-        let right_sql = if compound { format!("SELECT * FROM ({right_sql})") } else { right_sql };
+        let right_sql = if compound {
+            format!("SELECT * FROM ({right_sql})")
+        } else {
+            right_sql
+        };
         let left_compound = matches!(left, SetExpr::SetOperation { op: other, set_quantifier: q, .. } if *other != op || *q != quantifier);
-        let left_sql = if left_compound { format!("SELECT * FROM ({left_sql})") } else { left_sql };
+        let left_sql = if left_compound {
+            format!("SELECT * FROM ({left_sql})")
+        } else {
+            left_sql
+        };
         let all = matches!(quantifier, SetQuantifier::All);
         let sql = match (word, all) {
             ("UNION", true) => format!("{left_sql} UNION ALL {right_sql}"),
             (_, true) => {
                 // Rows counted: the n-th of equal rows on each side.
-                let list: Vec<String> = (1..=types.len()).map(|index| format!("\"c{index}\"")).collect();
+                let list: Vec<String> = (1..=types.len())
+                    .map(|index| format!("\"c{index}\""))
+                    .collect();
                 let list = list.join(", ");
-                let numbered = |sql: &str| format!("WITH \"n\"({list}) AS ({sql}) SELECT {list}, row_number() OVER (PARTITION BY {list}) AS \"k\" FROM \"n\"");
-                format!("SELECT {list} FROM (SELECT * FROM ({}) {word} SELECT * FROM ({}))", numbered(&left_sql), numbered(&right_sql))
+                let numbered = |sql: &str| {
+                    format!(
+                        "WITH \"n\"({list}) AS ({sql}) SELECT {list}, row_number() OVER (PARTITION BY {list}) AS \"k\" FROM \"n\""
+                    )
+                };
+                format!(
+                    "SELECT {list} FROM (SELECT * FROM ({}) {word} SELECT * FROM ({}))",
+                    numbered(&left_sql),
+                    numbered(&right_sql)
+                )
             }
             _ => format!("{left_sql} {word} {right_sql}"),
         };
@@ -245,7 +324,11 @@ impl Compiler<'_> {
             .enumerate()
             .map(|(index, ((x, y), ty))| Output {
                 name: x.name.clone(),
-                alias: if counted { format!("c{}", index + 1) } else { x.alias.clone() },
+                alias: if counted {
+                    format!("c{}", index + 1)
+                } else {
+                    x.alias.clone()
+                },
                 ty: if x.ty == y.ty { ty } else { ty.bare() },
                 not_null: x.not_null && y.not_null,
                 native: x.native && y.native && (x.ty.oid != Type::NUMERIC.oid || x.ty == y.ty),
@@ -265,7 +348,13 @@ impl Compiler<'_> {
     }
 
     /// One `SELECT`.
-    fn select(&mut self, select: &Select, order: Option<&OrderBy>, limit: &str, expected: Option<&[Type]>) -> Result<Compiled> {
+    fn select(
+        &mut self,
+        select: &Select,
+        order: Option<&OrderBy>,
+        limit: &str,
+        expected: Option<&[Type]>,
+    ) -> Result<Compiled> {
         if select.into.is_some() {
             return Err(unsupported("SELECT INTO in this place"));
         }
@@ -275,13 +364,23 @@ impl Compiler<'_> {
         out
     }
 
-    fn select_inner(&mut self, select: &Select, order: Option<&OrderBy>, limit: &str, expected: Option<&[Type]>) -> Result<Compiled> {
+    fn select_inner(
+        &mut self,
+        select: &Select,
+        order: Option<&OrderBy>,
+        limit: &str,
+        expected: Option<&[Type]>,
+    ) -> Result<Compiled> {
         let mut from = self.from(&select.from)?;
         let filter = match &select.selection {
             Some(expr) => {
                 let sql = self.condition(expr, "WHERE")?.sql;
                 if self.scope().aggregates {
-                    return Err(self.error_at(expr.span(), "42803", "aggregate functions are not allowed in WHERE"));
+                    return Err(self.error_at(
+                        expr.span(),
+                        "42803",
+                        "aggregate functions are not allowed in WHERE",
+                    ));
                 }
                 Some(sql)
             }
@@ -336,7 +435,11 @@ impl Compiler<'_> {
             .zip(&outputs)
             .map(|(item, output)| format!("{} AS {}", self.final_form(item), quote(&output.alias)))
             .collect();
-        sql.push_str(&if list.is_empty() { "NULL AS \"_none\"".to_owned() } else { list.join(", ") });
+        sql.push_str(&if list.is_empty() {
+            "NULL AS \"_none\"".to_owned()
+        } else {
+            list.join(", ")
+        });
         let row_number = distinct_on.is_some().then(|| self.fresh("n"));
         if let (Some(on), Some(alias)) = (&distinct_on, &row_number) {
             let order = if keys.is_empty() {
@@ -344,7 +447,11 @@ impl Compiler<'_> {
             } else {
                 format!(" ORDER BY {}", self.order_text(&keys, order, &items, false))
             };
-            sql.push_str(&format!(", row_number() OVER (PARTITION BY {}{order}) AS {}", on.join(", "), quote(alias)));
+            sql.push_str(&format!(
+                ", row_number() OVER (PARTITION BY {}{order}) AS {}",
+                on.join(", "),
+                quote(alias)
+            ));
         }
         // Keys that are no columns of the result have to come along.
         let mut carried = Vec::new();
@@ -373,15 +480,28 @@ impl Compiler<'_> {
         sql.push_str(&windows);
         if let Some(alias) = row_number {
             let list: Vec<String> = outputs.iter().map(|output| quote(&output.alias)).collect();
-            sql = format!("SELECT {} FROM ({sql}) WHERE {} = 1", list.join(", "), quote(&alias));
+            sql = format!(
+                "SELECT {} FROM ({sql}) WHERE {} = 1",
+                list.join(", "),
+                quote(&alias)
+            );
             if !keys.is_empty() {
-                sql.push_str(&format!(" ORDER BY {}", self.outer_order(&keys, order, &outputs, &carried)));
+                sql.push_str(&format!(
+                    " ORDER BY {}",
+                    self.outer_order(&keys, order, &outputs, &carried)
+                ));
             }
         } else if !keys.is_empty() {
-            sql.push_str(&format!(" ORDER BY {}", self.order_text(&keys, order, &items, true)));
+            sql.push_str(&format!(
+                " ORDER BY {}",
+                self.order_text(&keys, order, &items, true)
+            ));
         }
         sql.push_str(limit);
-        Ok(Compiled { sql, columns: outputs })
+        Ok(Compiled {
+            sql,
+            columns: outputs,
+        })
     }
 
     /// A value as the client or the next query gets it.
@@ -395,7 +515,10 @@ impl Compiler<'_> {
         }
         if self.outermost && item.ty.is_reg() {
             // The oid for those who want it in binary, and what it is called.
-            return format!("({0} || ' ' || pg_reg_name({0}, {1}))", item.sql, item.ty.oid);
+            return format!(
+                "({0} || ' ' || pg_reg_name({0}, {1}))",
+                item.sql, item.ty.oid
+            );
         }
         item.sql.clone()
     }
@@ -409,11 +532,19 @@ impl Compiler<'_> {
             };
             parts.push(format!("{} AS ({spec})", quote(&fold(&definition.0))));
         }
-        Ok(if parts.is_empty() { String::new() } else { format!(" WINDOW {}", parts.join(", ")) })
+        Ok(if parts.is_empty() {
+            String::new()
+        } else {
+            format!(" WINDOW {}", parts.join(", "))
+        })
     }
 
     /// Texts of the `GROUP BY` expressions: as they are found again, and as SQLite groups by them.
-    fn group_by(&mut self, group_by: &GroupByExpr, projection: &[SelectItem]) -> Result<Vec<(String, String)>> {
+    fn group_by(
+        &mut self,
+        group_by: &GroupByExpr,
+        projection: &[SelectItem],
+    ) -> Result<Vec<(String, String)>> {
         match group_by {
             GroupByExpr::Expressions(exprs, modifiers) => {
                 if !modifiers.is_empty() {
@@ -444,9 +575,15 @@ impl Compiler<'_> {
     fn group_expr(&mut self, expr: &Expr, projection: &[SelectItem]) -> Result<(String, String)> {
         let chosen = match ordinal(expr) {
             Some(place) => match place.checked_sub(1).and_then(|index| projection.get(index)) {
-                Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => expr,
+                Some(SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) => {
+                    expr
+                }
                 _ => {
-                    return Err(self.error_at(expr.span(), "42P10", format!("GROUP BY position {place} is not in select list")));
+                    return Err(self.error_at(
+                        expr.span(),
+                        "42P10",
+                        format!("GROUP BY position {place} is not in select list"),
+                    ));
                 }
             },
             None => self.aliased(expr, projection),
@@ -456,15 +593,25 @@ impl Compiler<'_> {
         self.scope().row_sources = None;
         let typed = self.settled(typed?, chosen.span())?;
         let key = self.sortable(&typed);
-        let key = if key.bytes().all(|c| c.is_ascii_digit()) || key.starts_with('\'') { format!("({key} || '')") } else { key };
+        let key = if key.bytes().all(|c| c.is_ascii_digit()) || key.starts_with('\'') {
+            format!("({key} || '')")
+        } else {
+            key
+        };
         Ok((typed.sql, key))
     }
 
     /// A bare name that is no column but is a name of the select list.
     fn aliased<'e>(&mut self, expr: &'e Expr, projection: &'e [SelectItem]) -> &'e Expr {
-        let Expr::Identifier(ident) = expr else { return expr };
+        let Expr::Identifier(ident) = expr else {
+            return expr;
+        };
         let name = fold(ident);
-        let known = self.scope().relations.iter().any(|relation| relation.columns.iter().any(|column| column.name == name))
+        let known = self
+            .scope()
+            .relations
+            .iter()
+            .any(|relation| relation.columns.iter().any(|column| column.name == name))
             || self.scope().merged.iter().any(|column| column.name == name);
         if known {
             return expr;
@@ -487,7 +634,11 @@ impl Compiler<'_> {
             .relations
             .iter()
             .filter(|relation| {
-                let mut key = relation.columns.iter().filter(|column| column.primary).peekable();
+                let mut key = relation
+                    .columns
+                    .iter()
+                    .filter(|column| column.primary)
+                    .peekable();
                 grouped && key.peek().is_some() && key.all(|column| groups.contains(&column.sql))
             })
             .map(|relation| format!("{}.", relation.alias))
@@ -499,7 +650,9 @@ impl Compiler<'_> {
             }
             let error = PgError::new(
                 "42803",
-                format!("column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"),
+                format!(
+                    "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
+                ),
             );
             return Err(match place {
                 Some(place) => error.at(place),
@@ -510,7 +663,11 @@ impl Compiler<'_> {
     }
 
     /// The select list.
-    pub(crate) fn projection(&mut self, projection: &[SelectItem], expected: Option<&[Type]>) -> Result<(Vec<Typed>, Vec<Output>)> {
+    pub(crate) fn projection(
+        &mut self,
+        projection: &[SelectItem],
+        expected: Option<&[Type]>,
+    ) -> Result<(Vec<Typed>, Vec<Output>)> {
         let mut items = Vec::new();
         let mut names = Vec::new();
         let mut spans = Vec::new();
@@ -531,7 +688,10 @@ impl Compiler<'_> {
                 SelectItem::Wildcard(_) => {
                     let all = self.all_columns(None)?;
                     if all.is_empty() && self.scope().relations.is_empty() {
-                        return Err(PgError::new("42601", "SELECT * with no tables specified is not valid"));
+                        return Err(PgError::new(
+                            "42601",
+                            "SELECT * with no tables specified is not valid",
+                        ));
                     }
                     for (name, typed) in all {
                         self.note_star(&name, &typed);
@@ -540,7 +700,10 @@ impl Compiler<'_> {
                         spans.push(Span::empty());
                     }
                 }
-                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                SelectItem::QualifiedWildcard(
+                    SelectItemQualifiedWildcardKind::ObjectName(name),
+                    _,
+                ) => {
                     for (name, typed) in self.all_columns(Some(&idents(name)?))? {
                         self.note_star(&name, &typed);
                         items.push(typed);
@@ -551,7 +714,11 @@ impl Compiler<'_> {
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(expr), _) => {
                     let typed = self.expr(expr)?;
                     let Kind::Row(row) = typed.kind else {
-                        return Err(self.error_at(expr.span(), "42809", format!("type {} is not composite", self.type_name(typed.ty))));
+                        return Err(self.error_at(
+                            expr.span(),
+                            "42809",
+                            format!("type {} is not composite", self.type_name(typed.ty)),
+                        ));
                     };
                     for (name, typed) in row {
                         items.push(typed);
@@ -578,7 +745,11 @@ impl Compiler<'_> {
                 }
                 _ if expected.is_some() || self.outermost => self.settled(item, spans[index])?,
                 _ if matches!(item.kind, Kind::Null) => item,
-                _ if item.is_unknown() && matches!(item.kind, Kind::Literal(_) | Kind::Parameter(_)) => item,
+                _ if item.is_unknown()
+                    && matches!(item.kind, Kind::Literal(_) | Kind::Parameter(_)) =>
+                {
+                    item
+                }
                 _ => self.settled(item, spans[index])?,
             });
         }
@@ -593,7 +764,11 @@ impl Compiler<'_> {
                 native: item.native || item.ty.is_int(),
                 source: item.source.clone(),
                 fields: match &item.kind {
-                    Kind::Row(row) if !self.outermost => Some(row.iter().map(|(name, item)| (name.clone(), item.ty)).collect()),
+                    Kind::Row(row) if !self.outermost => Some(
+                        row.iter()
+                            .map(|(name, item)| (name.clone(), item.ty))
+                            .collect(),
+                    ),
                     _ => None,
                 },
             })
@@ -603,24 +778,42 @@ impl Compiler<'_> {
 
     fn note_star(&mut self, name: &str, typed: &Typed) {
         let scope = self.scope();
-        if scope.groups.as_ref().is_none_or(|groups| !groups.contains(&typed.sql)) {
+        if scope
+            .groups
+            .as_ref()
+            .is_none_or(|groups| !groups.contains(&typed.sql))
+        {
             let alias = scope
                 .relations
                 .iter()
-                .find(|relation| relation.columns.iter().any(|column| column.sql == typed.sql))
+                .find(|relation| {
+                    relation
+                        .columns
+                        .iter()
+                        .any(|column| column.sql == typed.sql)
+                })
                 .map_or_else(String::new, |relation| format!("{}.", relation.alias));
             scope.loose.push((format!("{alias}{name}"), None));
         }
     }
 
     /// What `*` or `t.*` stands for.
-    fn all_columns(&mut self, qualifiers: Option<&[&sqlparser::ast::Ident]>) -> Result<Vec<(String, Typed)>> {
-        let value = |column: &super::scope::RelationColumn, nullable: bool| (column.name.clone(), column.typed(nullable));
+    fn all_columns(
+        &mut self,
+        qualifiers: Option<&[&sqlparser::ast::Ident]>,
+    ) -> Result<Vec<(String, Typed)>> {
+        let value = |column: &super::scope::RelationColumn, nullable: bool| {
+            (column.name.clone(), column.typed(nullable))
+        };
         match qualifiers {
             Some(qualifiers) => {
                 for level in (0..self.scopes.len()).rev() {
                     if let Some(relation) = self.relation(level, qualifiers) {
-                        let merged: Vec<String> = self.scopes[level].merged.iter().map(|column| column.name.clone()).collect();
+                        let merged: Vec<String> = self.scopes[level]
+                            .merged
+                            .iter()
+                            .map(|column| column.name.clone())
+                            .collect();
                         return Ok(relation
                             .columns
                             .iter()
@@ -629,27 +822,57 @@ impl Compiler<'_> {
                             .collect());
                     }
                 }
-                let last = qualifiers.last().map(|ident| fold(ident)).unwrap_or_default();
+                let last = qualifiers
+                    .last()
+                    .map(|ident| fold(ident))
+                    .unwrap_or_default();
                 let span = qualifiers.first().map_or(Span::empty(), |ident| ident.span);
-                Err(self.error_at(span, "42P01", format!("missing FROM-clause entry for table \"{last}\"")))
+                Err(self.error_at(
+                    span,
+                    "42P01",
+                    format!("missing FROM-clause entry for table \"{last}\""),
+                ))
             }
             None => {
                 let scope = self.scope();
-                let mut out: Vec<(String, Typed)> = scope.merged.iter().map(|column| value(column, false)).collect();
-                for relation in scope.relations.iter().filter(|relation| !relation.qualified_only) {
-                    out.extend(relation.columns.iter().filter(|column| !column.hidden).map(|column| value(column, relation.nullable)));
+                let mut out: Vec<(String, Typed)> = scope
+                    .merged
+                    .iter()
+                    .map(|column| value(column, false))
+                    .collect();
+                for relation in scope
+                    .relations
+                    .iter()
+                    .filter(|relation| !relation.qualified_only)
+                {
+                    out.extend(
+                        relation
+                            .columns
+                            .iter()
+                            .filter(|column| !column.hidden)
+                            .map(|column| value(column, relation.nullable)),
+                    );
                 }
                 Ok(out)
             }
         }
     }
 
-    fn order_keys(&mut self, order: Option<&OrderBy>, outputs: &[Output], items: &[Typed]) -> Result<Vec<Key>> {
+    fn order_keys(
+        &mut self,
+        order: Option<&OrderBy>,
+        outputs: &[Output],
+        items: &[Typed],
+    ) -> Result<Vec<Key>> {
         let mut keys = Vec::new();
         for item in order_exprs(order)? {
             if let Some(place) = ordinal(&item.expr) {
                 if place == 0 || place > outputs.len() {
-                    return Err(self.error_at(item.expr.span(), "42P10", format!("ORDER BY position {place} is not in select list")));
+                    return Err(self.error_at(
+                        item.expr.span(),
+                        "42P10",
+                        format!("ORDER BY position {place} is not in select list"),
+                    ));
                 }
                 keys.push(Key::Place(place));
                 continue;
@@ -672,7 +895,13 @@ impl Compiler<'_> {
     }
 
     /// The `ORDER BY`; `places`: columns of the result may be called by their number.
-    fn order_text(&self, keys: &[Key], order: Option<&OrderBy>, items: &[Typed], places: bool) -> String {
+    fn order_text(
+        &self,
+        keys: &[Key],
+        order: Option<&OrderBy>,
+        items: &[Typed],
+        places: bool,
+    ) -> String {
         let exprs = order_exprs(order).unwrap_or_default();
         let mut parts = Vec::new();
         for (key, written) in keys.iter().zip(exprs) {
@@ -695,7 +924,13 @@ impl Compiler<'_> {
     }
 
     /// The `ORDER BY` around a `DISTINCT ON`.
-    fn outer_order(&self, keys: &[Key], order: Option<&OrderBy>, outputs: &[Output], carried: &[String]) -> String {
+    fn outer_order(
+        &self,
+        keys: &[Key],
+        order: Option<&OrderBy>,
+        outputs: &[Output],
+        carried: &[String],
+    ) -> String {
         let exprs = order_exprs(order).unwrap_or_default();
         let mut carried = carried.iter();
         let mut parts = Vec::new();
@@ -707,7 +942,10 @@ impl Compiler<'_> {
                     typed.native = output.native;
                     (self.sortable(&typed), output.not_null)
                 }
-                Key::Value(typed) => (carried.next().map(|alias| quote(alias)).unwrap_or_default(), typed.not_null),
+                Key::Value(typed) => (
+                    carried.next().map(|alias| quote(alias)).unwrap_or_default(),
+                    typed.not_null,
+                ),
             };
             parts.push(self.order_term(&typed, not_null, written));
         }
@@ -735,14 +973,27 @@ impl Compiler<'_> {
                 (Some(place), _) => Some(place),
                 (None, Expr::Identifier(ident)) => {
                     let name = fold(ident);
-                    compiled.columns.iter().position(|output| output.name == name).map(|index| index + 1)
+                    compiled
+                        .columns
+                        .iter()
+                        .position(|output| output.name == name)
+                        .map(|index| index + 1)
                 }
                 _ => None,
             };
-            let Some(output) = place.and_then(|place| compiled.columns.get(place.checked_sub(1)?)) else {
+            let Some(output) = place.and_then(|place| compiled.columns.get(place.checked_sub(1)?))
+            else {
                 return Err(match &item.expr {
-                    Expr::Identifier(ident) => self.error_at(ident.span, "42703", format!("column \"{}\" does not exist", fold(ident))),
-                    other => self.error_at(other.span(), "0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause"),
+                    Expr::Identifier(ident) => self.error_at(
+                        ident.span,
+                        "42703",
+                        format!("column \"{}\" does not exist", fold(ident)),
+                    ),
+                    other => self.error_at(
+                        other.span(),
+                        "0A000",
+                        "invalid UNION/INTERSECT/EXCEPT ORDER BY clause",
+                    ),
                 });
             };
             let mut sql = place.unwrap_or(1).to_string();
@@ -751,12 +1002,20 @@ impl Compiler<'_> {
             }
             parts.push(self.order_term(&sql, output.not_null, item));
         }
-        Ok(if parts.is_empty() { String::new() } else { format!(" ORDER BY {}", parts.join(", ")) })
+        Ok(if parts.is_empty() {
+            String::new()
+        } else {
+            format!(" ORDER BY {}", parts.join(", "))
+        })
     }
 
     fn limit(&mut self, clause: Option<&LimitClause>, fetch: Option<&Fetch>) -> Result<String> {
         let (limit, offset) = match clause {
-            Some(LimitClause::LimitOffset { limit, offset, limit_by }) if limit_by.is_empty() => {
+            Some(LimitClause::LimitOffset {
+                limit,
+                offset,
+                limit_by,
+            }) if limit_by.is_empty() => {
                 (limit.as_ref(), offset.as_ref().map(|offset| &offset.value))
             }
             Some(other) => return Err(unsupported(other)),
@@ -775,13 +1034,22 @@ impl Compiler<'_> {
             }
             (None, None) => None,
         };
-        let offset = offset.map(|offset| self.count(offset, "OFFSET")).transpose()?;
+        let offset = offset
+            .map(|offset| self.count(offset, "OFFSET"))
+            .transpose()?;
         Ok(match (limit, offset) {
             (None, None) => String::new(),
             (Some(limit), None) => format!(" LIMIT {limit}"),
             (limit, Some(offset)) => {
-                let offset = if offset == "NULL" { "0".to_owned() } else { offset };
-                format!(" LIMIT {} OFFSET {offset}", limit.unwrap_or_else(|| "-1".to_owned()))
+                let offset = if offset == "NULL" {
+                    "0".to_owned()
+                } else {
+                    offset
+                };
+                format!(
+                    " LIMIT {} OFFSET {offset}",
+                    limit.unwrap_or_else(|| "-1".to_owned())
+                )
             }
         })
     }
@@ -803,17 +1071,33 @@ impl Compiler<'_> {
 
 /// A row source of the select list joined to the `FROM`: one is walked as it is, several go side by
 /// side until the longest ends.
-fn join_source(from: &str, all: &[super::scope::RowSource], index: usize, source: &super::scope::RowSource) -> String {
+fn join_source(
+    from: &str,
+    all: &[super::scope::RowSource],
+    index: usize,
+    source: &super::scope::RowSource,
+) -> String {
     let comma = if from.is_empty() { "" } else { " JOIN " };
     if all.len() == 1 {
-        return format!("{from}{comma}json_each({}) AS {}", source.array, quote(&source.alias));
+        return format!(
+            "{from}{comma}json_each({}) AS {}",
+            source.array,
+            quote(&source.alias)
+        );
     }
     let mut out = from.to_owned();
     if index == 0 {
         let arrays: Vec<&str> = all.iter().map(|source| source.array.as_str()).collect();
-        out.push_str(&format!("{comma}json_each(pg_longest({})) AS \"_rows\"", arrays.join(", ")));
+        out.push_str(&format!(
+            "{comma}json_each(pg_longest({})) AS \"_rows\"",
+            arrays.join(", ")
+        ));
     }
-    out.push_str(&format!(" LEFT JOIN json_each({0}) AS {1} ON {1}.\"key\" = \"_rows\".\"key\"", source.array, quote(&source.alias)));
+    out.push_str(&format!(
+        " LEFT JOIN json_each({0}) AS {1} ON {1}.\"key\" = \"_rows\".\"key\"",
+        source.array,
+        quote(&source.alias)
+    ));
     out
 }
 
@@ -846,16 +1130,31 @@ fn name_in(expr: &Expr) -> Option<String> {
         Expr::Identifier(ident) => fold(ident),
         Expr::CompoundIdentifier(parts) => fold(parts.last()?),
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => return name_in(inner),
-        Expr::Function(function) => idents(&function.name).ok()?.last().map(|ident| fold(ident))?,
-        Expr::Cast { expr: inner, data_type, .. } => return strong_name(inner).or_else(|| type_word(data_type)),
+        Expr::Function(function) => idents(&function.name)
+            .ok()?
+            .last()
+            .map(|ident| fold(ident))?,
+        Expr::Cast {
+            expr: inner,
+            data_type,
+            ..
+        } => return strong_name(inner).or_else(|| type_word(data_type)),
         Expr::TypedString(typed) => return type_word(&typed.data_type),
-        Expr::Case { else_result, .. } => else_result.as_deref().and_then(name_in).unwrap_or_else(|| "case".to_owned()),
+        Expr::Case { else_result, .. } => else_result
+            .as_deref()
+            .and_then(name_in)
+            .unwrap_or_else(|| "case".to_owned()),
         Expr::Exists { negated: false, .. } => "exists".to_owned(),
         Expr::Array(_) => "array".to_owned(),
         Expr::Tuple(_) => "row".to_owned(),
         Expr::Extract { .. } => "extract".to_owned(),
-        Expr::Substring { shorthand, .. } => if *shorthand { "substr" } else { "substring" }.to_owned(),
-        Expr::BinaryOp { op: sqlparser::ast::BinaryOperator::Overlaps, .. } => "overlaps".to_owned(),
+        Expr::Substring { shorthand, .. } => {
+            if *shorthand { "substr" } else { "substring" }.to_owned()
+        }
+        Expr::BinaryOp {
+            op: sqlparser::ast::BinaryOperator::Overlaps,
+            ..
+        } => "overlaps".to_owned(),
         Expr::Position { .. } => "position".to_owned(),
         Expr::Overlay { .. } => "overlay".to_owned(),
         Expr::Interval(_) => "interval".to_owned(),
@@ -927,7 +1226,10 @@ fn unique_aliases(outputs: &mut [Output]) {
     for index in 1..outputs.len() {
         let (before, rest) = outputs.split_at_mut(index);
         let output = &mut rest[0];
-        if before.iter().any(|other| other.alias.eq_ignore_ascii_case(&output.alias)) {
+        if before
+            .iter()
+            .any(|other| other.alias.eq_ignore_ascii_case(&output.alias))
+        {
             output.alias = format!("{}:{index}", output.alias);
         }
     }
@@ -949,7 +1251,11 @@ fn mentions(query: &Query, name: &str) -> bool {
         let same = relation.0.last().is_some_and(|part| {
             matches!(part, sqlparser::ast::ObjectNamePart::Identifier(ident) if fold(ident) == name)
         });
-        if same { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if same {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     })
     .is_break()
 }

@@ -67,13 +67,25 @@ pub(crate) fn of(name: &str) -> Option<&'static [Signature]> {
 fn read() -> HashMap<&'static str, Vec<Signature>> {
     let mut out: HashMap<&'static str, Vec<Signature>> = HashMap::new();
     for entry in FUNCTIONS.split_ascii_whitespace() {
-        let (Some((name, rest)), target) = (entry.split_once('('), entry.split_once('>').map(|(_, target)| target)) else {
+        let (Some((name, rest)), target) = (
+            entry.split_once('('),
+            entry.split_once('>').map(|(_, target)| target),
+        ) else {
             continue;
         };
-        let Some((arguments, result)) = rest.split_once(')') else { continue };
+        let Some((arguments, result)) = rest.split_once(')') else {
+            continue;
+        };
         let variadic = arguments.ends_with('*');
-        let required = arguments.find('?').map_or(arguments.trim_end_matches('*').len(), |at| at - 1);
-        let arguments: &'static [u8] = Box::leak(arguments.replace(['?', '*'], "").into_bytes().into_boxed_slice());
+        let required = arguments
+            .find('?')
+            .map_or(arguments.trim_end_matches('*').len(), |at| at - 1);
+        let arguments: &'static [u8] = Box::leak(
+            arguments
+                .replace(['?', '*'], "")
+                .into_bytes()
+                .into_boxed_slice(),
+        );
         let target = match target {
             Some(target) => target.to_owned(),
             None if name.starts_with("pg_") => name.to_owned(),
@@ -83,7 +95,11 @@ fn read() -> HashMap<&'static str, Vec<Signature>> {
             arguments,
             result: result.as_bytes().first().copied().unwrap_or(b't'),
             target,
-            required: if variadic { arguments.len() - 1 } else { required },
+            required: if variadic {
+                arguments.len() - 1
+            } else {
+                required
+            },
             variadic,
         });
     }

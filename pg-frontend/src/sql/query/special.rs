@@ -12,15 +12,27 @@ use crate::types::Type;
 
 impl Compiler<'_> {
     /// A call of one of these; none where the name is another's.
-    pub(crate) fn special(&mut self, name: &str, arguments: &[&Expr], span: Span) -> Result<Option<Typed>> {
+    pub(crate) fn special(
+        &mut self,
+        name: &str,
+        arguments: &[&Expr],
+        span: Span,
+    ) -> Result<Option<Typed>> {
         let out = match (name, arguments) {
             ("coalesce", [_, ..]) => self.coalesce(arguments, span)?,
             ("nullif", [a, b]) => {
                 let (a, b) = (self.expr(a)?, self.expr(b)?);
-                let a = if a.is_unknown() && b.is_unknown() { self.settled(a, span)? } else { a };
+                let a = if a.is_unknown() && b.is_unknown() {
+                    self.settled(a, span)?
+                } else {
+                    a
+                };
                 let test = self.compare(a.clone(), "=", b, span)?;
                 let a = self.settled(a, span)?;
-                let mut out = Typed::new(format!("(CASE WHEN {} THEN NULL ELSE {} END)", test.sql, a.sql), a.ty);
+                let mut out = Typed::new(
+                    format!("(CASE WHEN {} THEN NULL ELSE {} END)", test.sql, a.sql),
+                    a.ty,
+                );
                 out.native = a.native;
                 out
             }
@@ -28,7 +40,9 @@ impl Compiler<'_> {
             ("date_part" | "extract", [field, source]) => {
                 let field = self.expr(field)?;
                 let Kind::Literal(field) = field.kind else {
-                    return Err(super::unsupported("date_part of a field that is no literal"));
+                    return Err(super::unsupported(
+                        "date_part of a field that is no literal",
+                    ));
                 };
                 let mut out = self.extract(&field.to_lowercase(), source, span)?;
                 out = self.coerce(out, Type::FLOAT8, Context::Explicit, span)?;
@@ -58,7 +72,11 @@ impl Compiler<'_> {
             ("json_build_object" | "jsonb_build_object", _) => {
                 let binary = name.starts_with("jsonb");
                 if !arguments.len().is_multiple_of(2) {
-                    return Err(self.error_at(span, "22023", "argument list must have even number of elements"));
+                    return Err(self.error_at(
+                        span,
+                        "22023",
+                        "argument list must have even number of elements",
+                    ));
                 }
                 let mut parts = vec![i32::from(binary).to_string()];
                 for (index, argument) in arguments.iter().enumerate() {
@@ -88,7 +106,10 @@ impl Compiler<'_> {
             }
             ("current_schemas", [implicit]) => {
                 let implicit = self.expr_as(implicit, Type::BOOL)?;
-                Typed::new(format!("pg_current_schemas({})", implicit.sql), Type::of(1003))
+                Typed::new(
+                    format!("pg_current_schemas({})", implicit.sql),
+                    Type::of(1003),
+                )
             }
             ("enum_range" | "enum_first" | "enum_last", [value]) => {
                 let value = self.expr(value)?;
@@ -103,7 +124,11 @@ impl Compiler<'_> {
             ("array_to_string" | "array_length" | "cardinality", [value, rest @ ..]) => {
                 // Elements are written in their types' text.
                 let value = self.expr(value)?;
-                let value = if value.is_unknown() { self.coerce(value, Type::TEXT_ARRAY, Context::Implicit, span)? } else { value };
+                let value = if value.is_unknown() {
+                    self.coerce(value, Type::TEXT_ARRAY, Context::Implicit, span)?
+                } else {
+                    value
+                };
                 if name != "array_to_string" {
                     let mut typed = vec![value];
                     for expr in rest {
@@ -116,11 +141,20 @@ impl Compiler<'_> {
                 for expr in rest {
                     parts.push(self.expr_as(expr, Type::TEXT)?.sql);
                 }
-                Typed::new(format!("pg_array_to_string({})", parts.join(", ")), Type::TEXT)
+                Typed::new(
+                    format!("pg_array_to_string({})", parts.join(", ")),
+                    Type::TEXT,
+                )
             }
             ("pg_get_serial_sequence", [table, column]) => {
-                let (table, column) = (self.expr_as(table, Type::TEXT)?, self.expr_as(column, Type::TEXT)?);
-                Typed::new(format!("pg_get_serial_sequence({}, {})", table.sql, column.sql), Type::TEXT)
+                let (table, column) = (
+                    self.expr_as(table, Type::TEXT)?,
+                    self.expr_as(column, Type::TEXT)?,
+                );
+                Typed::new(
+                    format!("pg_get_serial_sequence({}, {})", table.sql, column.sql),
+                    Type::TEXT,
+                )
             }
             ("jsonb_set", [_, _, _, ..]) | ("jsonb_insert", [_, _, _, ..]) => {
                 let target = self.expr_as(arguments[0], Type::JSONB)?;
@@ -130,12 +164,20 @@ impl Compiler<'_> {
                     Some(flag) => self.expr_as(flag, Type::BOOL)?.sql,
                     None => i32::from(name == "jsonb_set").to_string(),
                 };
-                Typed::new(format!("pg_{name}({}, {}, {}, {flag})", target.sql, path.sql, value.sql), Type::JSONB)
+                Typed::new(
+                    format!(
+                        "pg_{name}({}, {}, {}, {flag})",
+                        target.sql, path.sql, value.sql
+                    ),
+                    Type::JSONB,
+                )
             }
             ("nextval" | "currval" | "setval", [sequence, rest @ ..]) => {
                 let sequence = self.expr(sequence)?;
                 let sequence = match (&sequence.kind, sequence.ty.is_reg()) {
-                    (_, true) => Typed::new(format!("pg_reg_name({}, 2205)", sequence.sql), Type::TEXT),
+                    (_, true) => {
+                        Typed::new(format!("pg_reg_name({}, 2205)", sequence.sql), Type::TEXT)
+                    }
                     _ => self.coerce(sequence, Type::TEXT, Context::Implicit, span)?,
                 };
                 let mut typed = vec![sequence];
@@ -151,7 +193,10 @@ impl Compiler<'_> {
     }
 
     fn coalesce(&mut self, arguments: &[&Expr], span: Span) -> Result<Typed> {
-        let items = arguments.iter().map(|expr| self.expr(expr)).collect::<Result<Vec<_>>>()?;
+        let items = arguments
+            .iter()
+            .map(|expr| self.expr(expr))
+            .collect::<Result<Vec<_>>>()?;
         let (items, ty) = self.unify(items, "COALESCE", span)?;
         let native = ty.oid == 1700 && items.iter().all(|item| self.is_native(item));
         let not_null = items.iter().any(|item| item.not_null);
@@ -170,13 +215,21 @@ impl Compiler<'_> {
 
     /// `GREATEST`, `LEAST`: NULLs are passed over.
     fn extreme(&mut self, greatest: bool, arguments: &[&Expr], span: Span) -> Result<Typed> {
-        let items = arguments.iter().map(|expr| self.expr(expr)).collect::<Result<Vec<_>>>()?;
+        let items = arguments
+            .iter()
+            .map(|expr| self.expr(expr))
+            .collect::<Result<Vec<_>>>()?;
         let (items, ty) = self.unify(items, if greatest { "GREATEST" } else { "LEAST" }, span)?;
         let flag = i32::from(greatest);
         let parts: Vec<String> = items.iter().map(|item| item.sql.clone()).collect();
         let sql = match (ty.oid, self.order_key(ty, true)) {
             (1700, _) => format!("pg_numeric_extreme({flag}, {})", parts.join(", ")),
-            (_, Some(_)) => return Err(super::unsupported(format!("GREATEST and LEAST of {}", self.type_name(ty)))),
+            (_, Some(_)) => {
+                return Err(super::unsupported(format!(
+                    "GREATEST and LEAST of {}",
+                    self.type_name(ty)
+                )));
+            }
             _ => format!("pg_extreme({flag}, {})", parts.join(", ")),
         };
         Ok(Typed::new(sql, ty))
@@ -191,16 +244,31 @@ impl Compiler<'_> {
             source
         };
         if !matches!(source.ty.oid, 1082 | 1083 | 1114 | 1184 | 1186 | 1266) {
-            return Err(self.no_function("pg_catalog.extract", &[Typed::new("", Type::UNKNOWN), source], span));
+            return Err(self.no_function(
+                "pg_catalog.extract",
+                &[Typed::new("", Type::UNKNOWN), source],
+                span,
+            ));
         }
         Ok(Typed::new(
-            format!("pg_extract({}, {}, {})", literal(field), source.sql, source.ty.oid),
+            format!(
+                "pg_extract({}, {}, {})",
+                literal(field),
+                source.sql,
+                source.ty.oid
+            ),
             Type::NUMERIC,
         ))
     }
 
     /// `SUBSTRING(x FROM a FOR b)`, also with patterns.
-    pub(crate) fn substring(&mut self, inner: &Expr, from: Option<&Expr>, length: Option<&Expr>, span: Span) -> Result<Typed> {
+    pub(crate) fn substring(
+        &mut self,
+        inner: &Expr,
+        from: Option<&Expr>,
+        length: Option<&Expr>,
+        span: Span,
+    ) -> Result<Typed> {
         let mut typed = vec![self.expr(inner)?];
         match from {
             Some(from) => typed.push(self.expr(from)?),
@@ -228,13 +296,20 @@ impl Compiler<'_> {
             3802 => value.sql.clone(),
             114 if !binary => value.sql.clone(),
             20 | 21 | 23 | 26 => format!("CAST({} AS TEXT)", value.sql),
-            _ => format!("pg_to_json({}, {}, {}, {flag})", value.sql, value.ty.oid, value.ty.modifier),
+            _ => format!(
+                "pg_to_json({}, {}, {}, {flag})",
+                value.sql, value.ty.oid, value.ty.modifier
+            ),
         })
     }
 
     /// As [`Self::json_of`], NULL as JSON's.
     pub(crate) fn json_or_null(&mut self, value: &Typed, binary: bool) -> Result<String> {
         let sql = self.json_of(value, binary)?;
-        Ok(if value.not_null || matches!(value.kind, Kind::Row(_)) { sql } else { format!("ifnull({sql}, 'null')") })
+        Ok(if value.not_null || matches!(value.kind, Kind::Row(_)) {
+            sql
+        } else {
+            format!("ifnull({sql}, 'null')")
+        })
     }
 }
