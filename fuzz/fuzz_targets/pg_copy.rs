@@ -11,7 +11,11 @@ fn decode(format: &CopyFormat, data: &[u8], size: usize) -> Result<Rows, &'stati
     let mut decoder = Decoder::new(format, 2, 1 << 20);
     let mut rows = Rows::new();
     let mut take = |row: &Row<'_>| {
-        rows.push((0..row.len()).map(|index| row.field(index).map(<[u8]>::to_vec)).collect());
+        rows.push(
+            (0..row.len())
+                .map(|index| row.field(index).map(<[u8]>::to_vec))
+                .collect(),
+        );
         Ok(())
     };
     for chunk in data.chunks(size.max(1)) {
@@ -22,11 +26,18 @@ fn decode(format: &CopyFormat, data: &[u8], size: usize) -> Result<Rows, &'stati
 }
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let Some(([which, size, escape], data)) = bytes.split_at_checked(3).map(|(head, data)| ([head[0], head[1], head[2]], data)) else {
+    let Some(([which, size, escape], data)) = bytes
+        .split_at_checked(3)
+        .map(|(head, data)| ([head[0], head[1], head[2]], data))
+    else {
         return;
     };
     let format = match which % 3 {
-        0 => CopyFormat::Text { delimiter: b'\t', null: "\\N".to_owned(), header: false },
+        0 => CopyFormat::Text {
+            delimiter: b'\t',
+            null: "\\N".to_owned(),
+            header: false,
+        },
         1 => CopyFormat::Csv {
             delimiter: b',',
             null: String::new(),
@@ -39,5 +50,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         },
         _ => CopyFormat::Binary,
     };
-    assert_eq!(decode(&format, data, usize::MAX), decode(&format, data, usize::from(size)));
+    assert_eq!(
+        decode(&format, data, usize::MAX),
+        decode(&format, data, usize::from(size))
+    );
 });

@@ -363,14 +363,14 @@ mod tests {
                 "relation \"nowhere\" does not exist",
             ),
             (
-                "SELECT nothing FROM t",
+                "SELECT missing FROM t",
                 "42703",
-                "column \"nothing\" does not exist",
+                "column \"missing\" does not exist",
             ),
             (
-                "SELECT nothing(1)",
+                "SELECT missing(1)",
                 "42883",
-                "function nothing does not exist",
+                "function missing does not exist",
             ),
             ("SELEC 1", "42601", "syntax error at or near \"SELEC\""),
             ("SELECT (1", "42601", "incomplete input"),

@@ -41,6 +41,17 @@ impl Socket {
         };
     }
 
+    /// From here on nothing waits.
+    ///
+    /// # Errors
+    /// The socket refuses the option.
+    pub fn set_nonblocking(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_nonblocking(true),
+            Self::Unix(stream) => stream.set_nonblocking(true),
+        }
+    }
+
     /// The client's address, for logs.
     #[must_use]
     pub fn peer(&self) -> String {
@@ -114,6 +125,15 @@ impl Transport {
     pub fn encrypt(socket: Socket, config: Arc<ServerConfig>) -> io::Result<Self> {
         let connection = ServerConnection::new(config).map_err(io::Error::other)?;
         Ok(Self::Tls(Box::new(StreamOwned::new(connection, socket))))
+    }
+
+    /// The socket below, without what encrypts it.
+    #[must_use]
+    pub fn into_socket(self) -> Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.sock,
+        }
     }
 
     /// The socket below.

@@ -141,6 +141,26 @@ impl Wire {
         Ok(())
     }
 
+    /// Sends what waits, for the last time. What the client has sent meanwhile is read and thrown away: a
+    /// socket that is closed with unread bytes takes back what it has sent.
+    pub fn close(&mut self) {
+        const ENOUGH: usize = 1 << 20;
+        let _ = self.flush();
+        let Some(transport) = self.transport.take() else {
+            return;
+        };
+        let mut socket = transport.into_socket();
+        if socket.set_nonblocking().is_err() {
+            return;
+        }
+        let mut thrown = 0;
+        while let Ok(read @ 1..) = socket.read(&mut self.scratch)
+            && thrown < ENOUGH
+        {
+            thrown += read;
+        }
+    }
+
     /// A place in the output, to come back to.
     #[must_use]
     pub fn mark(&self) -> u64 {

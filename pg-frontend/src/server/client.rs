@@ -55,7 +55,7 @@ fn begin(server: &Server, socket: Socket, peer: &str) -> std::io::Result<()> {
         peer,
     };
     client.converse(&mut wire);
-    let _ = wire.flush();
+    wire.close();
     Ok(())
 }
 

@@ -228,7 +228,9 @@ impl Handle {
                 Phase::Active => self.interrupt(Interrupt::StatementTimeout),
             }
         }
-        if phase == Phase::Active && spent >= 20 && self.hung_up() {
+        // A socket that was shut from this side looks like one that was hung up.
+        let ending = self.interrupted().ends_session();
+        if phase == Phase::Active && spent >= 20 && !ending && self.hung_up() {
             self.interrupt(Interrupt::Gone);
         }
         phase == Phase::Active && allowed > 0

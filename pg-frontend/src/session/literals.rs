@@ -69,7 +69,10 @@ type Number = (usize, usize, i32);
 
 impl Reader<'_> {
     /// The next token; the outer none: this text is not to be changed; the inner none: its end.
-    #[expect(clippy::option_option, reason = "two kinds of end, and tokens that are no numbers")]
+    #[expect(
+        clippy::option_option,
+        reason = "two kinds of end, and tokens that are no numbers"
+    )]
     fn next(&mut self) -> Option<Option<Option<Number>>> {
         let bytes = self.text.as_bytes();
         let Some(first) = bytes.get(self.place).copied() else {
@@ -89,7 +92,9 @@ impl Reader<'_> {
                 self.run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
                 let cast = self.text[self.place..].trim_start().starts_with(':');
                 let value = self.text[start..self.place].parse().ok();
-                value.filter(|_| self.before == Before::Ready && !cast).map(|value| (start, self.place, value))
+                value
+                    .filter(|_| self.before == Before::Ready && !cast)
+                    .map(|value| (start, self.place, value))
             }
             b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => return self.word(start),
             b'(' => {
@@ -108,7 +113,8 @@ impl Reader<'_> {
                 self.place += 1;
                 None
             }
-            b'+' | b'-' | b'*' | b'/' | b'<' | b'>' | b'=' | b'!' | b'~' | b'@' | b'#' | b'%' | b'^' | b'&' | b'|' | b'?' => {
+            b'+' | b'-' | b'*' | b'/' | b'<' | b'>' | b'=' | b'!' | b'~' | b'@' | b'#' | b'%'
+            | b'^' | b'&' | b'|' | b'?' => {
                 return self.operator(start);
             }
             b'.' | b';' | b'[' | b']' | b':' => {
@@ -124,7 +130,10 @@ impl Reader<'_> {
 
     fn run(&mut self, belongs: impl Fn(u8) -> bool) {
         let rest = &self.text.as_bytes()[self.place..];
-        self.place += rest.iter().position(|byte| !belongs(*byte)).unwrap_or(rest.len());
+        self.place += rest
+            .iter()
+            .position(|byte| !belongs(*byte))
+            .unwrap_or(rest.len());
     }
 
     /// Text in quotes, in which two quotes are one. None: it has no end.
@@ -145,7 +154,14 @@ impl Reader<'_> {
         let is = |other: &str| word.eq_ignore_ascii_case(other);
         // `E'…'` and its kin have rules of their own.
         let prefix = self.text.as_bytes().get(self.place) == Some(&b'\'');
-        if prefix || ["group", "distinct", "having", "over", "create", "alter", "declare", "prepare", "execute"].iter().any(|other| is(other)) {
+        if prefix
+            || [
+                "group", "distinct", "having", "over", "create", "alter", "declare", "prepare",
+                "execute",
+            ]
+            .iter()
+            .any(|other| is(other))
+        {
             return None;
         }
         if is("values") {
@@ -197,15 +213,31 @@ mod tests {
     #[test]
     fn numbers_become_parameters() {
         for (text, expected, numbers) in [
-            ("SELECT b FROM t WHERE a = 17;", "SELECT b FROM t WHERE a = $1;", vec![17]),
-            ("UPDATE t SET a = a + -5 WHERE b=7", "UPDATE t SET a = a + -$1 WHERE b=$2", vec![5, 7]),
+            (
+                "SELECT b FROM t WHERE a = 17;",
+                "SELECT b FROM t WHERE a = $1;",
+                vec![17],
+            ),
+            (
+                "UPDATE t SET a = a + -5 WHERE b=7",
+                "UPDATE t SET a = a + -$1 WHERE b=$2",
+                vec![5, 7],
+            ),
             (
                 "INSERT INTO t(a, b) VALUES (1, -2, 'x'), (3, f(4), now()) ON CONFLICT (a) DO NOTHING",
                 "INSERT INTO t(a, b) VALUES ($1, -$2, 'x'), ($3, f(4), now()) ON CONFLICT (a) DO NOTHING",
                 vec![1, 2, 3],
             ),
-            ("SELECT 'it''s 1', \"2\" FROM t1 WHERE a<>3", "SELECT 'it''s 1', \"2\" FROM t1 WHERE a<>$1", vec![3]),
-            ("SELECT a FROM t WHERE a = 1 ORDER BY 1 LIMIT 2", "SELECT a FROM t WHERE a = $1 ORDER BY 1 LIMIT 2", vec![1]),
+            (
+                "SELECT 'it''s 1', \"2\" FROM t1 WHERE a<>3",
+                "SELECT 'it''s 1', \"2\" FROM t1 WHERE a<>$1",
+                vec![3],
+            ),
+            (
+                "SELECT a FROM t WHERE a = 1 ORDER BY 1 LIMIT 2",
+                "SELECT a FROM t WHERE a = $1 ORDER BY 1 LIMIT 2",
+                vec![1],
+            ),
         ] {
             assert_eq!(lifted(text), Some((expected.to_owned(), numbers)), "{text}");
         }

@@ -11,6 +11,7 @@
 //! | `plans`, `generations` | plans and SQLite statements, kept |
 //! | `transaction` | Postgres' transactions on SQLite's |
 //! | `durable` | group commit, checkpoints |
+//! | `explain` | errors with what only the session knows |
 //! | `copy` | COPY in and out |
 //! | [`state`], [`variables`], `settings` | what functions see of the session; `SET` and `SHOW` |
 //! | `failure` | how what was asked for comes to nothing |
@@ -19,6 +20,7 @@ pub mod copy;
 mod cursors;
 mod durable;
 mod execute;
+mod explain;
 mod extended;
 mod failure;
 mod generations;

@@ -65,7 +65,8 @@ impl<'s> Session<'s> {
         let given = vec![INT4; numbers.len()];
         // Whatever is wrong with it is said of the statement as it came.
         let planned = self.plan(&lifted, &given).ok()?;
-        let plain = matches!(planned.plan.action, Action::Run(_)) && planned.plan.parameters.iter().all(|ty| ty.oid == INT4);
+        let plain = matches!(planned.plan.action, Action::Run(_))
+            && planned.plan.parameters.iter().all(|ty| ty.oid == INT4);
         if !plain || planned.plan.parameters.len() != numbers.len() {
             return None;
         }
