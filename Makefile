@@ -83,7 +83,7 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz
 	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS); \
 	done
 
-bench: venv ## the numbers of the README, as ratios and counts: a local directory, an S3 server, PostgreSQL beside ours
+bench: venv procedures guests ## the numbers of the README, as ratios and counts: a local directory, an S3 server, PostgreSQL beside ours
 	$(BUILD)
 	$(VENV)/bin/python sql-tests/with_s3.py $(abspath $(TARGET_DIR))/release/sqlbridge-bench
 	$(VENV)/bin/python bench/sessions.py
@@ -93,6 +93,7 @@ lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	cd guests/procedures && $(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+	@set -e; for kit in $(KITS); do $(call KIT,$$kit,lint); done
 
 # What tests need ---------------------------------------------------------------
 

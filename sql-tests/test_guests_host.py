@@ -51,6 +51,132 @@ def insert(name: str, **fields) -> str:
     return sql("exec", "INSERT INTO t(name) VALUES (?)", args=[name], **fields)
 
 
+# As functions ------------------------------------------------------------------
+
+
+def run_once(connection, *told, module=None, **options):
+    return one(connection, "SELECT sqlproxy_run(?, ?)", module or player(), json.dumps({"args": list(told), **options}))
+
+
+def request_once(connection, *told, table="app"):
+    return one(connection, "SELECT sqlproxy_request(?, ?)", table, "\n".join(told))
+
+
+def test_run_gives_what_is_written(db):
+    assert run_once(db, "say one", "err not this", "say ", "out two") == "one\n\ntwo"
+    assert run_once(db, "say only") == "only"
+    assert run_once(db) == ""
+    assert one(db, "SELECT sqlproxy_run(?)", player()) == ""
+    assert run_once(db, "env", "input", env={"A": "1"}, stdin="in") == "A=1\nin"
+    db.execute("SELECT proc_create('stored', ?, '{\"kind\": \"guest\"}')", (player(),)).fetchall()
+    assert db.execute("SELECT id, sqlproxy_run('stored', json_object('args', json_array('say ' || id))) FROM (SELECT 1 AS id UNION SELECT 2)").fetchall() == [
+        (1, "1"), (2, "2")]
+
+
+def test_run_fails_as_the_program_does(db):
+    refuse = lambda *told, **options: refused(db, "SELECT sqlproxy_run(?, ?)", player(), json.dumps({"args": told, **options}))
+    error = refuse(insert("kept"), sql("begin_tx"), insert("lost"), "say out", "err the reason", "exit 3")
+    assert error == "the program: the program ended itself with exit code 3; it wrote: the reason"
+    assert names(db) == ["kept"] and not db.in_transaction
+    error = refuse("err before", "trap")
+    assert "the program trapped: " in error and error.endswith("; it wrote: before")
+    assert "reached its time limit of 200 ms" in refuse("loop", timeout="200ms")
+    assert "reached its output limit of 64 KB" in refuse("forever", output="64KB")
+    assert "reached its output limit of 1 KB" in refuse(sql("begin_tx"), "forever", output="1KB")
+    assert "the module is NULL" in refused(db, "SELECT sqlproxy_run(NULL)")
+    assert "sqlproxy_run needs a module as its first argument" in refused(db, "SELECT sqlproxy_run(5)")
+    assert "sqlproxy_handle" not in refuse("say still works", "exit 1")
+
+
+def test_run_is_part_of_the_callers_transaction(db):
+    db.execute("BEGIN")
+    run_once(db, sql("begin_tx"), insert("a"), sql("commit", tx_id=1))
+    assert names(db) == ["a"] and db.in_transaction
+    db.execute("ROLLBACK")
+    assert names(db) == []
+    run_once(db, sql("begin_tx"), insert("b"), sql("commit", tx_id=1))
+    assert names(db) == ["b"] and not db.in_transaction
+
+
+DROPS = [sql("begin_tx"), sql("exec", "CREATE INDEX i ON t(name)"), sql("exec", "DROP INDEX i"), sql("exec", "CREATE TABLE u AS SELECT * FROM t"),
+         sql("exec", "DROP TABLE t"), sql("exec", "ALTER TABLE u RENAME TO t"), sql("commit", tx_id=1)]
+
+
+def test_tables_are_dropped_where_nothing_reads(db):
+    db.execute("INSERT INTO t(name) VALUES ('a')")
+
+    def clean():
+        db.execute("DROP INDEX i")
+        db.execute("DROP TABLE u")
+
+    assert answers(run(db, *DROPS))[2]["error"]["code"] == "SQLITE_LOCKED"
+    clean()
+    assert "error" not in run_once(db, *DROPS)
+    keep(db)
+    assert "SQLITE_LOCKED" in ask(db, *DROPS)
+    clean()
+    db.execute("CREATE TABLE read AS SELECT 1 AS x")
+    assert "SQLITE_LOCKED" in db.execute("SELECT sqlproxy_request('app', ?) FROM read", ("\n".join(DROPS[1:3]),)).fetchone()[0]
+    db.execute("DROP INDEX i")
+    answer = request_once(db, *DROPS[:-1], sql("commit", tx_id=2))
+    assert "error" not in answer, answer
+    assert names(db) == ["a"] and not db.in_transaction
+    db.execute("BEGIN")
+    request_once(db, sql("exec", "DROP TABLE t"))
+    db.execute("ROLLBACK")
+    assert names(db) == ["a"]
+
+
+def test_requests_by_function_and_by_query_are_to_one_program(db):
+    keep(db, instances=1)
+    assert [ask(db, "count"), request_once(db, "count"), ask(db, "count"), request_once(db, "count", table="main.APP")] == ["1\n", "2\n", "3\n", "4\n"]
+    assert request_once(db, "null") is None
+    assert "as told" in refused(db, "SELECT sqlproxy_request('app', 'fail as told')")
+    assert refused(db, "SELECT sqlproxy_request('app', 'trap')").startswith("program 'player' trapped")
+    assert request_once(db, "count") == "1\n"
+
+
+def test_the_table_of_a_request(db, connect, tmp_path):
+    keep(db)
+    for name in ("t", "main.t"):
+        assert f"{name} is no table of sqlproxy_serve" in refused(db, "SELECT sqlproxy_request(?, '')", name)
+    for name in ("nowhere", "temp.app"):
+        assert f"there is no table {name}" in refused(db, "SELECT sqlproxy_request(?, '')", name)
+    for name in ("", "a b", "a.b.c", "app; SELECT 1", "'", "5"):
+        assert "is not the name of a table" in refused(db, "SELECT sqlproxy_request(?, '')", name)
+    assert "needs the name of a table" in refused(db, "SELECT sqlproxy_request(NULL, '')")
+    # A temporary one hides it, as it does in SQL.
+    keep(db, schema="temp", env='{"WHERE": "temp"}')
+    assert request_once(db, "env") == "WHERE=temp\n"
+    assert request_once(db, "env", table="main.app") == ""
+    # Another connection opens the table by being asked.
+    path = tmp_path / "a.db"
+    first = connect(path)
+    keep(first, table='"my app"')
+    second = connect(path)
+    assert request_once(second, "say hi", table='"my app"') == "hi\n"
+    assert request_once(second, "say hi", table="main.[my app]") == "hi\n"
+
+
+def test_a_program_may_drop_its_own_table(db):
+    """And the request goes on to its end."""
+    keep(db)
+    answer = request_once(db, sql("exec", "DROP TABLE app"), sql("query", "SELECT 1"))
+    assert "error" not in answer and "[[1]]" in answer
+    assert "no such table" in refused(db, "SELECT * FROM app WHERE request = ''")
+    keep(db)
+    assert request_once(db, "count") == "1\n"
+
+
+def test_functions_of_programs_are_for_direct_use(db):
+    keep(db)
+    for call in ("sqlproxy_run(x'00')", "sqlproxy_request('app', 'count')"):
+        db.execute(f"CREATE VIEW v AS SELECT {call}")
+        assert "unsafe use" in refused(db, "SELECT * FROM v")
+        db.execute("DROP VIEW v")
+        assert "is not for guests" in ask(db, sql("query", f"SELECT {call}"))
+
+
 # Commands ----------------------------------------------------------------------
 
 
@@ -682,3 +808,43 @@ c.close()
 del cursor
 print("alive")
 """) == "alive"
+
+
+# SQL of programs ---------------------------------------------------------------
+
+
+def test_a_program_may_have_the_name_of_a_table(db):
+    """`users(` is no call where SQL names a table with its columns."""
+    db.execute("SELECT proc_create('users', ?, '{\"kind\": \"guest\"}')", (player(),)).fetchall()
+    statements = ["CREATE TABLE users(id INTEGER PRIMARY KEY, boss REFERENCES users(id))", "CREATE INDEX by_boss ON users(boss)",
+                  "INSERT INTO users(id) VALUES (1)", "WITH users(a) AS (SELECT 5) SELECT a FROM users"]
+    rows = db.execute("SELECT line FROM sqlproxy_serve('users', ?) WHERE stream = 'stdout'", (json.dumps({"args": [sql("query", s) for s in statements]}),))
+    answered = [json.loads(line) for (line,) in rows]
+    assert [answer.get("rows") for answer in answered] == [[], [], [], [[5]]], answered
+    refused_calls = run(db, sql("query", "SELECT users(1)"))
+    assert "the function users() is not for guests" in refused_calls[0][1]
+
+
+def test_foreign_keys_are_deferred_until_the_transaction_ends(db):
+    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("CREATE TABLE parent(id INTEGER PRIMARY KEY)")
+    db.execute("CREATE TABLE child(p REFERENCES parent(id))")
+    defer, child, parent = (sql("exec", text) for text in ("PRAGMA defer_foreign_keys = ON", "INSERT INTO child VALUES (1)", "INSERT OR IGNORE INTO parent VALUES (1)"))
+    first = answers(run(db, sql("begin_tx"), defer, child, parent, sql("commit", tx_id=1)))
+    assert not [answer for answer in first if "error" in answer], first
+    # It lasts no longer: neither the program's next transaction has it, nor the caller's statements.
+    db.execute("DELETE FROM child")
+    db.execute("DELETE FROM parent")
+    again = answers(run(db, sql("begin_tx"), defer, child, parent, sql("commit", tx_id=1), sql("exec", "INSERT INTO child VALUES (7)")))
+    assert [answer.get("error", {}).get("code") for answer in again] == [None, None, None, None, None, "SQLITE_CONSTRAINT_FOREIGNKEY"]
+    assert "FOREIGN KEY" in refused(db, "INSERT INTO child VALUES (9)")
+    # What is wrong at the end is still wrong.
+    wrong = answers(run(db, sql("begin_tx"), defer, sql("exec", "INSERT INTO child VALUES (5)"), sql("commit", tx_id=1)))
+    assert wrong[3]["error"]["code"] == "SQLITE_CONSTRAINT_FOREIGNKEY"
+    assert one(db, "SELECT count(*) FROM child WHERE p = 5") == 0 and not db.in_transaction
+    # In a kept program, too, which has the statement compiled.
+    keep(db)
+    for number in (1, 2, 3):
+        request_once(db, sql("exec", "DELETE FROM child"), sql("exec", "DELETE FROM parent"))
+        answer = request_once(db, sql("begin_tx"), defer, child, parent, sql("commit", tx_id=number))
+        assert "error" not in answer, answer

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
@@ -158,6 +159,83 @@ def test_a_transaction_of_the_callers(values):
     do(values, "run")
     values.execute("ROLLBACK")
     assert one(values, "SELECT count(*) FROM sqlite_schema WHERE name = 'counted'") == 0
+
+
+FIRST = """
+import { Table } from "schemascript";
+export const Users = Table("users", (prop) => ({ id: prop.integer().identifier(), name: prop.text().optional().unique(), old: prop.text().optional() }));
+export const Posts = Table("posts", (prop) => ({ id: prop.integer().identifier(), author: prop.integer().references(() => Users.id, { onDelete: "cascade" }) }));
+"""
+#: A required column and no unique one: the table is made anew, and an index dropped. Then tables that refer to each other.
+SECOND = FIRST.replace("prop.text().optional().unique()", "prop.text()").replace(", old: prop.text().optional()", "")
+THIRD = """
+import { type AnySQLiteColumn, Table } from "schemascript";
+export const Users = Table("users", (prop) => ({ id: prop.integer().identifier(), name: prop.text(), best: prop.integer().optional().references((): AnySQLiteColumn => Posts.id) }));
+export const Posts = Table("posts", (prop) => ({ id: prop.integer().identifier(), author: prop.integer().references((): AnySQLiteColumn => Users.id, { onDelete: "cascade" }) }));
+"""
+FOURTH = THIRD.replace("name: prop.text()", "name: prop.integer()")
+APPLY = """
+import { database, migrate } from "schemascript/runtime";
+import migrations from "./drizzle/migrations.js";
+await migrate(database(), migrations);
+console.log("migrated");
+"""
+
+
+@pytest.fixture(scope="module")
+def migrating(tmp_path_factory) -> list:
+    """Programs that bring a database to the first, second, ... version of a schema."""
+    module("users")
+    folder = PACKAGE / "node_modules/.cache" / f"migrating-{os.getpid()}"  # so that it finds the package's dependencies
+    folder.mkdir(parents=True, exist_ok=True)
+    steps = [(FIRST, []), (SECOND, ["--set", "users.name=coalesce(name, 'nobody')", "--drop", "users.old"]), (THIRD, []), (FOURTH, ["--set", "users.name=length(name)"])]
+    try:
+        (folder / "apply.ts").write_text(APPLY)
+        programs = []
+        for number, (schema, decisions) in enumerate(steps):
+            (folder / "schema.ts").write_text(schema)
+            command = ["node", PACKAGE / "dist/cli.js"]
+            subprocess.run([*command, "migrate", "schema.ts", "--name", f"step{number}", *decisions], cwd=folder, check=True, capture_output=True)
+            out = tmp_path_factory.getbasetemp() / f"migrate{number}.wasm"
+            subprocess.run([*command, "build", "apply.ts", "-o", out], cwd=folder, check=True, capture_output=True)
+            programs.append(out)
+        assert "DROP TABLE `users`" in "".join(path.read_text() for path in (folder / "drizzle").glob("0001*.sql")).replace('"', "`")
+        return programs
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_migrations_that_make_tables_anew(connect, migrating):
+    db = connect(":memory:")
+    db.execute("PRAGMA foreign_keys = ON")
+    migrated = lambda step: one(db, "SELECT sqlproxy_run(?, '{\"timeout\": \"60s\"}')", migrating[step].read_bytes())
+    assert migrated(0) == "migrated"
+    db.execute("INSERT INTO users(name) VALUES ('ann'), (NULL)")
+    db.execute("INSERT INTO posts(author) VALUES (1), (2), (1)")
+    # Read from a table of its lines, it cannot drop.
+    rows = db.execute("SELECT stream, line FROM sqlproxy_serve(?, '{\"timeout\": \"60s\"}')", (migrating[1].read_bytes(),)).fetchall()
+    assert rows[-1] == ("exit", "1") and "locked" in str(rows)
+    assert migrated(1) == "migrated" and migrated(1) == "migrated"
+    assert db.execute("SELECT * FROM users").fetchall() == [(1, "ann"), (2, "nobody")]
+    assert db.execute("SELECT * FROM posts").fetchall() == [(1, 1), (2, 2), (3, 1)]
+    assert migrated(2) == "migrated"
+    db.execute("UPDATE users SET best = 3 WHERE id = 1")
+    assert migrated(3) == "migrated"
+    assert db.execute("SELECT id, name, best FROM users").fetchall() == [(1, 3, 3), (2, 6, None)]
+    assert db.execute("SELECT * FROM posts").fetchall() == [(1, 1), (2, 2), (3, 1)]
+    assert one(db, "SELECT count(*) FROM __drizzle_migrations") == 4
+    assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+    with pytest.raises(sqlite3.IntegrityError):
+        db.execute("INSERT INTO posts(author) VALUES (9)")
+
+
+def test_migrations_from_the_command_line(migrating, tmp_path):
+    if tool("sqlite3") is None:
+        pytest.skip("the sqlite3 CLI is not installed")
+    runs = "".join(f"SELECT sqlproxy_run(readfile('{path}'), '{{\"timeout\": \"60s\"}}');\n" for path in migrating)
+    done = subprocess.run(["sqlite3", tmp_path / "a.db"], input=f".load {EXTENSION}\nPRAGMA foreign_keys = ON;\n{runs}SELECT sql FROM sqlite_schema WHERE name = 'users';\n",
+                          capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[:4] == ["migrated"] * 4 and "`best` integer" in done.stdout.replace('"', "`"), done.stdout + done.stderr
 
 
 # Values ------------------------------------------------------------------------
@@ -440,6 +518,16 @@ def test_what_cannot_be_built_is_said(tmp_path, source, said):
     done = build(tmp_path, source)
     assert done.returncode == 1 and done.stderr.startswith("schemascript: ")
     assert said in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_kinds(db, tmp_path):
+    source = 'import { serve } from "schemascript/runtime"; if (process.argv[2] === "serve") serve(() => 1); console.log("ran");'
+    assert ": reactor, " in build(tmp_path, source).stdout
+    assert ": command, " in build(tmp_path, source, "--command").stdout
+    assert one(db, "SELECT sqlproxy_run(?)", (tmp_path / "program.wasm").read_bytes()) == "ran"
+    assert ": reactor, " in build(tmp_path, 'console.log("no handler")', "--reactor").stdout
+    done = build(tmp_path, source, "--command", "--reactor")
+    assert done.returncode == 2 and "a program is a --command or a --reactor, not both" in done.stderr
 
 
 def test_a_reactor_without_handler(db, tmp_path):

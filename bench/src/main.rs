@@ -10,6 +10,7 @@
 
 mod commits;
 mod guests;
+mod kits;
 mod procedures;
 mod reads;
 
@@ -35,12 +36,14 @@ fn main() -> Outcome<()> {
     println!("{:<58} {:>9} {:>9}", "what", "measured", "must");
     let go = Path::new("build/procedures/go.wasm");
     procedures::run(directory, go.exists().then_some(go))?;
-    let player = Path::new("build/guests/player.wasm");
+    let programs = Path::new("build/guests");
+    let player = programs.join("player.wasm");
     if player.exists() {
-        guests::run(player)?;
+        guests::run(&player)?;
     } else {
-        println!("(build/guests/player.wasm is not built: programs not measured)");
+        println!("({} is not built: not measured)", player.display());
     }
+    kits::run(programs)?;
     reads::run(directory)?;
     commits::local(directory)?;
     match arguments.next() {

@@ -287,7 +287,7 @@ impl Guest {
                 guest,
                 message: format!(
                     "the program ended itself with exit code {code}{}",
-                    self.world.last_words()
+                    self.world.output.last_words()
                 ),
             },
             Some(Stopped::BadAddress(what)) => Error::Failed {
@@ -304,7 +304,7 @@ impl Guest {
                         "{}{}{}",
                         trap_text(*trap),
                         frames(error),
-                        self.world.last_words()
+                        self.world.output.last_words()
                     ),
                 },
                 // wasmtime's own bound on what a component hands to the host at once.

@@ -63,12 +63,10 @@ impl Output {
             last.extend(bytes);
         }
     }
-}
 
-impl World {
     /// What the program wrote before it ended, as the end of a sentence.
     pub(crate) fn last_words(&mut self) -> String {
-        let Output::Last(last) = &mut self.output else {
+        let Self::Last(last) = self else {
             return String::new();
         };
         let text = String::from_utf8_lossy(last.make_contiguous()).replace('\0', "\u{fffd}");
@@ -83,22 +81,19 @@ impl World {
 mod tests {
     use std::collections::VecDeque;
 
-    use super::{LAST, Output, World};
+    use super::{LAST, Output};
 
     #[test]
     fn the_end_is_kept() {
-        let mut world = World {
-            output: Output::Last(VecDeque::new()),
-            ..World::default()
-        };
-        assert_eq!(world.last_words(), "");
-        world.output.keep(b"panic: first\n");
-        assert_eq!(world.last_words(), "; it wrote: panic: first");
-        world.output.keep(&[b'x'; LAST - 4]);
-        world.output.keep(b"end\n");
-        let words = world.last_words();
+        let mut output = Output::Last(VecDeque::new());
+        assert_eq!(output.last_words(), "");
+        output.keep(b"panic: first\n");
+        assert_eq!(output.last_words(), "; it wrote: panic: first");
+        output.keep(&[b'x'; LAST - 4]);
+        output.keep(b"end\n");
+        let words = output.last_words();
         assert!(words.ends_with("xend") && words.starts_with("; it wrote: xxx"));
-        world.output.keep(&[b'y'; 3 * LAST]);
-        assert_eq!(world.last_words().len(), "; it wrote: ".len() + LAST);
+        output.keep(&[b'y'; 3 * LAST]);
+        assert_eq!(output.last_words().len(), "; it wrote: ".len() + LAST);
     }
 }

@@ -21,6 +21,7 @@ const HELP = `schemascript: schemas of SQLite databases in TypeScript
 
   schemascript build <app.ts> [-o app.wasm]
       makes a program that runs inside the database: a WebAssembly module for sqlproxy_serve
+        --command, --reactor          what it is; by itself it is a reactor if it calls serve
 
   schemascript --help
 `;
@@ -33,6 +34,8 @@ const OPTIONS = {
   drop: { type: "string", multiple: true },
   set: { type: "string", multiple: true },
   "dry-run": { type: "boolean" },
+  command: { type: "boolean" },
+  reactor: { type: "boolean" },
 } as const;
 
 type Options = ReturnType<typeof parse>["values"];
@@ -48,7 +51,7 @@ const COMMANDS: Record<
 > = {
   sql: { options: [], run: printSql },
   migrate: { options: ["out", "name", "rename", "drop", "set", "dry-run"], run: migrate },
-  build: { options: ["out"], run: build },
+  build: { options: ["out", "command", "reactor"], run: build },
 };
 
 async function main(args: string[]): Promise<void> {
@@ -109,11 +112,13 @@ function pairs(option: string, given: string[] = []): Record<string, string> {
 }
 
 async function build(file: string, options: Options): Promise<void> {
+  if (options.command && options.reactor) throw new UsageError("a program is a --command or a --reactor, not both");
+  const kind = options.command ? "command" : options.reactor ? "reactor" : undefined;
   // The compiler of guests is big, and a schema needs none of it.
   const address = new URL("./build/index.js", import.meta.url).href;
-  const { build } = (await import(address)) as { build(entry: string, options: { out: string }): Promise<Built> };
+  const { build } = (await import(address)) as { build(entry: string, options: { out: string; kind: typeof kind }): Promise<Built> };
   const out = options.out ?? file.replace(/\.[^./\\]+$/, "").concat(".wasm");
-  const built = await build(file, { out });
+  const built = await build(file, { out, kind });
   process.stdout.write(`${built.out}: ${built.kind}, ${built.bytes} bytes\n`);
 }
 

@@ -88,6 +88,16 @@ pub const FUNCTIONS: &[FunctionDoc] = &[
         "runs a program; the module is a blob, the name of a stored guest, or a path; the options are JSON",
     ),
     doc(
+        "sqlproxy_run(module [, options])",
+        "what it wrote to standard output",
+        "the same to its end, as one value, without the last end of a line; a trap or an exit status other than 0 is an error",
+    ),
+    doc(
+        "sqlproxy_request(table, request)",
+        "the answer",
+        "hands the program of a virtual table a request, in a statement that need not read the table",
+    ),
+    doc(
         "sqlbridge_modules(directory)",
         "the directory",
         "allows this process to run programs from files in a directory",

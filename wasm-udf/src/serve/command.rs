@@ -9,6 +9,7 @@
 //! lines are kept: the caller's own statements must not run in the middle of that. When the statement
 //! ends early the program ends where it is, and what it has left open is undone.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use super::options::Options;
 use super::program::Program;
 use super::turns::{Line, Stream, Turns};
 use crate::error::{Error, Result};
-use crate::guest::{Guest, Role, Spent, Stopped, too_deep};
+use crate::guest::{Guest, Role, Spent, Stopped, size_text, too_deep};
 use crate::nesting::{Nesting, has_stack_for_sql};
 use crate::process::Process;
 use crate::sqlproxy::Proxy;
@@ -107,6 +108,51 @@ impl Command {
             most: options.terms.limits.call,
             outcome: None,
             row: Row::None,
+        }
+    }
+
+    /// Runs the program to its end; gives what it wrote to standard output, without the last end of a line.
+    ///
+    /// # Errors
+    /// A trap or a limit, an exit status other than 0, each with the end of what the program wrote to standard
+    /// error; and more output than is allowed.
+    pub(super) fn finish(mut self, lent: &Lent) -> std::result::Result<Vec<u8>, FunctionError> {
+        let mut written = Vec::new();
+        let mut said = Output::Last(VecDeque::new());
+        loop {
+            while let Some(line) = self.turns.line() {
+                let bytes = [line.bytes.as_slice(), b"\n"].concat();
+                match line.stream {
+                    Stream::Stdout => written.extend_from_slice(&bytes),
+                    Stream::Stderr => said.keep(&bytes),
+                }
+            }
+            if written.len() > self.turns.most() + 1 {
+                return Err(Error::Limit {
+                    guest: self.title.to_string(),
+                    limit: "output",
+                    value: size_text(self.turns.most()),
+                    advice: "; set \"output\" to allow more",
+                }
+                .into());
+            }
+            let failed = match self.outcome.take() {
+                None => {
+                    self.go_on(lent)?;
+                    continue;
+                }
+                Some(Ok(0)) => {
+                    written.pop();
+                    return Ok(written);
+                }
+                Some(Ok(status)) => Error::Failed {
+                    guest: self.title.to_string(),
+                    message: format!("the program ended itself with exit code {status}"),
+                },
+                Some(Err(error)) => error,
+            };
+            let message = format!("{failed}{}", said.last_words());
+            return Err(FunctionError::new(message).with_code(failed.code()));
         }
     }
 

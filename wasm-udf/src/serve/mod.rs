@@ -6,6 +6,8 @@
 //! | `program`, `paths` | its module: found, compiled, fitted |
 //! | `command`, [`turns`] | one that runs to its end, its lines as they come |
 //! | `reactor`, `pool` | one that is kept and answers requests |
+//! | `table` | the virtual table of such a program |
+//! | `scalar` | both as functions of one value |
 //!
 //! As a table function it runs a command. As a virtual table it keeps a reactor: each row that is
 //! asked for is a request.
@@ -16,9 +18,11 @@ mod paths;
 mod pool;
 mod program;
 mod reactor;
+mod scalar;
+mod table;
 pub(crate) mod turns;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use sqlite_abi::{
     Column, Connection, Declaration, FunctionError, FunctionFlags, Lent, Scan, TableFunction,
@@ -26,21 +30,17 @@ use sqlite_abi::{
 };
 
 use self::command::Command;
-use self::options::{Declared, Module, Options};
-use self::pool::Pool;
+use self::options::{Module, Options};
 pub(crate) use self::pool::Pools;
 use self::program::Program;
 pub(crate) use self::program::{Programs, check};
-use self::reactor::Reactor;
-use crate::error::{Error, Result};
-use crate::functions::database;
+use self::table::{Table, Tables, value};
 use crate::guest::Role;
 use crate::imports::Offer;
 use crate::names;
-use crate::process::{Process, TICK, lock};
+use crate::process::{Process, TICK};
 use crate::signature::SqlGrant;
-use crate::sqlproxy::{Grant, Proxy, Warm};
-use crate::world::Response;
+use crate::sqlproxy::{Grant, Proxy};
 
 /// The name of the function, and of the kind of tables.
 const NAME: &str = "sqlproxy_serve";
@@ -50,7 +50,9 @@ const NAME: &str = "sqlproxy_serve";
 /// # Errors
 /// SQLite's.
 pub(crate) fn register(connection: &Connection<'_>) -> std::result::Result<(), sqlite_abi::Error> {
-    connection.create_table_function(Serve(Kind::Function))?;
+    let tables = Arc::<Tables>::default();
+    connection.create_table_function(Serve(Kind::Function(Arc::clone(&tables))))?;
+    scalar::register(connection, &tables)?;
     let flags = FunctionFlags::DIRECTONLY;
     connection.create_scalar("sqlbridge_modules", 1, flags, |_, arguments| {
         let Some(directory) = arguments.text(0)? else {
@@ -64,8 +66,9 @@ pub(crate) fn register(connection: &Connection<'_>) -> std::result::Result<(), s
 struct Serve(Kind);
 
 enum Kind {
-    Function,
-    Table(Box<Table>),
+    /// With the tables that the connection has made of it.
+    Function(Arc<Tables>),
+    Table(Arc<Table>),
 }
 
 static FUNCTION_COLUMNS: [Column; 4] = [
@@ -82,14 +85,14 @@ impl TableFunction for Serve {
 
     fn name(&self) -> &str {
         match &self.0 {
-            Kind::Function => NAME,
+            Kind::Function(_) => NAME,
             Kind::Table(table) => &table.name,
         }
     }
 
     fn columns(&self) -> &[Column] {
         match &self.0 {
-            Kind::Function => &FUNCTION_COLUMNS,
+            Kind::Function(_) => &FUNCTION_COLUMNS,
             Kind::Table(_) => &TABLE_COLUMNS,
         }
     }
@@ -103,14 +106,17 @@ impl TableFunction for Serve {
         connection: &Connection<'_>,
         declaration: &Declaration<'_>,
     ) -> std::result::Result<Self, FunctionError> {
-        let table = Table::new(connection, declaration);
+        let table = Arc::new(Table::new(connection, declaration));
         if declaration.is_new {
             // What is wrong is said now. Later it is said when the table is used, so that a table
             // can always be dropped.
             let process = Process::current();
             table.program(&process, connection)?;
         }
-        Ok(Self(Kind::Table(Box::new(table))))
+        if let Kind::Function(tables) = &self.0 {
+            tables.add(&table);
+        }
+        Ok(Self(Kind::Table(table)))
     }
 
     fn scan(
@@ -127,8 +133,8 @@ impl TableFunction for Serve {
         arguments: &[Option<Value>],
     ) -> std::result::Result<Box<dyn Scan>, FunctionError> {
         match &self.0 {
-            Kind::Function => Ok(Box::new(
-                lent.with(|connection| run(connection, arguments))??,
+            Kind::Function(_) => Ok(Box::new(
+                lent.with(|connection| run(NAME, connection, arguments))??,
             )),
             Kind::Table(table) => {
                 let Some(Some(request)) = arguments.first() else {
@@ -139,7 +145,10 @@ impl TableFunction for Serve {
                     .into());
                 };
                 let response = table.request(lent, request.as_ref())?;
-                Ok(Box::new(Answer::new(response)?))
+                Ok(Box::new(Answer {
+                    value: value(response)?,
+                    read: false,
+                }))
             }
         }
     }
@@ -158,21 +167,21 @@ impl TableFunction for Serve {
             .into());
         };
         let response = table.request(lent, request.as_ref())?;
-        Answer::new(response).map(drop)
+        value(response).map(drop)
     }
 
     fn dropped(&self) {
         if let Kind::Table(table) = &self.0 {
-            let key = &table.name.to_ascii_lowercase();
-            Process::current().pools.remove(&table.database, key);
+            table.forget();
         }
     }
 }
 
 // Commands ----------------------------------------------------------------------------------
 
-/// Starts a command.
+/// Starts a command for the function of this name.
 fn run(
+    function: &str,
     connection: &Connection<'_>,
     arguments: &[Option<Value>],
 ) -> std::result::Result<Command, FunctionError> {
@@ -181,16 +190,16 @@ fn run(
         Some(Some(Value::Text(name))) => Module::Named(name.clone()),
         Some(Some(Value::Null)) => return Err("the module is NULL; was the file read?".into()),
         _ => {
-            return Err(
-                "sqlproxy_serve needs a module as its first argument: a BLOB, or a TEXT with the name of a stored guest or a path"
-                    .into(),
-            );
+            return Err(format!(
+                "{function} needs a module as its first argument: a BLOB, or a TEXT with the name of a stored guest or a path"
+            )
+            .into());
         }
     };
     let options = match arguments.get(1) {
         Some(Some(Value::Text(json))) => Options::parse(json)?,
         Some(Some(Value::Null) | None) | None => Options::parse("{}")?,
-        _ => return Err("the options of sqlproxy_serve are JSON text".into()),
+        _ => return Err(format!("the options of {function} are JSON text").into()),
     };
     let process = Process::current();
     let offer = Offer {
@@ -234,161 +243,10 @@ fn proxy(process: &Arc<Process>, program: &Program, options: &Options) -> Option
     })
 }
 
-// Reactors ----------------------------------------------------------------------------------
-
-/// A virtual table on one connection.
-struct Table {
-    name: String,
-    schema: String,
-    /// Its database, as counts know it.
-    database: String,
-    declared: std::result::Result<Declared, String>,
-    ready: Mutex<Option<Ready>>,
-    /// Compiled statements of the program on this connection, while no request uses them.
-    warm: Mutex<Option<Warm>>,
-}
-
-/// What was found out at the last request.
-#[derive(Clone)]
-struct Ready {
-    process: Arc<Process>,
-    changes: u64,
-    program: Arc<Program>,
-    pool: Arc<Pool>,
-}
-
-impl Table {
-    fn new(connection: &Connection<'_>, declaration: &Declaration<'_>) -> Self {
-        Self {
-            name: declaration.table.to_owned(),
-            schema: declaration.schema.to_owned(),
-            database: database(connection, declaration.schema),
-            declared: Declared::parse(&declaration.arguments),
-            ready: Mutex::new(None),
-            warm: Mutex::new(None),
-        }
-    }
-
-    fn declared(&self) -> Result<&Declared> {
-        self.declared.as_ref().map_err(|reason| Error::Failed {
-            guest: format!("table '{}'", self.name),
-            message: reason.clone(),
-        })
-    }
-
-    fn program(&self, process: &Process, connection: &Connection<'_>) -> Result<Program> {
-        let declared = self.declared()?;
-        let offer = Offer {
-            role: Role::Reactor,
-            sql: declared.options.sql.is_some(),
-        };
-        let schema = Some(self.schema.as_str());
-        process
-            .programs
-            .find(process, connection, schema, &declared.module, offer)
-    }
-
-    /// The program and its instances. They are looked for again when a stored guest has changed,
-    /// and in a child process.
-    fn ready(&self, connection: &Connection<'_>) -> Result<Ready> {
-        let process = Process::current();
-        let changes = process.programs.changes();
-        if let Some(ready) = &*lock(&self.ready)
-            && ready.changes == changes
-            && Arc::ptr_eq(&ready.process, &process)
-        {
-            return Ok(ready.clone());
-        }
-        let program = self.program(&process, connection)?;
-        let form = (program.hash, self.declared()?.options.clone());
-        let key = self.name.to_ascii_lowercase();
-        let pool = process.pools.get(&self.database, &key, form);
-        let ready = Ready {
-            process,
-            changes,
-            program: Arc::new(program),
-            pool,
-        };
-        *lock(&self.ready) = Some(ready.clone());
-        Ok(ready)
-    }
-
-    /// Serves a request with an instance of its own.
-    fn request(
-        &self,
-        lent: &Lent,
-        request: ValueRef<'_>,
-    ) -> std::result::Result<Response, FunctionError> {
-        let served = lent.with(|connection| self.serve(connection, lent, request));
-        Ok(served??)
-    }
-
-    fn serve(
-        &self,
-        connection: &Connection<'_>,
-        lent: &Lent,
-        request: ValueRef<'_>,
-    ) -> Result<Response> {
-        let options = &self.declared()?.options;
-        let number;
-        let request = match request {
-            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes,
-            ValueRef::Null => return Ok(Response::Null),
-            ValueRef::Integer(integer) => {
-                number = integer.to_string();
-                number.as_bytes()
-            }
-            ValueRef::Real(real) => {
-                number = format!("{real:?}");
-                number.as_bytes()
-            }
-        };
-        let Ready {
-            process,
-            program,
-            pool,
-            ..
-        } = self.ready(connection)?;
-        let patience = options.terms.limits.call;
-        let (taken, instance) = pool.take(&program.title, connection, patience)?;
-        let mut reactor = match instance {
-            Some(reactor) => reactor,
-            None => {
-                let proxy = proxy(&process, &program, options);
-                Reactor::new(&process, connection, &program, options, proxy)?
-            }
-        };
-        let mut warm = lock(&self.warm).take();
-        let response = reactor.serve(connection, lent, &mut warm, request);
-        if let Some(warm) = warm {
-            *lock(&self.warm) = Some(warm);
-        }
-        // An instance that failed is not given back; the next request gets a fresh one.
-        let response = response?;
-        taken.give_back(reactor);
-        Ok(response)
-    }
-}
-
 /// The one row of a request.
 struct Answer {
     value: Value,
     read: bool,
-}
-
-impl Answer {
-    fn new(response: Response) -> std::result::Result<Self, FunctionError> {
-        let value = match response {
-            Response::Null => Value::Null,
-            Response::Text(text) => match String::from_utf8(text) {
-                Ok(text) => Value::Text(text),
-                Err(error) => Value::Blob(error.into_bytes()),
-            },
-            Response::Blob(blob) => Value::Blob(blob),
-            Response::Error(message) => return Err(message.into()),
-        };
-        Ok(Self { value, read: false })
-    }
 }
 
 impl Scan for Answer {

@@ -121,6 +121,11 @@ impl Turns {
         Some(line)
     }
 
+    /// Most bytes that are kept.
+    pub(crate) fn most(&self) -> usize {
+        lock(&self.0).most
+    }
+
     /// Whether there is a line that is not held.
     pub(crate) fn has_lines(&self) -> bool {
         let state = lock(&self.0);

@@ -71,6 +71,71 @@ fn useful_statements_pass() {
     assert_eq!(REACHED.get(), 0);
 }
 
+/// A table may have the name of a function, as tables have that of stored programs: with its columns
+/// in parentheses it is no call.
+#[test]
+fn tables_may_have_names_of_functions() {
+    let mut host = open();
+    prepared(&mut host);
+    for sql in [
+        "CREATE TABLE danger(id INTEGER PRIMARY KEY, x)",
+        "CREATE TABLE IF NOT EXISTS main.\"danger\"(id)",
+        "INSERT INTO danger(id) VALUES (1)",
+        "INSERT OR IGNORE INTO main.danger (id) VALUES (1)",
+        "REPLACE INTO [danger](id) VALUES (2)",
+        "CREATE UNIQUE INDEX IF NOT EXISTS main.by_id ON danger(id)",
+        "CREATE TABLE child(d REFERENCES danger(id), FOREIGN KEY (d) REFERENCES \"danger\"(id))",
+        "WITH danger(a, \"b\") AS (SELECT 1, 2) SELECT a, b FROM danger",
+        "WITH RECURSIVE other(a) AS (SELECT 1), danger(a) AS NOT MATERIALIZED (SELECT a FROM other) SELECT a FROM danger",
+        "EXPLAIN CREATE VIEW temp.danger(a) AS SELECT 1",
+        "CREATE TEMP VIEW IF NOT EXISTS danger(a) AS SELECT 1",
+    ] {
+        let refused = refusal(&host, Grant::Write, sql);
+        assert_eq!(refused, None, "{sql}");
+    }
+    for sql in [
+        "SELECT danger(1) AS x",
+        "SELECT CAST(danger(1) AS TEXT)",
+        "SELECT 1, danger(x) FROM t",
+        "SELECT x FROM t ORDER BY x, danger(x)",
+        "INSERT INTO t(x) SELECT danger(1)",
+        "INSERT INTO t(x) VALUES (1), (danger(x))",
+        "CREATE UNIQUE INDEX z ON t(danger(x))",
+        "CREATE INDEX z ON t(x, danger(x))",
+        "CREATE INDEX z ON t(x) WHERE danger(x)",
+        "CREATE TABLE z(a REFERENCES t(id) CHECK (danger(a)))",
+        "CREATE TABLE z(a AS (danger(1)))",
+        "CREATE VIEW z(a) AS SELECT danger(1)",
+        "CREATE TRIGGER z AFTER INSERT ON t WHEN danger(1) BEGIN SELECT 1; END",
+        "WITH n(a) AS (SELECT danger(1)) SELECT a FROM n",
+        "WITH n(a) AS (SELECT 1) SELECT a, danger(a) FROM n",
+        "SELECT count(*) OVER w, danger(1) FROM t WINDOW w AS (ORDER BY x)",
+    ] {
+        let (code, _) = refusal(&host, Grant::Write, sql).expect(sql);
+        assert_eq!(code, "SQLITE_AUTH", "{sql}");
+    }
+    assert_eq!(REACHED.get(), 0);
+}
+
+#[test]
+fn foreign_keys_may_be_deferred() {
+    let host = open();
+    for sql in [
+        "PRAGMA defer_foreign_keys = ON",
+        "PRAGMA main.defer_foreign_keys(1)",
+        "PRAGMA defer_foreign_keys",
+    ] {
+        assert_eq!(refusal(&host, Grant::Write, sql), None, "{sql}");
+    }
+    let (_, message) = refusal(&host, Grant::Read, "PRAGMA defer_foreign_keys = ON").unwrap();
+    assert!(message.contains("needs \"sql\": \"write\""), "{message}");
+    let (_, message) = refusal(&host, Grant::Write, "PRAGMA foreign_keys = OFF").unwrap();
+    assert!(
+        message.contains("setting PRAGMA foreign_keys is not for guests"),
+        "{message}"
+    );
+}
+
 #[test]
 fn harmful_statements_are_refused() {
     let mut host = open();
@@ -336,6 +401,13 @@ fn piece() -> impl Strategy<Value = String> {
         "danger()",
         "\"danger\"()",
         "[danger](1)",
+        "WITH danger(x) AS (",
+        ", danger(x) AS (",
+        "CREATE INDEX i ON t(x)",
+        "CREATE INDEX i ON danger(",
+        "INTO danger(",
+        "REFERENCES danger(",
+        "CREATE TABLE danger(",
         "direct()",
         "tame(1)",
         "reach",

@@ -7,7 +7,7 @@
 //! | looked at | refused |
 //! | --- | --- |
 //! | the verb | all but reading, and with the grant `write` changing, tables |
-//! | every name before `(`, and the operators that call functions | functions that are not innocuous, or direct-only, unless they are procedures |
+//! | every name before `(` that is not a table's with its columns, and the operators that call functions | functions that are not innocuous, or direct-only, unless they are procedures |
 //! | every name | virtual tables that reach outside of the database |
 //! | every name of a statement that writes | the schema's own tables, the procedures' table |
 //!
@@ -15,6 +15,7 @@
 //! when it compiles a statement again. So a refused name is refused as a column's too.
 
 mod catalog;
+mod positions;
 mod tokens;
 
 use sqlite_abi::Code;
@@ -74,6 +75,9 @@ const PRAGMAS_OF_SOMETHING: [&str; 10] = [
     "table_list",
     "table_xinfo",
 ];
+/// The one that may be set: until the transaction ends, foreign keys are looked at when it does. Nothing of
+/// it lasts, and nothing gets into the database that would not have otherwise.
+const DEFERRING: &str = "defer_foreign_keys";
 const TRANSACTIONS: [&str; 6] = ["begin", "commit", "end", "rollback", "savepoint", "release"];
 
 /// Why a text is refused.
@@ -195,11 +199,8 @@ impl Gate<'_> {
     /// Judges a text that is no transaction command, before SQLite compiles it.
     pub(crate) fn admit(&self, text: &Text<'_>) -> Result<(), Refusal> {
         self.verb(text)?;
-        for (index, token) in text.tokens.iter().enumerate() {
-            let before = index
-                .checked_sub(1)
-                .and_then(|index| text.tokens.get(index));
-            self.token(before, token, text.tokens.get(index + 1))?;
+        for index in 0..text.tokens.len() {
+            self.token(&text.tokens, index)?;
         }
         Ok(())
     }
@@ -260,6 +261,12 @@ impl Gate<'_> {
         if asks {
             return Ok(());
         }
+        if known == DEFERRING {
+            return match self.grant {
+                Grant::Write => Ok(()),
+                Grant::Read => Err(Refusal::ReadOnly),
+            };
+        }
         let shown: String = known.chars().take(32).collect();
         Err(Refusal::Verb(if catalog::PRAGMAS.contains(&&*known) {
             format!("setting PRAGMA {shown}")
@@ -268,12 +275,12 @@ impl Gate<'_> {
         }))
     }
 
-    fn token(
-        &self,
-        before: Option<&Token<'_>>,
-        token: &Token<'_>,
-        after: Option<&Token<'_>>,
-    ) -> Result<(), Refusal> {
+    fn token(&self, tokens: &[Token<'_>], index: usize) -> Result<(), Refusal> {
+        let (before, after) = tokens.split_at(index);
+        let [token, after @ ..] = after else {
+            return Ok(());
+        };
+        let before = before.last();
         if token.is("rollback")
             && before
                 .is_some_and(|before| ["or", "conflict", "("].iter().any(|word| before.is(word)))
@@ -286,7 +293,10 @@ impl Gate<'_> {
         let Some(name) = token.name() else {
             return Ok(());
         };
-        if token.kind != Kind::Text && after.is_some_and(|after| after.is("(")) {
+        if token.kind != Kind::Text
+            && after.first().is_some_and(|after| after.is("("))
+            && !positions::names_a_table(tokens, index)
+        {
             self.function(&name)?;
         }
         if token.kind == Kind::Text && before.is_some_and(precedes_value) {
