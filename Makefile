@@ -119,10 +119,11 @@ java-driver: venv
 	        -Dartifact=org.xerial:sqlite-jdbc:$(JDBC_VERSION) -DoutputDirectory=$(SQLBRIDGE_JDBC) || true; \
 	fi
 
-# Rust for WebAssembly; without it `make procedures` says what is left out.
+# Rust for WebAssembly, procedures and guests; what is left out without it, their Makefiles say.
 wasm-target:
-	@[ -d "$$(rustc --print sysroot)/lib/rustlib/wasm32-unknown-unknown" ] \
-	    || rustup target add wasm32-unknown-unknown || true
+	@for target in wasm32-unknown-unknown wasm32-wasip1; do \
+	    [ -d "$$(rustc --print sysroot)/lib/rustlib/$$target" ] || rustup target add $$target || true; \
+	done
 
 # Node's host and the Azure server; without node their tests say that it is missing.
 node-modules:
