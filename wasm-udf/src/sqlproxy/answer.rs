@@ -26,30 +26,39 @@ pub(crate) const EXT_TEXT: i8 = 1;
 pub(crate) struct Writer {
     encoding: Encoding,
     out: Vec<u8>,
-    /// Lists and maps that are not ended: where the head is, and how many entries there are.
-    open: Vec<(usize, u32)>,
+    open: Open,
 }
+
+/// Lists and maps that are not ended: where the head is, and how many entries there are.
+pub(crate) type Open = Vec<(usize, u32)>;
 
 /// A place to go back to.
 #[derive(Debug, Clone)]
 pub(crate) struct Mark {
     length: usize,
-    open: Vec<(usize, u32)>,
+    open: Open,
 }
 
 impl Writer {
-    /// Writes into `out`, whose content is dropped.
-    pub(crate) fn new(encoding: Encoding, mut out: Vec<u8>) -> Self {
-        out.clear();
-        Self {
+    /// Writes into the room of earlier answers, whose content is dropped.
+    pub(crate) fn new(encoding: Encoding, out: Vec<u8>, open: Open) -> Self {
+        let mut writer = Self {
             encoding,
             out,
-            open: Vec::with_capacity(8),
-        }
+            open,
+        };
+        writer.begin_again();
+        writer
     }
 
-    pub(crate) fn finish(self) -> Vec<u8> {
-        self.out
+    /// Drops all that was written.
+    pub(crate) fn begin_again(&mut self) {
+        self.out.clear();
+        self.open.clear();
+    }
+
+    pub(crate) fn finish(self) -> (Vec<u8>, Open) {
+        (self.out, self.open)
     }
 
     /// Bytes so far.

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 
 use super::answer::EXT_TEXT;
 use super::node::{MOST_NODES, Node};
+use super::request::Fields;
 use super::time;
 
 /// How deep lists and maps may be nested: a batch of requests with lists of values needs five.
@@ -17,6 +18,35 @@ const DEEPEST: u32 = 32;
 /// The type number of timestamps.
 const EXT_TIME: i8 = -1;
 
+/// Reads a request that is all of `bytes`: its entries go to their places at once, without a tree of them.
+pub(crate) fn request(bytes: &[u8]) -> Result<Fields<'_>, String> {
+    let mut reader = Reader {
+        rest: bytes,
+        nodes: 1,
+    };
+    let [first] = reader.fixed()?;
+    let length = match first {
+        0x80..=0x8f => usize::from(first & 0x0f),
+        0xde | 0xdf => reader.length(first - 0xdd)?,
+        _ => {
+            let kind = read(bytes)?.kind();
+            return Err(format!("a request is an object, not {kind}"));
+        }
+    };
+    reader.has_room(length, 2, 0)?;
+    let mut fields = Fields::new();
+    for _ in 0..length {
+        let name = reader.key()?;
+        let node = reader.node(1)?;
+        if !fields.put(name, node) {
+            // What is passed over has to be right, too.
+            utf8(name)?;
+        }
+    }
+    reader.end()?;
+    Ok(fields)
+}
+
 /// Reads a value that is all of `bytes`.
 pub(crate) fn read(bytes: &[u8]) -> Result<Node<'_>, String> {
     let mut reader = Reader {
@@ -24,10 +54,8 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Node<'_>, String> {
         nodes: 0,
     };
     let node = reader.node(0)?;
-    match reader.rest.len() {
-        0 => Ok(node),
-        more => Err(format!("{more} bytes after the end of the request")),
-    }
+    reader.end()?;
+    Ok(node)
 }
 
 struct Reader<'a> {
@@ -35,7 +63,31 @@ struct Reader<'a> {
     nodes: u32,
 }
 
+fn utf8(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|error| format!("a text is not UTF-8: {error}"))
+}
+
 impl<'a> Reader<'a> {
+    fn end(&self) -> Result<(), String> {
+        match self.rest.len() {
+            0 => Ok(()),
+            more => Err(format!("{more} bytes after the end of the request")),
+        }
+    }
+
+    /// The bytes of a map's key, of which nobody knows yet that they are UTF-8.
+    #[inline]
+    fn key(&mut self) -> Result<&'a [u8], String> {
+        self.nodes += 1;
+        let [first] = self.fixed()?;
+        let length = match first {
+            0xa0..=0xbf => usize::from(first & 0x1f),
+            0xd9..=0xdb => self.length(first - 0xd9)?,
+            _ => return Err("a key of a map is not a text".to_owned()),
+        };
+        self.take(length)
+    }
+
     fn node(&mut self, depth: u32) -> Result<Node<'a>, String> {
         self.nodes += 1;
         if self.nodes > MOST_NODES {
@@ -90,6 +142,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn take(&mut self, length: usize) -> Result<&'a [u8], String> {
         let Some((taken, rest)) = self.rest.split_at_checked(length) else {
             return Err(format!(
@@ -101,6 +154,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    #[inline]
     fn fixed<const N: usize>(&mut self) -> Result<[u8; N], String> {
         let mut bytes = [0; N];
         bytes.copy_from_slice(self.take(N)?);
@@ -117,14 +171,18 @@ impl<'a> Reader<'a> {
         usize::try_from(length).map_err(|_| format!("the length {length} is beyond memory"))
     }
 
+    #[inline]
     fn text(&mut self, length: usize) -> Result<Cow<'a, str>, String> {
-        std::str::from_utf8(self.take(length)?)
-            .map(Cow::Borrowed)
-            .map_err(|error| format!("a text is not UTF-8: {error}"))
+        utf8(self.take(length)?).map(Cow::Borrowed)
     }
 
     /// Room for `length` parts of at least `size` bytes each, if there are that many bytes.
     fn room<T>(&self, length: usize, size: usize, depth: u32) -> Result<Vec<T>, String> {
+        self.has_room(length, size, depth)?;
+        Ok(Vec::with_capacity(length.min(1024)))
+    }
+
+    fn has_room(&self, length: usize, size: usize, depth: u32) -> Result<(), String> {
         if depth >= DEEPEST {
             return Err(format!(
                 "lists and maps are nested more than {DEEPEST} deep"
@@ -136,7 +194,7 @@ impl<'a> Reader<'a> {
                 self.rest.len()
             ));
         }
-        Ok(Vec::with_capacity(length.min(1024)))
+        Ok(())
     }
 
     fn list(&mut self, length: usize, depth: u32) -> Result<Node<'a>, String> {
@@ -150,9 +208,7 @@ impl<'a> Reader<'a> {
     fn map(&mut self, length: usize, depth: u32) -> Result<Node<'a>, String> {
         let mut entries = self.room(length, 2, depth)?;
         for _ in 0..length {
-            let Node::Text(key) = self.node(depth + 1)? else {
-                return Err("a key of a map is not a text".to_owned());
-            };
+            let key = Cow::Borrowed(utf8(self.key()?)?);
             entries.push((key, self.node(depth + 1)?));
         }
         Ok(Node::Map(entries))

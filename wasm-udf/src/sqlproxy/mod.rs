@@ -33,7 +33,7 @@ use std::time::Instant;
 
 use sqlite_abi::{Code, ConnectionId, Lent, log};
 
-use answer::{Encoding, Writer};
+use answer::{Encoding, Open, Writer};
 use error::Error;
 use gate::Catalog;
 pub use gate::Grant;
@@ -134,6 +134,8 @@ pub struct Proxy {
     /// those, between calls.
     keeps: bool,
     warm: Option<Warm>,
+    /// Of the last answer, to be used again.
+    open: Open,
 }
 
 impl Proxy {
@@ -155,6 +157,7 @@ impl Proxy {
             session: None,
             keeps: false,
             warm: None,
+            open: Open::new(),
         }
     }
 
@@ -225,12 +228,13 @@ impl Proxy {
         } else {
             Encoding::MessagePack
         };
-        let mut answer = Writer::new(encoding, std::mem::take(room));
+        let open = std::mem::take(&mut self.open);
+        let mut answer = Writer::new(encoding, std::mem::take(room), open);
         if let Err(error) = self.serve(connection, request, &mut answer) {
-            answer = Writer::new(encoding, answer.finish());
+            answer.begin_again();
             error.write(&self.rules, &mut answer);
         }
-        *room = answer.finish();
+        (*room, self.open) = answer.finish();
     }
 
     /// Ends what a call of the guest left behind: cursors are closed, transactions rolled back to
@@ -268,12 +272,11 @@ impl Proxy {
                 advice: "send less at a time",
             });
         }
-        let node = if request.first() == Some(&b'{') {
-            node::from_json(request)
+        let request = if request.first() == Some(&b'{') {
+            Request::new(node::from_json(request).map_err(Error::Request)?)?
         } else {
-            messagepack::read(request)
+            Request::of(messagepack::request(request).map_err(Error::Request)?)?
         };
-        let request = Request::new(node.map_err(Error::Request)?)?;
         let rules = &self.rules;
         let catalog = &mut self.catalog;
         let known = self

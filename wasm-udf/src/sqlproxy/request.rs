@@ -1,4 +1,4 @@
-//! What a guest asks for: a tree made a command. See `docs/host-interface.md`.
+//! What a guest asks for: the entries of a request made a command. See `docs/host-interface.md`.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -92,6 +92,8 @@ pub(crate) enum Method {
 }
 
 impl<'a> Request<'a> {
+    /// Of a tree.
+    ///
     /// # Errors
     /// What is missing or of the wrong kind.
     pub(crate) fn new(node: Node<'a>) -> Result<Self, Error> {
@@ -99,11 +101,20 @@ impl<'a> Request<'a> {
         let Node::Map(entries) = node else {
             return Err(wrong(&format!("a request is an object, not {kind}")));
         };
-        let mut fields = Fields(entries);
-        let connection = fields.integer("conn_id")?.unwrap_or(0);
-        let transaction = fields.integer("tx_id")?;
-        let timeout = fields.count("timeout_ms")?;
-        let command = match fields.text("command")? {
+        let mut fields = Fields::new();
+        for (name, node) in entries {
+            fields.put(name.as_bytes(), node);
+        }
+        Self::of(fields)
+    }
+
+    /// # Errors
+    /// What is missing or of the wrong kind.
+    pub(crate) fn of(mut fields: Fields<'a>) -> Result<Self, Error> {
+        let connection = fields.integer(Field::ConnId)?.unwrap_or(0);
+        let transaction = fields.integer(Field::TxId)?;
+        let timeout = fields.count(Field::TimeoutMs)?;
+        let command = match fields.text(Field::Command)? {
             Some(command) => self::command(&command, &mut fields, transaction)?,
             None => drizzle(&mut fields)?,
         };
@@ -124,29 +135,29 @@ fn command<'a>(
     Ok(match command {
         "query" => Command::Query {
             target: fields.target()?,
-            values: fields.values("args")?,
-            fetch: fields.count("fetch")?.unwrap_or(0),
+            values: fields.values(Field::Args)?,
+            fetch: fields.count(Field::Fetch)?.unwrap_or(0),
         },
         "fetch" => Command::Fetch {
-            cursor: fields.need_integer("cursor_id")?,
-            fetch: fields.count("fetch")?,
+            cursor: fields.need_integer(Field::CursorId)?,
+            fetch: fields.count(Field::Fetch)?,
         },
         "close_rows" => Command::CloseRows {
-            cursor: fields.need_integer("cursor_id")?,
+            cursor: fields.need_integer(Field::CursorId)?,
         },
         "exec" => Command::Exec {
             target: fields.target()?,
-            values: fields.values("args")?,
+            values: fields.values(Field::Args)?,
         },
         "prepare" => Command::Prepare {
-            sql: fields.need_text("sql")?,
+            sql: fields.need_text(Field::Sql)?,
         },
         "close_stmt" => Command::CloseStatement {
-            statement: fields.need_integer("stmt_id")?,
+            statement: fields.need_integer(Field::StmtId)?,
         },
         "begin_tx" => Command::Begin {
-            mode: mode(fields.text("mode")?.as_deref())?,
-            read_only: fields.boolean("read_only")?.unwrap_or(false),
+            mode: mode(fields.text(Field::Mode)?.as_deref())?,
+            read_only: fields.boolean(Field::ReadOnly)?.unwrap_or(false),
         },
         "commit" | "rollback" if transaction.is_none() => {
             return Err(wrong(&format!("{command} needs tx_id")));
@@ -161,11 +172,11 @@ fn command<'a>(
 }
 
 fn batch<'a>(fields: &mut Fields<'a>) -> Result<Command<'a>, Error> {
-    let requests = match fields.take("requests") {
+    let requests = match fields.take(Field::Requests) {
         Some(Node::List(requests)) => requests,
         _ => return Err(wrong("batch needs requests, a list")),
     };
-    let stop = match fields.text("on_error")?.as_deref() {
+    let stop = match fields.text(Field::OnError)?.as_deref() {
         None | Some("stop") => true,
         Some("continue") => false,
         Some(other) => {
@@ -178,7 +189,7 @@ fn batch<'a>(fields: &mut Fields<'a>) -> Result<Command<'a>, Error> {
 }
 
 fn drizzle<'a>(fields: &mut Fields<'a>) -> Result<Command<'a>, Error> {
-    let (Some(sql), Some(method)) = (fields.text("sql")?, fields.text("method")?) else {
+    let (Some(sql), Some(method)) = (fields.text(Field::Sql)?, fields.text(Field::Method)?) else {
         return Err(wrong("it has neither command, nor sql with method"));
     };
     let method = match method.as_ref() {
@@ -193,7 +204,7 @@ fn drizzle<'a>(fields: &mut Fields<'a>) -> Result<Command<'a>, Error> {
     };
     Ok(Command::Drizzle {
         sql,
-        values: fields.values("params")?,
+        values: fields.values(Field::Params)?,
         method,
     })
 }
@@ -213,78 +224,144 @@ fn wrong(what: &str) -> Error {
     Error::Request(what.to_owned())
 }
 
-/// The entries that are not read yet. One that is null counts as not given.
-struct Fields<'a>(Vec<(Cow<'a, str>, Node<'a>)>);
+/// The entries of a request, each in its place. One that is null counts as not given; of two with one name
+/// the first counts; others are passed over.
+pub(crate) struct Fields<'a>([Node<'a>; NAMES.len()]);
+
+/// An entry, and its place.
+#[derive(Debug, Clone, Copy)]
+enum Field {
+    Command,
+    Sql,
+    Args,
+    TxId,
+    ConnId,
+    StmtId,
+    Fetch,
+    CursorId,
+    TimeoutMs,
+    Params,
+    Method,
+    Mode,
+    ReadOnly,
+    Requests,
+    OnError,
+}
+
+/// Their names, in the same order.
+const NAMES: [&str; 15] = [
+    "command",
+    "sql",
+    "args",
+    "tx_id",
+    "conn_id",
+    "stmt_id",
+    "fetch",
+    "cursor_id",
+    "timeout_ms",
+    "params",
+    "method",
+    "mode",
+    "read_only",
+    "requests",
+    "on_error",
+];
+
+impl Field {
+    fn name(self) -> &'static str {
+        NAMES[self as usize]
+    }
+}
 
 impl<'a> Fields<'a> {
-    fn take(&mut self, name: &str) -> Option<Node<'a>> {
-        let place = self.0.iter().position(|(key, _)| key == name)?;
-        match self.0.swap_remove(place).1 {
+    pub(crate) fn new() -> Self {
+        Self([const { Node::Null }; NAMES.len()])
+    }
+
+    /// Puts an entry into its place. False: there is none of that name.
+    #[inline]
+    pub(crate) fn put(&mut self, name: &[u8], node: Node<'a>) -> bool {
+        let Some(place) = NAMES.iter().position(|known| known.as_bytes() == name) else {
+            return false;
+        };
+        if let Some(empty @ Node::Null) = self.0.get_mut(place) {
+            *empty = node;
+        }
+        true
+    }
+
+    #[inline]
+    fn take(&mut self, field: Field) -> Option<Node<'a>> {
+        match std::mem::replace(self.0.get_mut(field as usize)?, Node::Null) {
             Node::Null => None,
             node => Some(node),
         }
     }
 
-    fn text(&mut self, name: &str) -> Result<Option<Cow<'a, str>>, Error> {
-        match self.take(name) {
+    fn text(&mut self, field: Field) -> Result<Option<Cow<'a, str>>, Error> {
+        match self.take(field) {
             None => Ok(None),
             Some(Node::Text(text)) => Ok(Some(text)),
-            Some(other) => Err(unexpected(name, "a text", &other)),
+            Some(other) => Err(unexpected(field.name(), "a text", &other)),
         }
     }
 
-    fn need_text(&mut self, name: &str) -> Result<Cow<'a, str>, Error> {
-        self.text(name)?
-            .ok_or_else(|| wrong(&format!("{name} is missing")))
+    fn need_text(&mut self, field: Field) -> Result<Cow<'a, str>, Error> {
+        self.text(field)?
+            .ok_or_else(|| wrong(&format!("{} is missing", field.name())))
     }
 
-    fn boolean(&mut self, name: &str) -> Result<Option<bool>, Error> {
-        match self.take(name) {
+    fn boolean(&mut self, field: Field) -> Result<Option<bool>, Error> {
+        match self.take(field) {
             None => Ok(None),
             Some(Node::Boolean(value)) => Ok(Some(value)),
-            Some(other) => Err(unexpected(name, "a boolean", &other)),
+            Some(other) => Err(unexpected(field.name(), "a boolean", &other)),
         }
     }
 
-    fn integer(&mut self, name: &str) -> Result<Option<i64>, Error> {
-        match self.take(name) {
+    fn integer(&mut self, field: Field) -> Result<Option<i64>, Error> {
+        match self.take(field) {
             None => Ok(None),
             Some(Node::Integer(value)) => Ok(Some(value)),
-            Some(other) => Err(unexpected(name, "an integer", &other)),
+            Some(other) => Err(unexpected(field.name(), "an integer", &other)),
         }
     }
 
-    fn need_integer(&mut self, name: &str) -> Result<i64, Error> {
-        self.integer(name)?
-            .ok_or_else(|| wrong(&format!("{name} is missing")))
+    fn need_integer(&mut self, field: Field) -> Result<i64, Error> {
+        self.integer(field)?
+            .ok_or_else(|| wrong(&format!("{} is missing", field.name())))
     }
 
-    fn count(&mut self, name: &str) -> Result<Option<usize>, Error> {
-        let Some(count) = self.integer(name)? else {
+    fn count(&mut self, field: Field) -> Result<Option<usize>, Error> {
+        let Some(count) = self.integer(field)? else {
             return Ok(None);
         };
         usize::try_from(count)
             .map(Some)
-            .map_err(|_| wrong(&format!("{name} is negative")))
+            .map_err(|_| wrong(&format!("{} is negative", field.name())))
     }
 
     fn target(&mut self) -> Result<Target<'a>, Error> {
-        match (self.text("sql")?, self.integer("stmt_id")?) {
+        match (self.text(Field::Sql)?, self.integer(Field::StmtId)?) {
             (Some(sql), None) => Ok(Target::Sql(sql)),
             (None, Some(statement)) => Ok(Target::Prepared(statement)),
             _ => Err(wrong("it needs either sql or stmt_id")),
         }
     }
 
-    fn values(&mut self, name: &str) -> Result<Values<'a>, Error> {
+    fn values(&mut self, field: Field) -> Result<Values<'a>, Error> {
         let value = |node: Node<'a>| -> Result<Node<'a>, Error> {
             match node.untagged().map_err(Error::Request)? {
                 list @ Node::List(_) => Err(unexpected("a parameter", "a value", &list)),
                 value => Ok(value),
             }
         };
-        match self.take(name) {
+        match self.take(field) {
             None => Ok(Values::InOrder(Vec::new())),
+            // Mostly there is nothing to replace.
+            Some(Node::List(nodes)) if nodes.iter().all(|node| node.value().is_some()) => {
+                Ok(Values::InOrder(nodes))
+            }
             Some(Node::List(nodes)) => {
                 let values: Result<_, _> = nodes.into_iter().map(value).collect();
                 values.map(Values::InOrder)
@@ -294,7 +371,7 @@ impl<'a> Fields<'a> {
                 let values: Result<_, Error> = entries.into_iter().map(named).collect();
                 values.map(Values::Named)
             }
-            Some(other) => Err(unexpected(name, "a list or an object", &other)),
+            Some(other) => Err(unexpected(field.name(), "a list or an object", &other)),
         }
     }
 }
