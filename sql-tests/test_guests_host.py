@@ -421,6 +421,16 @@ def test_insert(db):
     assert names(db) == ["a", "b"], "what a request did that failed is undone with the INSERT"
 
 
+def test_a_table_is_not_dropped_by_its_own_request(db):
+    """An INSERT opens no cursor, which SQLite looks for before a table is dropped."""
+    keep(db)
+    db.execute("INSERT INTO app(request) VALUES (?)", (insert("a"),))
+    db.execute("INSERT INTO app(request) VALUES (?)", (sql("exec", "DROP TABLE app"),))
+    assert "locked" in ask(db, sql("exec", "DROP TABLE app"))
+    assert ask(db, "count") == "1\n" and names(db) == ["a"]
+    db.execute("DROP TABLE app")
+
+
 def test_transactions_end_with_the_request(db):
     keep(db)
     assert ask(db, sql("begin_tx"), insert("lost")).count("\n") == 2
