@@ -186,6 +186,42 @@ def test_time_counts_inside_the_program_only(db):
         one(db, "SELECT count(*) FROM sqlproxy_serve(?, ?)", player(), options)
 
 
+def test_requests_do_not_hide_the_time(db):
+    """A program that asks for something now and then has not more time than one that does not."""
+    module = wat(r"""(module (import "sqlproxy" "host_db_query" (func $q (param i32 i32) (result i32)))
+      (memory (export "memory") 1) (data (i32.const 0) "{\22command\22:\22ping\22}") (global $n (mut i32) (i32.const 0))
+      (func (export "_start") (local $i i32) (loop $asks
+        (drop (call $q (i32.const 0) (i32.const 18))) (local.set $i (i32.const 0))
+        (loop $works (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $works (i32.lt_u (local.get $i) (i32.const 1000000))))
+        (global.set $n (i32.add (global.get $n) (i32.const 1))) (br_if $asks (i32.lt_u (global.get $n) (i32.const 100000))))))""")
+    assert "time limit of 200 ms" in fails(db, module=module, timeout="200ms")
+
+
+def bomb(times: int, held: bool = False) -> bytes:
+    """Writes 4 MB of empty lines a number of times with one call; with `held`, in a transaction."""
+    begin = "(drop (call $q (i32.const 32) (i32.const 22)))" if held else ""
+    parts = "".join(r"\00\00\01\00\00\00\40\00" for _ in range(times))
+    return wat(rf"""(module (import "wasi_snapshot_preview1" "fd_write" (func $w (param i32 i32 i32 i32) (result i32)))
+      (import "sqlproxy" "host_db_query" (func $q (param i32 i32) (result i32)))
+      (memory (export "memory") 80) (data (i32.const 32) "{{\22command\22:\22begin_tx\22}}") (data (i32.const 64) "{parts}")
+      (func (export "_start") {begin} (memory.fill (i32.const 65536) (i32.const 10) (i32.const 0x400000))
+        (drop (call $w (i32.const 1) (i32.const 64) (i32.const {times}) (i32.const 0)))))""")
+
+
+def test_lines_without_content_are_bounded(db):
+    """A line takes room for itself, and is given away before there are many."""
+    error = fails(db, module=bomb(1, held=True), output="16MB")
+    assert "output limit of 16 MB while a transaction" in error
+    rows = db.execute("SELECT count(*) FROM (SELECT 1 FROM sqlproxy_serve(?) LIMIT 200000)", (bomb(8),))
+    before = resident()
+    assert rows.fetchone() == (200000,) and resident() - before < 64
+
+
+def resident() -> int:
+    """Megabytes of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
 def test_limits_of_the_host_interface(db):
     prepare = sql("prepare", "SELECT 1")
     assert "limit statements" in run(db, prepare, prepare, prepare, statements=2)[2][1]
