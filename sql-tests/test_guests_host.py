@@ -6,6 +6,7 @@ import re
 import sqlite3
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 from support import database
