@@ -129,6 +129,66 @@ def test_what_is_left_open_is_undone(db, ending):
     assert names(db) == ["kept"] and not db.in_transaction
 
 
+@pytest.mark.parametrize("kind", ["command", "reactor"])
+@pytest.mark.parametrize("mode", ["deferred", "immediate"])
+@pytest.mark.parametrize("ending", ["loop", sql("query", COUNT)])
+def test_what_is_left_open_is_undone_after_an_interrupt(connect, tmp_path, kind, mode, ending):
+    """An interrupted connection runs nothing, no ROLLBACK either, until the caller's statement has ended."""
+    db = connect(f"file:{tmp_path}/a.db")
+    db.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE)")
+    keep(db, timeout="60s")
+    told = [sql("begin_tx", mode=mode), insert("lost"), sql("begin_tx"), insert("lost too"), ending]
+    done = threading.Event()
+
+    def interrupt():
+        while not done.wait(0.1):
+            db.interrupt()
+
+    def interrupted():
+        done.clear()
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+            run(db, *told, timeout="60s") if kind == "command" else ask(db, *told)
+        done.set()
+        thread.join()
+
+    interrupted()
+    assert not db.in_transaction and names(db) == []
+    db.execute("BEGIN")
+    db.execute("INSERT INTO t(name) VALUES ('mine')")
+    interrupted()
+    assert not db.in_transaction and names(db) == []
+    connect(f"file:{tmp_path}/a.db").execute("INSERT INTO t(name) VALUES ('another')")
+    assert names(db) == ["another"]
+
+
+@pytest.mark.parametrize("ending", ["loop", sql("query", COUNT)])
+def test_what_is_left_open_is_undone_after_a_time_limit(db, ending):
+    keep(db, timeout="200ms")
+    told = [sql("begin_tx"), insert("lost"), ending]
+    with pytest.raises(sqlite3.Error):
+        run(db, *told, timeout="200ms")
+    assert not db.in_transaction and names(db) == []
+    assert "time limit" in refused(db, "SELECT response FROM app WHERE request = ?", "\n".join(told))
+    assert not db.in_transaction and names(db) == []
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        run(db, *told[:2], sql("query", COUNT, timeout_ms=20), sql("commit", tx_id=1), "exit 0")
+    assert not db.in_transaction and names(db) == []
+
+
+def test_a_reader_that_is_interrupted_harms_no_transaction(db):
+    keep(db, sql="read", timeout="200ms")
+    for told in ([sql("begin_tx"), sql("query", COUNT)], [sql("begin_tx"), sql("query", "SELECT 1", fetch=1), "loop"]):
+        db.execute("BEGIN")
+        db.execute("INSERT INTO t(name) VALUES ('mine')")
+        assert "time limit" in refused(db, "SELECT response FROM app WHERE request = ?", "\n".join(told))
+        assert db.in_transaction and names(db) == ["mine"]
+        db.execute("ROLLBACK")
+        assert "time limit" in refused(db, "SELECT response FROM app WHERE request = ?", "\n".join(told))
+        assert not db.in_transaction
+
+
 def test_in_the_callers_transaction(db):
     for end, expected in (("ROLLBACK", []), ("COMMIT", ["mine", "a"])):
         db.execute("BEGIN")
