@@ -578,6 +578,21 @@ def test_nested(db):
     assert "SQLITE_AUTH" in run(db, sql("query", "SELECT * FROM sqlproxy_serve('player')"))[0][1]
 
 
+def test_programs_that_ask_each_other_let_the_connection_close(connect, tmp_path):
+    """A compiled statement keeps the tables that it uses, and a table the statements of its program."""
+    path = tmp_path / "a.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.enable_load_extension(True)
+    connection.load_extension(EXTENSION)
+    keep(connection)
+    keep(connection, table="other")
+    for table, asked in (("app", "app"), ("app", "other"), ("other", "app")):
+        assert "rows" in ask(connection, sql("query", f"SELECT response FROM {asked} WHERE request = 'count'"), table=table)
+    connection.close()
+    links = [os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert str(path) not in links
+
+
 def test_instances_are_shared_by_connections(connect, tmp_path):
     """One request at a time for each; the next waits, then gets a clear error."""
     path = f"file:{tmp_path}/a.db"

@@ -204,6 +204,12 @@ impl Gate<'_> {
         Ok(())
     }
 
+    /// Whether a text may use a virtual table of the kind that is not refused.
+    pub(crate) fn names_table(&self, text: &Text<'_>) -> bool {
+        let mut names = text.tokens.iter().filter_map(Token::name);
+        names.any(|name| self.catalog.refused_table(&name).is_some())
+    }
+
     /// Judges the same text when SQLite has said whether it changes a database.
     pub(crate) fn admit_compiled(&self, text: &Text<'_>, readonly: bool) -> Result<(), Refusal> {
         if readonly {
