@@ -636,6 +636,28 @@ def test_memory_databases_share_nothing(connect):
     assert ask(third, "count") == "1\n"
 
 
+def test_databases_in_memory_that_have_names_share_nothing(connect):
+    image = connect(":memory:")
+    keep(image)
+    for name in ("file:same?vfs=memdb", None):
+        both = [connect(name or ":memory:") for _ in range(2)]
+        for connection in both:
+            if name:
+                keep(connection)
+            else:
+                connection.deserialize(image.serialize())
+        assert [ask(connection, "count") for connection in both] == ["1\n", "1\n"], name
+
+
+def test_a_file_in_the_place_of_another_is_another_database(connect, tmp_path):
+    for _ in range(2):
+        connection = connect(f"file:{tmp_path}/a.db")
+        keep(connection)
+        assert ask(connection, "count") == "1\n"
+        connection.close()
+        (tmp_path / "a.db").unlink()
+
+
 def test_dropped_and_made_again(db):
     keep(db)
     assert ask(db, "count") == "1\n"

@@ -240,7 +240,7 @@ fn proxy(process: &Arc<Process>, program: &Program, options: &Options) -> Option
 struct Table {
     name: String,
     schema: String,
-    /// Its database, as counts know it.
+    /// Its database, as the pools know it.
     database: String,
     declared: std::result::Result<Declared, String>,
     ready: Mutex<Option<Ready>>,
@@ -262,7 +262,7 @@ impl Table {
         Self {
             name: declaration.table.to_owned(),
             schema: declaration.schema.to_owned(),
-            database: database(connection, declaration.schema),
+            database: pool::identity(connection, declaration.schema),
             declared: Declared::parse(&declaration.arguments),
             ready: Mutex::new(None),
             warm: Mutex::new(None),
