@@ -388,6 +388,18 @@ def test_stored_guests(db):
     assert "no stored guest 'report'" in refused(db, "SELECT * FROM sqlproxy_serve('report')")
 
 
+def test_a_stored_guest_never_takes_the_place_of_a_file(tmp_path):
+    """proc_create allows no name like that of a file, but a stranger may write into the table himself."""
+    (tmp_path / "player.wasm").write_bytes(player())
+    assert child("""
+c = connect(); keep(c)
+c.execute("SELECT sqlbridge_modules(?)", (sys.argv[1],)).fetchall()
+for name in ("player.wasm", sys.argv[1] + "/player.wasm"):
+    c.execute("UPDATE sqlbridge_procedures SET name = ?, module = x'00', hash = zeroblob(32)", (name,))
+    print(c.execute("SELECT line FROM sqlproxy_serve(?, '{\\"args\\": [\\"say file\\"]}')", (name,)).fetchone())
+""", str(tmp_path)) == "('file',)\n('file',)"
+
+
 def test_a_procedure_is_no_guest(db):
     one(db, "SELECT proc_create('twice', ?)", wat('(module (func (export "f") (param i32) (result i32) local.get 0))'))
     assert "is no guest" in refused(db, "SELECT * FROM sqlproxy_serve('twice')")
