@@ -414,6 +414,18 @@ def test_a_replaced_guest_is_used_at_once(db):
     assert ask(db, "count") == "new"
 
 
+def test_a_guest_whose_replacement_is_undone(db):
+    keep(db)
+    replace = "SELECT proc_create('player', ?, '{\"kind\": \"guest\", \"replace\": true}')"
+    other = wat("""(module (memory (export "memory") 1) (func (export "sqlproxy_handle") (param i32)))""")
+    assert ask(db, "say a") == "a\n"
+    db.execute("BEGIN")
+    db.execute(replace, (other,)).fetchall()
+    assert ask(db, "say a") is None
+    db.execute("ROLLBACK")
+    assert ask(db, "say a") == "a\n"
+
+
 def test_paths(tmp_path):
     """Off by default; the host allows directories."""
     inside, outside = tmp_path / "modules", tmp_path / "other"

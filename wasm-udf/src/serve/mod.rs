@@ -309,7 +309,10 @@ impl Table {
             program: Arc::new(program),
             pool,
         };
-        *lock(&self.ready) = Some(ready.clone());
+        // What a transaction finds may be undone with it, which nobody is told.
+        if connection.is_autocommit() {
+            *lock(&self.ready) = Some(ready.clone());
+        }
         Ok(ready)
     }
 
