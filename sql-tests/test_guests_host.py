@@ -291,6 +291,15 @@ def test_limits_of_the_host_interface(db):
     assert "limit result_bytes" in run(db, sql("query", "SELECT zeroblob(2000)"), result_bytes="1KB")[0][1]
 
 
+def test_a_text_of_many_selects_is_refused(db):
+    """Each stands inside of the one before: stack, and time that no interrupt ends."""
+    def chain(count):
+        tables = ["c0 AS (SELECT 1 x)", *(f"c{n} AS (SELECT * FROM c{n - 1})" for n in range(1, count - 1))]
+        return sql("query", f"WITH {', '.join(tables)} SELECT * FROM c{count - 2}")
+    answer, refusal = answers(run(db, chain(500), chain(501)))
+    assert answer["rows"] == [[1]] and refusal["error"]["code"] == "SQLITE_TOOBIG"
+
+
 def test_grants(db):
     assert "needs the grant" in fails(db, "say x", sql="none")
     told = [insert("a"), sql("query", "SELECT count(*) FROM t")]

@@ -76,6 +76,10 @@ const PRAGMAS_OF_SOMETHING: [&str; 10] = [
 ];
 const TRANSACTIONS: [&str; 6] = ["begin", "commit", "end", "rollback", "savepoint", "release"];
 
+/// Most SELECTs of a text. Each may stand inside of the one before, as the tables of a WITH do, and SQLite
+/// takes stack for that, and compiles for ever without looking for an interrupt.
+const MOST_SELECTS: usize = 500;
+
 /// Why a text is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -85,6 +89,8 @@ pub(crate) enum Refusal {
     Empty,
     #[error("the SQL text holds more than one statement; send them one by one, or as a batch")]
     Several,
+    #[error("the SQL has more than {} SELECTs", MOST_SELECTS)]
+    Selects,
     #[error("{0} is not for guests")]
     Verb(String),
     #[error(
@@ -118,6 +124,7 @@ impl Refusal {
         match self {
             Self::Illegal(_) => Code::ERROR,
             Self::Empty | Self::Several => Code::MISUSE,
+            Self::Selects => Code::TOOBIG,
             Self::Sqlite(error) => error.code,
             _ => Code::AUTH,
         }
@@ -135,6 +142,10 @@ impl<'a> Text<'a> {
         let tokens: Vec<_> = tokenize(sql).map_err(Refusal::Illegal)?;
         let statements = tokens.iter().position(|token| !token.is(";"));
         let begin = statements.ok_or(Refusal::Empty)?;
+        let selects = tokens.iter().filter(|token| token.is("select")).count();
+        if selects > MOST_SELECTS {
+            return Err(Refusal::Selects);
+        }
         Ok(Self {
             tokens: tokens.into_iter().skip(begin).collect(),
         })
