@@ -33,7 +33,6 @@ use self::program::Program;
 pub(crate) use self::program::{Programs, check};
 use self::reactor::Reactor;
 use crate::error::{Error, Result};
-use crate::functions::database;
 use crate::guest::Role;
 use crate::imports::Offer;
 use crate::names;
