@@ -6,6 +6,7 @@ import re
 import sqlite3
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 from support import database
@@ -254,6 +255,66 @@ def test_what_is_left_open_is_undone(db, ending):
     assert names(db) == ["kept"] and not db.in_transaction
 
 
+@pytest.mark.parametrize("kind", ["command", "reactor"])
+@pytest.mark.parametrize("mode", ["deferred", "immediate"])
+@pytest.mark.parametrize("ending", ["loop", sql("query", COUNT)])
+def test_what_is_left_open_is_undone_after_an_interrupt(connect, tmp_path, kind, mode, ending):
+    """An interrupted connection runs nothing, no ROLLBACK either, until the caller's statement has ended."""
+    db = connect(f"file:{tmp_path}/a.db")
+    db.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT UNIQUE)")
+    keep(db, timeout="60s")
+    told = [sql("begin_tx", mode=mode), insert("lost"), sql("begin_tx"), insert("lost too"), ending]
+    done = threading.Event()
+
+    def interrupt():
+        while not done.wait(0.1):
+            db.interrupt()
+
+    def interrupted():
+        done.clear()
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+            run(db, *told, timeout="60s") if kind == "command" else ask(db, *told)
+        done.set()
+        thread.join()
+
+    interrupted()
+    assert not db.in_transaction and names(db) == []
+    db.execute("BEGIN")
+    db.execute("INSERT INTO t(name) VALUES ('mine')")
+    interrupted()
+    assert not db.in_transaction and names(db) == []
+    connect(f"file:{tmp_path}/a.db").execute("INSERT INTO t(name) VALUES ('another')")
+    assert names(db) == ["another"]
+
+
+@pytest.mark.parametrize("ending", ["loop", sql("query", COUNT)])
+def test_what_is_left_open_is_undone_after_a_time_limit(db, ending):
+    keep(db, timeout="200ms")
+    told = [sql("begin_tx"), insert("lost"), ending]
+    with pytest.raises(sqlite3.Error):
+        run(db, *told, timeout="200ms")
+    assert not db.in_transaction and names(db) == []
+    assert "time limit" in refused(db, "SELECT response FROM app WHERE request = ?", "\n".join(told))
+    assert not db.in_transaction and names(db) == []
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        run(db, *told[:2], sql("query", COUNT, timeout_ms=20), sql("commit", tx_id=1), "exit 0")
+    assert not db.in_transaction and names(db) == []
+
+
+def test_a_reader_that_is_interrupted_harms_no_transaction(db):
+    keep(db, sql="read", timeout="200ms")
+    for told in ([sql("begin_tx"), sql("query", COUNT)], [sql("begin_tx"), sql("query", "SELECT 1", fetch=1), "loop"]):
+        db.execute("BEGIN")
+        db.execute("INSERT INTO t(name) VALUES ('mine')")
+        assert "time limit" in refused(db, "SELECT response FROM app WHERE request = ?", "\n".join(told))
+        assert db.in_transaction and names(db) == ["mine"]
+        db.execute("ROLLBACK")
+        assert "time limit" in refused(db, "SELECT response FROM app WHERE request = ?", "\n".join(told))
+        assert not db.in_transaction
+
+
 def test_in_the_callers_transaction(db):
     for end, expected in (("ROLLBACK", []), ("COMMIT", ["mine", "a"])):
         db.execute("BEGIN")
@@ -312,12 +373,57 @@ def test_time_counts_inside_the_program_only(db):
         one(db, "SELECT count(*) FROM sqlproxy_serve(?, ?)", player(), options)
 
 
+def test_requests_do_not_hide_the_time(db):
+    """A program that asks for something now and then has not more time than one that does not."""
+    module = wat(r"""(module (import "sqlproxy" "host_db_query" (func $q (param i32 i32) (result i32)))
+      (memory (export "memory") 1) (data (i32.const 0) "{\22command\22:\22ping\22}") (global $n (mut i32) (i32.const 0))
+      (func (export "_start") (local $i i32) (loop $asks
+        (drop (call $q (i32.const 0) (i32.const 18))) (local.set $i (i32.const 0))
+        (loop $works (local.set $i (i32.add (local.get $i) (i32.const 1))) (br_if $works (i32.lt_u (local.get $i) (i32.const 1000000))))
+        (global.set $n (i32.add (global.get $n) (i32.const 1))) (br_if $asks (i32.lt_u (global.get $n) (i32.const 100000))))))""")
+    assert "time limit of 200 ms" in fails(db, module=module, timeout="200ms")
+
+
+def bomb(times: int, held: bool = False) -> bytes:
+    """Writes 4 MB of empty lines a number of times with one call; with `held`, in a transaction."""
+    begin = "(drop (call $q (i32.const 32) (i32.const 22)))" if held else ""
+    parts = "".join(r"\00\00\01\00\00\00\40\00" for _ in range(times))
+    return wat(rf"""(module (import "wasi_snapshot_preview1" "fd_write" (func $w (param i32 i32 i32 i32) (result i32)))
+      (import "sqlproxy" "host_db_query" (func $q (param i32 i32) (result i32)))
+      (memory (export "memory") 80) (data (i32.const 32) "{{\22command\22:\22begin_tx\22}}") (data (i32.const 64) "{parts}")
+      (func (export "_start") {begin} (memory.fill (i32.const 65536) (i32.const 10) (i32.const 0x400000))
+        (drop (call $w (i32.const 1) (i32.const 64) (i32.const {times}) (i32.const 0)))))""")
+
+
+def test_lines_without_content_are_bounded(db):
+    """A line takes room for itself, and is given away before there are many."""
+    error = fails(db, module=bomb(1, held=True), output="16MB")
+    assert "output limit of 16 MB while a transaction" in error
+    rows = db.execute("SELECT count(*) FROM (SELECT 1 FROM sqlproxy_serve(?) LIMIT 200000)", (bomb(8),))
+    before = resident()
+    assert rows.fetchone() == (200000,) and resident() - before < 64
+
+
+def resident() -> int:
+    """Megabytes of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+
+
 def test_limits_of_the_host_interface(db):
     prepare = sql("prepare", "SELECT 1")
     assert "limit statements" in run(db, prepare, prepare, prepare, statements=2)[2][1]
     query = sql("query", "VALUES (1), (2)", fetch=1)
     assert "limit cursors" in run(db, query, query, cursors=1)[1][1]
     assert "limit result_bytes" in run(db, sql("query", "SELECT zeroblob(2000)"), result_bytes="1KB")[0][1]
+
+
+def test_a_text_of_many_selects_is_refused(db):
+    """Each stands inside of the one before: stack, and time that no interrupt ends."""
+    def chain(count):
+        tables = ["c0 AS (SELECT 1 x)", *(f"c{n} AS (SELECT * FROM c{n - 1})" for n in range(1, count - 1))]
+        return sql("query", f"WITH {', '.join(tables)} SELECT * FROM c{count - 2}")
+    answer, refusal = answers(run(db, chain(500), chain(501)))
+    assert answer["rows"] == [[1]] and refusal["error"]["code"] == "SQLITE_TOOBIG"
 
 
 def test_grants(db):
@@ -417,6 +523,18 @@ def test_stored_guests(db):
     assert "no stored guest 'report'" in refused(db, "SELECT * FROM sqlproxy_serve('report')")
 
 
+def test_a_stored_guest_never_takes_the_place_of_a_file(tmp_path):
+    """proc_create allows no name like that of a file, but a stranger may write into the table himself."""
+    (tmp_path / "player.wasm").write_bytes(player())
+    assert child("""
+c = connect(); keep(c)
+c.execute("SELECT sqlbridge_modules(?)", (sys.argv[1],)).fetchall()
+for name in ("player.wasm", sys.argv[1] + "/player.wasm"):
+    c.execute("UPDATE sqlbridge_procedures SET name = ?, module = x'00', hash = zeroblob(32)", (name,))
+    print(c.execute("SELECT line FROM sqlproxy_serve(?, '{\\"args\\": [\\"say file\\"]}')", (name,)).fetchone())
+""", str(tmp_path)) == "('file',)\n('file',)"
+
+
 def test_a_procedure_is_no_guest(db):
     one(db, "SELECT proc_create('twice', ?)", wat('(module (func (export "f") (param i32) (result i32) local.get 0))'))
     assert "is no guest" in refused(db, "SELECT * FROM sqlproxy_serve('twice')")
@@ -429,6 +547,18 @@ def test_a_replaced_guest_is_used_at_once(db):
       (data (i32.const 0) "new") (func (export "sqlproxy_handle") (param i32) (call $r (i32.const 0) (i32.const 0) (i32.const 3))))""")
     one(db, "SELECT proc_create('player', ?, '{\"kind\": \"guest\", \"replace\": true}')", other)
     assert ask(db, "count") == "new"
+
+
+def test_a_guest_whose_replacement_is_undone(db):
+    keep(db)
+    replace = "SELECT proc_create('player', ?, '{\"kind\": \"guest\", \"replace\": true}')"
+    other = wat("""(module (memory (export "memory") 1) (func (export "sqlproxy_handle") (param i32)))""")
+    assert ask(db, "say a") == "a\n"
+    db.execute("BEGIN")
+    db.execute(replace, (other,)).fetchall()
+    assert ask(db, "say a") is None
+    db.execute("ROLLBACK")
+    assert ask(db, "say a") == "a\n"
 
 
 def test_paths(tmp_path):
@@ -547,6 +677,16 @@ def test_insert(db):
     assert names(db) == ["a", "b"], "what a request did that failed is undone with the INSERT"
 
 
+def test_a_table_is_not_dropped_by_its_own_request(db):
+    """An INSERT opens no cursor, which SQLite looks for before a table is dropped."""
+    keep(db)
+    db.execute("INSERT INTO app(request) VALUES (?)", (insert("a"),))
+    db.execute("INSERT INTO app(request) VALUES (?)", (sql("exec", "DROP TABLE app"),))
+    assert "locked" in ask(db, sql("exec", "DROP TABLE app"))
+    assert ask(db, "count") == "1\n" and names(db) == ["a"]
+    db.execute("DROP TABLE app")
+
+
 def test_transactions_end_with_the_request(db):
     keep(db)
     assert ask(db, sql("begin_tx"), insert("lost")).count("\n") == 2
@@ -597,6 +737,21 @@ def test_nested(db):
     assert "SQLITE_AUTH" in run(db, sql("query", "SELECT * FROM sqlproxy_serve('player')"))[0][1]
 
 
+def test_programs_that_ask_each_other_let_the_connection_close(connect, tmp_path):
+    """A compiled statement keeps the tables that it uses, and a table the statements of its program."""
+    path = tmp_path / "a.db"
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.enable_load_extension(True)
+    connection.load_extension(EXTENSION)
+    keep(connection)
+    keep(connection, table="other")
+    for table, asked in (("app", "app"), ("app", "other"), ("other", "app")):
+        assert "rows" in ask(connection, sql("query", f"SELECT response FROM {asked} WHERE request = 'count'"), table=table)
+    connection.close()
+    links = [os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert str(path) not in links
+
+
 def test_instances_are_shared_by_connections(connect, tmp_path):
     """One request at a time for each; the next waits, then gets a clear error."""
     path = f"file:{tmp_path}/a.db"
@@ -638,6 +793,28 @@ def test_memory_databases_share_nothing(connect):
     third = connect(":memory:")
     keep(third)
     assert ask(third, "count") == "1\n"
+
+
+def test_databases_in_memory_that_have_names_share_nothing(connect):
+    image = connect(":memory:")
+    keep(image)
+    for name in ("file:same?vfs=memdb", None):
+        both = [connect(name or ":memory:") for _ in range(2)]
+        for connection in both:
+            if name:
+                keep(connection)
+            else:
+                connection.deserialize(image.serialize())
+        assert [ask(connection, "count") for connection in both] == ["1\n", "1\n"], name
+
+
+def test_a_file_in_the_place_of_another_is_another_database(connect, tmp_path):
+    for _ in range(2):
+        connection = connect(f"file:{tmp_path}/a.db")
+        keep(connection)
+        assert ask(connection, "count") == "1\n"
+        connection.close()
+        (tmp_path / "a.db").unlink()
 
 
 def test_dropped_and_made_again(db):

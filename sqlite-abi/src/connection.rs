@@ -1,6 +1,6 @@
 //! A connection of the host, borrowed for the time of a callback or an entry point.
 
-use std::ffi::{CStr, CString, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
@@ -168,6 +168,25 @@ impl Connection<'_> {
         unsafe {
             let path = call!(db_filename(self.raw(), schema.as_ptr()));
             (!path.is_null()).then(|| CStr::from_ptr(path).to_string_lossy().into_owned())
+        }
+    }
+
+    /// The storage layer behind a schema, as it names itself: `unix`, or `memdb(…)` for a database in
+    /// memory that has a file's name. None where it does not.
+    #[must_use]
+    pub fn vfs_name(&self, schema: &str) -> Option<String> {
+        let schema = CString::new(schema).ok()?;
+        let mut text: *mut c_char = ptr::null_mut();
+        // SAFETY: the connection is open; this control writes one pointer, to a text that is ours to
+        // free.
+        unsafe {
+            let control = c::SQLITE_FCNTL_VFSNAME;
+            let place = (&raw mut text).cast();
+            let code = call!(file_control(self.raw(), schema.as_ptr(), control, place));
+            let name = (code == c::SQLITE_OK && !text.is_null())
+                .then(|| CStr::from_ptr(text).to_string_lossy().into_owned());
+            call!(free(text.cast()));
+            name
         }
     }
 

@@ -90,6 +90,11 @@ impl Lease {
         let _back = Back(loan, loan.thread.swap(token(), Ordering::Relaxed));
         body(&self.0)
     }
+
+    /// Whether `renew` runs.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.0.loan.thread.load(Ordering::Relaxed) != NOBODY
+    }
 }
 
 impl Drop for Lease {

@@ -211,10 +211,15 @@ unsafe extern "C" fn disconnect<T: TableFunction>(table: *mut c::sqlite3_vtab) -
     Code::OK.0
 }
 
-/// The table is gone, not only this connection's part of it.
+/// The table is gone, not only this connection's part of it. SQLite looks for cursors first, but
+/// not whether a row is just coming in, whose taker may run SQL too.
 unsafe extern "C" fn drop_table<T: TableFunction>(table: *mut c::sqlite3_vtab) -> c_int {
     if table.is_null() {
         return Code::MISUSE.0;
+    }
+    // SAFETY: made in `connect`.
+    if unsafe { (*table.cast::<Table<T>>()).lease.is_in_use() } {
+        return Code::LOCKED.0;
     }
     guard_or("xDestroy", (), || {
         // SAFETY: made in `connect`.
@@ -234,7 +239,8 @@ unsafe extern "C" fn update<T: TableFunction>(
     if table.is_null() {
         return Code::MISUSE.0;
     }
-    // SAFETY: made in `connect`; its connection is open. The table stays while it is in use.
+    // SAFETY: made in `connect`; its connection is open. The table stays while it is in use: see
+    // `drop_table`.
     let (
         Table {
             function, lease, ..

@@ -132,9 +132,13 @@ fn copy(
     Ok(SUCCESS)
 }
 
+/// Most buffers of one call, as on most systems. What others hold counts as not read, or not
+/// written.
+const MOST_BUFFERS: u32 = 1024;
+
 /// Addresses and lengths of a list of buffers.
 fn buffers(caller: &mut In<'_>, list: i32, count: i32) -> wasmtime::Result<Vec<(i32, i32)>> {
-    let length = count.cast_unsigned().saturating_mul(8);
+    let length = count.cast_unsigned().min(MOST_BUFFERS) * 8;
     let list = bytes(caller, list, length.cast_signed(), "a list of buffers")?;
     let (entries, _) = list.as_chunks::<8>();
     Ok(entries
@@ -189,28 +193,37 @@ async fn write(
         return Ok(BADF);
     };
     let turns = Arc::clone(turns);
-    let (mut total, mut ready) = (0_u32, false);
+    let mut total = 0_u32;
     for (address, length) in buffers(caller, list, count)? {
-        let content = bytes(caller, address, length, "its output")?;
-        match turns.write(stream, content) {
-            Ok(lines) => ready = lines,
-            Err(over) => {
-                return caller.data_mut().stop(Stopped::Output(if over.held {
-                    " while a transaction, or a statement that changes the database, was open: until then \
-                     output is kept. End it sooner, write less, or set \"output\" to allow more"
-                } else {
-                    " without the end of a line; set \"output\" to allow more"
-                }));
+        let end = bytes(caller, address, length, "its output")?.len();
+        let mut at = 0;
+        while at < end {
+            let content = bytes(caller, address, length, "its output")?;
+            let part = &content[at..end.min(at + PART)];
+            at += part.len();
+            let ready = match turns.write(stream, part) {
+                Ok(ready) => ready,
+                Err(over) => {
+                    return caller.data_mut().stop(Stopped::Output(if over.held {
+                        " while a transaction, or a statement that changes the database, was open: until then \
+                         output is kept. End it sooner, write less, or set \"output\" to allow more"
+                    } else {
+                        " without the end of a line; set \"output\" to allow more"
+                    }));
+                }
+            };
+            if ready {
+                pause().await;
+                let guest = caller.data_mut();
+                guest.begin_call();
+                guest.tick()?;
             }
         }
         total = total.saturating_add(length.cast_unsigned());
     }
     put(caller, written, &total.to_le_bytes())?;
-    if ready {
-        pause().await;
-        let guest = caller.data_mut();
-        guest.begin_call();
-        guest.tick()?;
-    }
     Ok(SUCCESS)
 }
+
+/// How much of a command's output is taken at once: its lines go before there are more.
+const PART: usize = 64 << 10;

@@ -157,7 +157,6 @@ impl Command {
     }
 
     /// Lets the program run until it has lines, or has ended.
-    #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
     fn go_on(&mut self, lent: &Lent) -> Result<()> {
         let title = Arc::clone(&self.title);
         let internal = |reason| Error::Internal {
@@ -167,15 +166,12 @@ impl Command {
         let _alive = self.process.instance_begins().map_err(internal)?;
         let _nesting =
             Nesting::enter_beside().map_err(|stopped| too_deep(title.to_string(), &stopped))?;
-        let began = Instant::now();
-        let deadline = began + self.most.saturating_sub(self.spent.get());
         let probe = Arc::clone(&self.probe);
         let outcome = lent.with(|connection| {
             connection.with_interrupter(|interrupter| {
-                connection.with_probe(&probe, || self.take_turns(lent, deadline, interrupter))
+                connection.with_probe(&probe, || self.take_turns(lent, interrupter))
             })
         });
-        self.spent.add(began.elapsed());
         self.outcome = outcome.map_err(|error| internal(error.message))?;
         if self.outcome.is_some() {
             // What it has left open is undone.
@@ -185,15 +181,14 @@ impl Command {
         Ok(())
     }
 
-    fn take_turns(
-        &mut self,
-        lent: &Lent,
-        deadline: Instant,
-        interrupter: &Arc<Interrupter>,
-    ) -> Option<Outcome> {
+    #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
+    fn take_turns(&mut self, lent: &Lent, interrupter: &Arc<Interrupter>) -> Option<Outcome> {
+        let deadline = Instant::now() + self.most.saturating_sub(self.spent.get());
         let mut context = Context::from_waker(Waker::noop());
         let mut watch = None;
         loop {
+            // The program itself knows only the time since it was let go on last.
+            let _turn = Turn(Instant::now(), &self.spent);
             let running = self.running.as_mut()?;
             if let Poll::Ready(outcome) = running.as_mut().poll(&mut context) {
                 self.running = None;
@@ -218,6 +213,15 @@ impl Command {
                 return None;
             }
         }
+    }
+}
+
+/// Adds a turn's time to what was spent, however it ends.
+struct Turn<'s>(Instant, &'s Spent);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.1.add(self.0.elapsed());
     }
 }
 

@@ -5,6 +5,8 @@
 //! very thread, it may be the one that led to this request.
 
 use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,7 @@ use sqlite_abi::Connection;
 
 use super::reactor::Reactor;
 use crate::error::{Error, Result};
+use crate::functions::unnamed;
 use crate::guest::time_text;
 use crate::process::{TICK, lock};
 
@@ -23,6 +26,23 @@ pub(crate) struct Pools(Mutex<Known>);
 struct Known {
     pools: HashMap<(String, String), Arc<Pool>>,
     clock: u64,
+}
+
+/// Which database a schema is, so that nobody sees what a program knows of another one. A file that
+/// took the place of another has the same path, and one in memory may have any.
+pub(super) fn identity(connection: &Connection<'_>, schema: &str) -> String {
+    let alone = || unnamed(connection.id()) + schema;
+    let path = match connection.filename(schema) {
+        Some(path) if !path.is_empty() => path,
+        _ => return alone(),
+    };
+    let vfs = connection.vfs_name(schema).unwrap_or_default();
+    if vfs.starts_with("memdb") {
+        return alone();
+    }
+    // What is in no file of this machine has a name that is its own.
+    let file = fs::metadata(&path).map(|data| (data.dev(), data.ino(), data.created().ok()));
+    format!("{path} {vfs} {:?}", file.ok())
 }
 
 /// More tables than these keep no instances.

@@ -14,6 +14,7 @@ use crate::code::{Code, ContentHash, content_hash};
 use crate::error::{Error, Result};
 use crate::guest::{Guest, Role};
 use crate::imports::{self, Offer};
+use crate::names;
 use crate::process::{Process, lock};
 use crate::signature::{Kind, Signature};
 
@@ -73,7 +74,10 @@ impl Programs {
             }
             Module::Named(name) => {
                 let title: Arc<str> = format!("program '{name}'").into();
-                if let Some(stored) = stored(connection, schema, name)? {
+                // What looks like a path is one: a stranger could give any name to a guest that he stores by hand.
+                if names::check_name(name).is_ok()
+                    && let Some(stored) = stored(connection, schema, name)?
+                {
                     let content = || stored.module(connection).map_err(|error| error.to_string());
                     return self.ready(process, name, title, stored.hash, content, offer);
                 }

@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex, Weak};
 use sqlite_abi::{Connection, Declaration, FunctionError, Lent, Value, ValueRef};
 
 use super::options::Declared;
-use super::pool::Pool;
+use super::pool::{self, Pool};
 use super::program::Program;
 use super::proxy;
 use super::reactor::Reactor;
 use crate::error::{Error, Result};
-use crate::functions::database;
 use crate::guest::Role;
 use crate::imports::Offer;
 use crate::process::{Process, lock};
@@ -21,7 +20,7 @@ use crate::world::Response;
 pub(super) struct Table {
     pub(super) name: String,
     schema: String,
-    /// Its database, as counts know it.
+    /// Its database, as the pools know it.
     database: String,
     declared: std::result::Result<Declared, String>,
     ready: Mutex<Option<Ready>>,
@@ -43,7 +42,7 @@ impl Table {
         Self {
             name: declaration.table.to_owned(),
             schema: declaration.schema.to_owned(),
-            database: database(connection, declaration.schema),
+            database: pool::identity(connection, declaration.schema),
             declared: Declared::parse(&declaration.arguments),
             ready: Mutex::new(None),
             warm: Mutex::new(None),
@@ -94,7 +93,10 @@ impl Table {
             program: Arc::new(program),
             pool,
         };
-        *lock(&self.ready) = Some(ready.clone());
+        // What a transaction finds may be undone with it, which nobody is told.
+        if connection.is_autocommit() {
+            *lock(&self.ready) = Some(ready.clone());
+        }
         Ok(ready)
     }
 

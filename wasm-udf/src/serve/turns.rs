@@ -30,6 +30,9 @@ pub(crate) struct Line {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// What a line takes besides its bytes: a program may write empty ones.
+const LINE: usize = size_of::<Line>();
+
 /// See the module's documentation.
 pub(crate) struct Turns(Mutex<State>);
 
@@ -37,7 +40,7 @@ struct State {
     lines: VecDeque<Line>,
     /// What was written since the last end of a line, for each stream.
     begun: [Vec<u8>; 2],
-    /// Bytes of all these.
+    /// Bytes of all these, and of what a line takes besides.
     bytes: usize,
     most: usize,
     /// Whether lines are kept for now.
@@ -84,6 +87,7 @@ impl Turns {
             begun.extend_from_slice(&rest[..end]);
             let bytes = std::mem::take(begun);
             state.lines.push_back(Line { stream, bytes });
+            state.bytes += LINE;
             rest = &rest[end + 1..];
         }
         begun.extend_from_slice(rest);
@@ -117,7 +121,7 @@ impl Turns {
             return None;
         }
         let line = state.lines.pop_front()?;
-        state.bytes = state.bytes.saturating_sub(line.bytes.len() + 1);
+        state.bytes = state.bytes.saturating_sub(line.bytes.len() + 1 + LINE);
         Some(line)
     }
 
@@ -191,7 +195,7 @@ pub(crate) fn pause() -> impl Future<Output = ()> + Send {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stream, TooMuch, Turns};
+    use super::{LINE, Stream, TooMuch, Turns};
 
     fn lines(turns: &Turns) -> Vec<(Stream, String)> {
         std::iter::from_fn(|| turns.line())
@@ -219,7 +223,7 @@ mod tests {
 
     #[test]
     fn held_lines_wait_and_are_bounded() {
-        let turns = Turns::new(10);
+        let turns = Turns::new(10 + LINE);
         turns.hold(true);
         assert_eq!(turns.write(Stream::Stdout, b"one\n"), Ok(false));
         assert!(turns.line().is_none());
@@ -232,6 +236,10 @@ mod tests {
             turns.write(Stream::Stderr, b"12345678901"),
             Err(TooMuch { held: false })
         );
+        let turns = Turns::new(1000);
+        turns.hold(true);
+        let held = TooMuch { held: true };
+        assert_eq!(turns.write(Stream::Stdout, &[b'\n'; 100]), Err(held));
         let turns = Turns::new(10);
         // Much at once is no harm while it goes at once.
         assert_eq!(turns.write(Stream::Stdout, &[b'\n'; 1000]), Ok(true));

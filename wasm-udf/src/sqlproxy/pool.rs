@@ -19,6 +19,8 @@ pub(crate) struct Compiled {
     pub(crate) readonly: bool,
     /// How often it had been compiled again when it was judged.
     pub(crate) recompiled: i32,
+    /// Whether it may hold a table of a program's, which may hold statements: both would stay for ever.
+    pub(crate) holds_table: bool,
     pub(crate) head: Option<Head>,
 }
 
@@ -89,6 +91,16 @@ impl Pool {
             .or_default()
             .push((self.clock, compiled));
         self.count += 1;
+    }
+
+    /// Forgets the statements that must not be kept longer than a call.
+    pub(crate) fn cool(&mut self) {
+        self.last.take_if(|last| last.holds_table);
+        self.idle.retain(|_, idle| {
+            idle.retain(|(_, compiled)| !compiled.holds_table);
+            !idle.is_empty()
+        });
+        self.count = self.idle.values().map(Vec::len).sum();
     }
 
     pub(crate) fn was_recompiled(&self) -> bool {

@@ -79,22 +79,23 @@ impl<'a> Rows<'a> {
 
     /// Writes the row the statement is on.
     pub(crate) fn row(&self, statement: &Statement<'_>, answer: &mut Writer) -> Result<(), Error> {
+        let limit = self.rules.limits.result_bytes;
         answer.begin_list();
         for column in 0..statement.column_count() {
             answer.value(statement.column_ref(column));
+            // Not only at the end: a row may have 2000 values of that size.
+            if answer.len() > limit {
+                return Err(Error::TooLarge {
+                    guest: self.rules.guest.clone(),
+                    what: "the answer",
+                    limit: "limit result_bytes",
+                    value: limit,
+                    advice: "ask for fewer rows at a time, with fetch",
+                });
+            }
         }
         answer.end_list();
-        let limit = self.rules.limits.result_bytes;
-        if answer.len() <= limit {
-            return Ok(());
-        }
-        Err(Error::TooLarge {
-            guest: self.rules.guest.clone(),
-            what: "the answer",
-            limit: "limit result_bytes",
-            value: limit,
-            advice: "ask for fewer rows at a time, with fetch",
-        })
+        Ok(())
     }
 }
 

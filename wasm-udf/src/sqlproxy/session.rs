@@ -217,11 +217,13 @@ impl Call<'_> {
         let (readonly, recompiled) =
             kept.with(|statement| (statement.is_readonly(), statement.recompiled()))?;
         gate.admit_compiled(&text, readonly).map_err(refused)?;
+        let holds_table = gate.names_table(&text);
         Ok(Some(Compiled {
             sql: Arc::clone(&sql),
             kept,
             readonly,
             recompiled,
+            holds_table,
             head: None,
         }))
     }

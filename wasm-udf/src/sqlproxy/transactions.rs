@@ -29,6 +29,8 @@ struct Open {
     name: Option<String>,
     started: Started,
     read_only: bool,
+    /// Whether the caller, or one outside of it, had a transaction already.
+    inside: bool,
 }
 
 #[derive(Debug)]
@@ -97,8 +99,9 @@ impl Transactions {
         mode: Mode,
         read_only: bool,
     ) -> Result<i64, Error> {
+        let inside = !db.is_autocommit();
         let started = self.start(db, mode)?;
-        Ok(self.push(connection, None, started, read_only))
+        Ok(self.push(connection, None, started, read_only, inside))
     }
 
     pub(crate) fn commit(
@@ -123,12 +126,32 @@ impl Transactions {
     }
 
     /// Rolls everything back to where the first one began.
+    ///
+    /// A connection that was interrupted runs nothing until its user's statement has ended, no `ROLLBACK`
+    /// either. It can only roll back everything, and does so where nothing but reading was possible only
+    /// if there is no transaction of the caller's.
     pub(crate) fn undo_all(&mut self, db: &Connection<'_>) -> Result<(), Error> {
         self.notice(db);
-        if self.open.is_empty() {
+        let Some(first) = self.open.first() else {
             return Ok(());
+        };
+        let harmless = first.inside && (first.read_only || self.grant == Grant::Read);
+        match self.undo(db, 0) {
+            Err(error) if error.code().primary() == Code::INTERRUPT => {
+                if !harmless {
+                    // When a statement is interrupted that might write, SQLite rolls everything back. This
+                    // is one which it does not run while another one runs. And it has no space and a semicolon,
+                    // because an interrupted SQLite reads no space, and not the end of a text.
+                    let _ = db.exec("VACUUM;");
+                    if !db.is_autocommit() {
+                        return Err(error);
+                    }
+                }
+                self.open.clear();
+                Ok(())
+            }
+            undone => undone,
         }
-        self.undo(db, 0)
     }
 
     /// Does what `BEGIN`, `COMMIT`, `ROLLBACK`, `SAVEPOINT`, `RELEASE` or one of their forms as
@@ -144,8 +167,9 @@ impl Transactions {
                 Err(wrong("cannot start a transaction within a transaction"))
             }
             Verb::Begin(mode) => {
+                let inside = !db.is_autocommit();
                 let started = self.start(db, mode)?;
-                self.push(connection, None, started, false);
+                self.push(connection, None, started, false, inside);
                 Ok(())
             }
             Verb::Commit if self.open.is_empty() => {
@@ -157,8 +181,9 @@ impl Transactions {
             }
             Verb::Rollback => self.undo(db, 0),
             Verb::Savepoint(name) => {
+                let inside = !db.is_autocommit();
                 let started = self.start(db, Mode::Deferred)?;
-                self.push(connection, Some(name), started, false);
+                self.push(connection, Some(name), started, false, inside);
                 Ok(())
             }
             Verb::Release(name) => {
@@ -199,6 +224,7 @@ impl Transactions {
         name: Option<String>,
         started: Started,
         read_only: bool,
+        inside: bool,
     ) -> i64 {
         self.last_id += 1;
         self.open.push(Open {
@@ -207,6 +233,7 @@ impl Transactions {
             name,
             started,
             read_only,
+            inside,
         });
         self.last_id
     }

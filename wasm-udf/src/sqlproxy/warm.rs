@@ -4,6 +4,9 @@
 //! only as long as none of them had to be compiled anew since. SQLite does that without asking: with
 //! all of them when a function is replaced, which a statement of ours shows beforehand; and with one that
 //! runs when the schema has changed, after which none is kept.
+//!
+//! They belong to a virtual table, and a statement that uses a virtual table keeps it: two tables whose programs ask
+//! each other, or one that asks itself, would keep each other from being closed. Such statements end with the call.
 
 use std::fmt;
 
@@ -24,10 +27,11 @@ pub(crate) struct Canary(Kept, i32);
 
 impl Warm {
     /// None where the statements cannot be kept.
-    pub(crate) fn new(lent: Lent, pool: Pool, canary: Option<Canary>) -> Option<Self> {
+    pub(crate) fn new(lent: Lent, mut pool: Pool, canary: Option<Canary>) -> Option<Self> {
         if pool.was_recompiled() {
             return None;
         }
+        pool.cool();
         let canary = canary.or_else(|| Canary::new(&lent))?;
         Some(Self { lent, pool, canary })
     }

@@ -80,6 +80,10 @@ const PRAGMAS_OF_SOMETHING: [&str; 10] = [
 const DEFERRING: &str = "defer_foreign_keys";
 const TRANSACTIONS: [&str; 6] = ["begin", "commit", "end", "rollback", "savepoint", "release"];
 
+/// Most SELECTs of a text. Each may stand inside of the one before, as the tables of a WITH do, and SQLite
+/// takes stack for that, and compiles for ever without looking for an interrupt.
+const MOST_SELECTS: usize = 500;
+
 /// Why a text is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -89,6 +93,8 @@ pub(crate) enum Refusal {
     Empty,
     #[error("the SQL text holds more than one statement; send them one by one, or as a batch")]
     Several,
+    #[error("the SQL has more than {} SELECTs", MOST_SELECTS)]
+    Selects,
     #[error("{0} is not for guests")]
     Verb(String),
     #[error(
@@ -122,6 +128,7 @@ impl Refusal {
         match self {
             Self::Illegal(_) => Code::ERROR,
             Self::Empty | Self::Several => Code::MISUSE,
+            Self::Selects => Code::TOOBIG,
             Self::Sqlite(error) => error.code,
             _ => Code::AUTH,
         }
@@ -139,6 +146,10 @@ impl<'a> Text<'a> {
         let tokens: Vec<_> = tokenize(sql).map_err(Refusal::Illegal)?;
         let statements = tokens.iter().position(|token| !token.is(";"));
         let begin = statements.ok_or(Refusal::Empty)?;
+        let selects = tokens.iter().filter(|token| token.is("select")).count();
+        if selects > MOST_SELECTS {
+            return Err(Refusal::Selects);
+        }
         Ok(Self {
             tokens: tokens.into_iter().skip(begin).collect(),
         })
@@ -203,6 +214,12 @@ impl Gate<'_> {
             self.token(&text.tokens, index)?;
         }
         Ok(())
+    }
+
+    /// Whether a text may use a virtual table of the kind that is not refused.
+    pub(crate) fn names_table(&self, text: &Text<'_>) -> bool {
+        let mut names = text.tokens.iter().filter_map(Token::name);
+        names.any(|name| self.catalog.refused_table(&name).is_some())
     }
 
     /// Judges the same text when SQLite has said whether it changes a database.
