@@ -40,7 +40,7 @@ pub(crate) fn run(folder: &Path) -> Outcome<()> {
             &module,
             options,
             &format!("{kit}: a command from start to end: ms"),
-            50.0,
+            10.0,
         )?;
         let times = measured(&run_with(&db, &module, r#"{"timeout": "10m"}"#)?)?;
         compared(kit, &times, &native)?;
@@ -103,7 +103,7 @@ fn compared(kit: &str, times: &Times, native: &Times) -> Outcome<()> {
         more <= 5.0,
     );
     for (name, what, must) in [
-        ("row_of_4_columns", "1,000,000 rows of 4 columns", 2.0),
+        ("row_of_4_columns", "1,000,000 rows of 4 columns", 4.0),
         (
             "insert_in_transaction",
             "100,000 inserts in a transaction",
@@ -124,7 +124,7 @@ fn typescript(db: &Connection, folder: &Path) -> Outcome<()> {
             &users,
             "{}",
             "TypeScript: Drizzle from start to end: ms",
-            50.0,
+            40.0,
         )?;
     }
     let Some(module) = built(folder, "ts-bench")? else {
@@ -132,12 +132,12 @@ fn typescript(db: &Connection, folder: &Path) -> Outcome<()> {
     };
     let times = measured(&run_with(db, &module, r#"{"timeout": "10m"}"#)?)?;
     for (name, what, must) in [
-        ("query()", "a select by key", 20.0),
-        ("drizzle, prepared", "the same by Drizzle, prepared", 50.0),
+        ("query()", "a select by key", 60.0),
+        ("drizzle, prepared", "the same by Drizzle, prepared", 60.0),
         (
             "drizzle, built anew",
             "the same, which Drizzle builds anew",
-            500.0,
+            60.0,
         ),
     ] {
         let Some(time) = times.get(name) else {
