@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use sqlite_abi::{Connection, Statement};
+
 use super::VERSION;
 use super::error::Error;
 use super::gate;
 use super::node::Node;
 use super::pool::Compiled;
 use super::request::{Command, Method, Request, Target, Values};
-use super::rows::{After, Rows, bind, describe, describe_nothing, head_of, no_columns};
+use super::rows::{After, Deadline, Rows, bind, describe, describe_nothing, head_of, no_columns};
 use super::session::{Call, Cursor, Text};
 
 impl Call<'_> {
@@ -33,6 +35,12 @@ impl Call<'_> {
                     .transactions
                     .check(self.connection, transaction)?;
                 self.exec(&target, &values)
+            }
+            Command::ExecMany { target, rows } => {
+                self.session
+                    .transactions
+                    .check(self.connection, transaction)?;
+                self.exec_many(&target, &rows)
             }
             Command::Drizzle {
                 sql,
@@ -203,13 +211,46 @@ impl Call<'_> {
 
     fn exec(&mut self, target: &Target<'_>, values: &Values<'_>) -> Result<(), Error> {
         let (id, changes) = self.changes(target, values)?;
+        self.changed(id, changes);
+        Ok(())
+    }
+
+    /// All rows or none. What only reads has nothing to undo.
+    fn exec_many(&mut self, target: &Target<'_>, rows: &[Values<'_>]) -> Result<(), Error> {
+        let Some(mut compiled) = self.compiled(target)? else {
+            return Err(Error::Request(
+                "a transaction command has no rows of values".to_owned(),
+            ));
+        };
+        let outcome = self.many(&mut compiled, rows);
+        self.session.pool.put(compiled);
+        let (id, changes) = outcome?;
+        self.changed(id, changes);
+        Ok(())
+    }
+
+    fn many(
+        &mut self,
+        compiled: &mut Compiled,
+        rows: &[Values<'_>],
+    ) -> Result<(i64, i64), Error> {
+        let (connection, deadline) = (self.connection, self.deadline);
+        if compiled.readonly {
+            return self.transactions(|_, db| each(db, compiled, rows, deadline));
+        }
+        self.no_writing_cursor()?;
+        self.transactions(|transactions, db| {
+            transactions.all_or_nothing(db, connection, || each(db, compiled, rows, deadline))
+        })
+    }
+
+    fn changed(&mut self, id: i64, changes: i64) {
         self.map(|answer| {
             answer.key("last_insert_id");
             answer.integer(id);
             answer.key("rows_affected");
             answer.integer(changes);
         });
-        Ok(())
     }
 
     /// Runs a statement to its end; returns the last rowid and the rows changed.
@@ -218,25 +259,15 @@ impl Call<'_> {
             let id = self.session.lent.with(|db| db.last_insert_rowid())?;
             return Ok((id, 0));
         };
-        let before = self.session.lent.with(|db| db.total_changes())?;
         let deadline = self.deadline;
-        let outcome = compiled.kept.with(|statement| {
-            bind(statement, values)?;
-            while statement.step()? {
-                deadline.check()?;
-            }
-            Ok(())
+        let outcome = self.transactions(|_, db| {
+            let changes = compiled
+                .kept
+                .with(|statement| run(db, statement, values, deadline))??;
+            Ok((db.last_insert_rowid(), changes))
         });
         self.session.pool.put(compiled);
-        outcome.map_err(Error::from).flatten()?;
-        Ok(self.session.lent.with(|db| {
-            // What SQLite reports are the rows of the last statement that could change any.
-            let changed = db.total_changes() != before;
-            (
-                db.last_insert_rowid(),
-                if changed { db.changes() } else { 0 },
-            )
-        })?)
+        outcome
     }
 
     fn drizzle(&mut self, sql: &str, values: &Values<'_>, method: Method) -> Result<(), Error> {
@@ -364,4 +395,43 @@ impl Call<'_> {
         self.map(|_| ());
         Ok(())
     }
+}
+
+/// Runs a statement to its end; returns the rows changed.
+fn run(
+    db: &Connection<'_>,
+    statement: &mut Statement<'_>,
+    values: &Values<'_>,
+    deadline: Deadline,
+) -> Result<i64, Error> {
+    let before = db.total_changes();
+    bind(statement, values)?;
+    while statement.step()? {
+        deadline.check()?;
+    }
+    // What SQLite reports are the rows of the last statement that could change any.
+    let changed = db.total_changes() != before;
+    Ok(if changed { db.changes() } else { 0 })
+}
+
+/// Runs a statement for each row of values; returns the last rowid and the rows changed.
+fn each(
+    db: &Connection<'_>,
+    compiled: &mut Compiled,
+    rows: &[Values<'_>],
+    deadline: Deadline,
+) -> Result<(i64, i64), Error> {
+    compiled.kept.with(|statement| {
+        let mut changes = 0;
+        for (row, values) in (1..).zip(rows) {
+            let changed = run(db, statement, values, deadline).and_then(|changed| {
+                deadline.check()?;
+                Ok(changed)
+            });
+            // Also after an error: a statement at work would be in the way of undoing it.
+            statement.reset();
+            changes += changed.map_err(|error| error.in_row(row))?;
+        }
+        Ok((db.last_insert_rowid(), changes))
+    })?
 }

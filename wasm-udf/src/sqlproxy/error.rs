@@ -54,6 +54,9 @@ pub(crate) enum Error {
     /// A change in a transaction that was begun for reading only.
     #[error("transaction {0} was begun read-only, and this statement changes the database")]
     ReadOnly(i64),
+    /// One of many rows of values, counted from 1.
+    #[error("{error}")]
+    Row { row: usize, error: Box<Error> },
     /// SQLite's own.
     #[error(transparent)]
     Sqlite(#[from] sqlite_abi::Error),
@@ -70,7 +73,23 @@ impl Error {
             Self::Timeout => Code::INTERRUPT,
             Self::Transaction(_) => Code::ERROR,
             Self::ReadOnly(_) => Code::READONLY,
+            Self::Row { error, .. } => error.code(),
             Self::Sqlite(error) => error.code,
+        }
+    }
+
+    pub(crate) fn in_row(self, row: usize) -> Self {
+        Self::Row {
+            row,
+            error: Box::new(self),
+        }
+    }
+
+    /// The error itself, in whichever row it was.
+    pub(crate) fn cause(&self) -> &Self {
+        match self {
+            Self::Row { error, .. } => error.cause(),
+            other => other,
         }
     }
 }

@@ -106,7 +106,7 @@ impl Rules {
         let is_late = |error: &Error| error.code() == Code::INTERRUPT && Instant::now() >= deadline;
         if let Err(error) = &outcome
             && is_late(error)
-            && matches!(error, Error::Sqlite(_))
+            && matches!(error.cause(), Error::Sqlite(_))
         {
             self.interrupted.store(true, Ordering::Relaxed);
             return Err(Error::Timeout);
@@ -307,7 +307,7 @@ impl Error {
     fn write(&self, rules: &Rules, answer: &mut Writer) {
         let code = self.code();
         let mut message = self.to_string();
-        if let Self::Sqlite(error) = self
+        if let Self::Sqlite(error) = self.cause()
             && error.code == Code::TOOBIG
         {
             let limit = rules.limits.result_bytes;
@@ -325,6 +325,10 @@ impl Error {
         answer.integer(code.0.into());
         answer.key("message");
         answer.text(&message);
+        if let Self::Row { row, .. } = self {
+            answer.key("row");
+            answer.integer(i64::try_from(*row).unwrap_or(i64::MAX));
+        }
         answer.end_map();
         answer.end_map();
     }

@@ -36,6 +36,11 @@ pub(crate) enum Command<'a> {
         target: Target<'a>,
         values: Values<'a>,
     },
+    /// The same statement for each of many rows of values.
+    ExecMany {
+        target: Target<'a>,
+        rows: Vec<Values<'a>>,
+    },
     Prepare {
         sql: Cow<'a, str>,
     },
@@ -145,10 +150,7 @@ fn command<'a>(
         "close_rows" => Command::CloseRows {
             cursor: fields.need_integer(Field::CursorId)?,
         },
-        "exec" => Command::Exec {
-            target: fields.target()?,
-            values: fields.values(Field::Args)?,
-        },
+        "exec" => exec(fields)?,
         "prepare" => Command::Prepare {
             sql: fields.need_text(Field::Sql)?,
         },
@@ -169,6 +171,23 @@ fn command<'a>(
         "batch" => batch(fields)?,
         other => return Err(wrong(&format!("there is no command {other:?}"))),
     })
+}
+
+fn exec<'a>(fields: &mut Fields<'a>) -> Result<Command<'a>, Error> {
+    let target = fields.target()?;
+    let Some(rows) = fields.take(Field::Rows) else {
+        let values = fields.values(Field::Args)?;
+        return Ok(Command::Exec { target, values });
+    };
+    if fields.take(Field::Args).is_some() {
+        return Err(wrong("exec takes either args or rows"));
+    }
+    let Node::List(rows) = rows else {
+        return Err(unexpected(Field::Rows.name(), "a list", &rows));
+    };
+    let row = |row| values(row, "a row");
+    let rows = rows.into_iter().map(row).collect::<Result<_, _>>()?;
+    Ok(Command::ExecMany { target, rows })
 }
 
 fn batch<'a>(fields: &mut Fields<'a>) -> Result<Command<'a>, Error> {
@@ -234,6 +253,7 @@ enum Field {
     Command,
     Sql,
     Args,
+    Rows,
     TxId,
     ConnId,
     StmtId,
@@ -249,10 +269,11 @@ enum Field {
 }
 
 /// Their names, in the same order.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "command",
     "sql",
     "args",
+    "rows",
     "tx_id",
     "conn_id",
     "stmt_id",
@@ -350,29 +371,36 @@ impl<'a> Fields<'a> {
     }
 
     fn values(&mut self, field: Field) -> Result<Values<'a>, Error> {
-        let value = |node: Node<'a>| -> Result<Node<'a>, Error> {
-            match node.untagged().map_err(Error::Request)? {
-                list @ Node::List(_) => Err(unexpected("a parameter", "a value", &list)),
-                value => Ok(value),
-            }
-        };
         match self.take(field) {
             None => Ok(Values::InOrder(Vec::new())),
-            // Mostly there is nothing to replace.
-            Some(Node::List(nodes)) if nodes.iter().all(|node| node.value().is_some()) => {
-                Ok(Values::InOrder(nodes))
-            }
-            Some(Node::List(nodes)) => {
-                let values: Result<_, _> = nodes.into_iter().map(value).collect();
-                values.map(Values::InOrder)
-            }
-            Some(Node::Map(entries)) => {
-                let named = |(name, node)| Ok((name, value(node)?));
-                let values: Result<_, Error> = entries.into_iter().map(named).collect();
-                values.map(Values::Named)
-            }
-            Some(other) => Err(unexpected(field.name(), "a list or an object", &other)),
+            Some(node) => values(node, field.name()),
         }
+    }
+}
+
+/// Values for the parameters of a statement; `name` says where they are from.
+fn values<'a>(node: Node<'a>, name: &str) -> Result<Values<'a>, Error> {
+    let value = |node: Node<'a>| -> Result<Node<'a>, Error> {
+        match node.untagged().map_err(Error::Request)? {
+            list @ Node::List(_) => Err(unexpected("a parameter", "a value", &list)),
+            value => Ok(value),
+        }
+    };
+    match node {
+        // Mostly there is nothing to replace.
+        Node::List(nodes) if nodes.iter().all(|node| node.value().is_some()) => {
+            Ok(Values::InOrder(nodes))
+        }
+        Node::List(nodes) => {
+            let values: Result<_, _> = nodes.into_iter().map(value).collect();
+            values.map(Values::InOrder)
+        }
+        Node::Map(entries) => {
+            let named = |(name, node)| Ok((name, value(node)?));
+            let values: Result<_, Error> = entries.into_iter().map(named).collect();
+            values.map(Values::Named)
+        }
+        other => Err(unexpected(name, "a list or an object", &other)),
     }
 }
 

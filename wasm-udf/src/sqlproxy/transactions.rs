@@ -114,6 +114,26 @@ impl Transactions {
         self.release(db, place)
     }
 
+    /// Runs `body`, and keeps all that it changes or nothing.
+    pub(crate) fn all_or_nothing<R>(
+        &mut self,
+        db: &Connection<'_>,
+        connection: i64,
+        body: impl FnOnce() -> Result<R, Error>,
+    ) -> Result<R, Error> {
+        let id = self.begin(db, connection, Mode::Deferred, false)?;
+        let done = body().and_then(|done| self.commit(db, connection, id).map(|()| done));
+        if done.is_err() {
+            // Where SQLite rolled back everything, there is none any more.
+            self.notice(db);
+            if let Ok(place) = self.find(connection, id) {
+                // What cannot be undone now, after an interrupt, is when the call ends.
+                let _ = self.undo(db, place);
+            }
+        }
+        done
+    }
+
     /// Undoes a transaction and those inside of it.
     pub(crate) fn rollback(
         &mut self,

@@ -25,6 +25,67 @@ fn query_and_exec() {
 }
 
 #[test]
+fn exec_with_many_rows_of_values() {
+    let host = open();
+    inside(&host, |guest| {
+        guest.exec("CREATE TABLE t(id INTEGER PRIMARY KEY, a NOT NULL)");
+        let insert = |rows: serde_json::Value| json!({"command": "exec", "sql": "INSERT INTO t VALUES (:id, :a)", "rows": rows});
+        let count = |guest: &mut Guest<'_>| guest.rows("SELECT count(*), total(id) FROM t");
+
+        let done = guest.ok(insert(json!([[1, "a"], {"id": 2, "a": {"$bytes": "AP8="}}, [3, {"$int": "7"}]])));
+        assert_eq!(done, json!({"last_insert_id": 3, "rows_affected": 3}));
+        assert_eq!(guest.rows("SELECT a FROM t"), json!([["a"], [{"$bytes": "AP8="}], [7]]));
+        let nothing = guest.ok(insert(json!([])));
+        assert_eq!(nothing["rows_affected"], json!(0));
+
+        // All or none: the fifth is there already, and values are missing or of no use.
+        for (rows, row, code) in [
+            (json!([[4, 1], [5, 1], [5, 2]]), 3, "SQLITE_CONSTRAINT_PRIMARYKEY"),
+            (json!([[4, 1], [5]]), 2, "SQLITE_RANGE"),
+            (json!([{"id": 4}]), 1, "SQLITE_RANGE"),
+        ] {
+            let answer = guest.ask(insert(rows));
+            assert_eq!(answer["error"]["row"], json!(row), "{answer}");
+            assert_eq!(answer["error"]["code"], json!(code), "{answer}");
+            assert_eq!(count(guest), json!([[3, 6.0]]));
+        }
+        for rows in [json!(1), json!([1]), json!([[[]]]), json!({"id": 1})] {
+            let (code, _) = guest.error(insert(rows));
+            assert_eq!(code, "SQLITE_MISUSE");
+        }
+        let both = json!({"command": "exec", "sql": "DELETE FROM t", "args": [], "rows": [[]]});
+        assert_eq!(guest.error(both).0, "SQLITE_MISUSE");
+        let begin = json!({"command": "exec", "sql": "BEGIN", "rows": [[]]});
+        assert_eq!(guest.error(begin).0, "SQLITE_MISUSE");
+        // What only reads runs, too.
+        let read = json!({"command": "exec", "sql": "SELECT ?", "rows": [[1], [2]]});
+        assert_eq!(guest.ok(read)["rows_affected"], json!(0));
+
+        // In a transaction of the guest's, which goes on after an error.
+        let tx = guest.ok(json!({"command": "begin_tx"}))["tx_id"].clone();
+        guest.ok(insert(json!([[10, 1]])));
+        guest.error(insert(json!([[11, 1], [10, 1]])));
+        guest.ok(insert(json!([[12, 1]])));
+        guest.ok(json!({"command": "commit", "tx_id": tx}));
+        assert_eq!(count(guest), json!([[5, 28.0]]));
+
+        // SQLite rolls back everything by itself: there is nothing left to undo.
+        let sql = "INSERT OR ROLLBACK INTO t VALUES (?, ?)";
+        let answer = guest.ask(json!({"command": "exec", "sql": sql, "rows": [[20, 1], [10, 1]]}));
+        assert_eq!(answer["error"]["row"], json!(2), "{answer}");
+        assert_eq!(count(guest), json!([[5, 28.0]]));
+
+        // Rows of a statement that writes are open: nothing could be ended.
+        let returning = json!({"command": "query", "sql": "INSERT INTO t VALUES (30, 1), (31, 1) RETURNING id", "fetch": 1});
+        let cursor = guest.ok(returning)["cursor_id"].clone();
+        let (_, message) = guest.error(insert(json!([[40, 1]])));
+        assert!(message.contains("RETURNING id"), "{message}");
+        guest.ok(json!({"command": "close_rows", "cursor_id": cursor}));
+    });
+    assert!(host.is_autocommit());
+}
+
+#[test]
 fn a_guest_that_may_read_does_not_write() {
     let host = open();
     host.execute_batch("CREATE TABLE t(x)").unwrap();

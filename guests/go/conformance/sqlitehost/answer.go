@@ -30,6 +30,14 @@ type wrong struct {
 
 func (w *wrong) Error() string { return w.message }
 
+// inRow is an error in one of many rows of values, counted from 1.
+type inRow struct {
+	err error
+	row int64
+}
+
+func (r *inRow) Error() string { return r.err.Error() }
+
 // names are SQLite's, by number.
 var names = map[int]string{
 	1: "SQLITE_ERROR", 5: "SQLITE_BUSY", 6: "SQLITE_LOCKED", 8: "SQLITE_READONLY", 9: "SQLITE_INTERRUPT", 18: "SQLITE_TOOBIG",
@@ -40,6 +48,11 @@ var names = map[int]string{
 }
 
 func failure(err error) object {
+	var row *inRow
+	errors.As(err, &row)
+	if row != nil {
+		err = row.err
+	}
 	code, message := 1, err.Error()
 	var ours *wrong
 	var theirs *sqlite3.Error
@@ -68,7 +81,11 @@ func failure(err error) object {
 	if name == "" {
 		name = "SQLITE_ERROR"
 	}
-	return object{{"error", object{{"code", name}, {"extended", int64(code)}, {"message", message}}}}
+	fields := object{{"code", name}, {"extended", int64(code)}, {"message", message}}
+	if row != nil {
+		fields = append(fields, field{"row", row.row})
+	}
+	return object{{"error", fields}}
 }
 
 func encode(out object, isJSON bool) ([]byte, error) {

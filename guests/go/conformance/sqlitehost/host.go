@@ -325,27 +325,53 @@ func (h *Host) cursor(conn int64, f map[string]any) (*cursor, error) {
 }
 
 func (h *Host) exec(conn int64, f map[string]any) (object, error) {
-	before := h.db.TotalChanges()
 	sql, stmt, err := h.take(conn, f)
 	if err != nil {
 		return nil, err
 	}
+	changed := int64(0)
 	if stmt != nil {
-		if err = bind(stmt, f["args"]); err == nil {
-			for stmt.Step() {
-			}
-			err = stmt.Err()
+		if rows, many := f["rows"].([]any); many {
+			changed, err = h.many(conn, stmt, rows)
+		} else {
+			changed, err = h.run(stmt, f["args"])
 		}
 		h.put(sql, stmt)
 		if err != nil {
 			return nil, err
 		}
 	}
-	changed := int64(0)
+	return object{{"last_insert_id", h.db.LastInsertRowID()}, {"rows_affected", changed}}, nil
+}
+
+func (h *Host) run(stmt *sqlite3.Stmt, args any) (changed int64, err error) {
+	before := h.db.TotalChanges()
+	if err := bind(stmt, args); err != nil {
+		return 0, err
+	}
+	for stmt.Step() {
+	}
 	if h.db.TotalChanges() != before {
 		changed = h.db.Changes()
 	}
-	return object{{"last_insert_id", h.db.LastInsertRowID()}, {"rows_affected", changed}}, nil
+	return changed, stmt.Err()
+}
+
+// many runs a statement for all rows of values, or for none.
+func (h *Host) many(conn int64, stmt *sqlite3.Stmt, rows []any) (changed int64, err error) {
+	id, err := h.begin(conn, "", "", false)
+	if err != nil {
+		return 0, err
+	}
+	for i, row := range rows {
+		count, err := h.run(stmt, row)
+		stmt.Reset()
+		if err != nil {
+			return 0, errors.Join(&inRow{err, int64(i + 1)}, h.end(conn, "rollback", id))
+		}
+		changed += count
+	}
+	return changed, h.end(conn, "commit", id)
 }
 
 func (h *Host) prepare(conn int64, f map[string]any) (object, error) {

@@ -4,12 +4,13 @@ package main
 
 import (
 	"database/sql"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"time"
 
-	_ "github.com/sqlbridge/sqlbridge/guests/go/sqlproxy/driver"
+	"github.com/sqlbridge/sqlbridge/guests/go/sqlproxy/driver"
 )
 
 var (
@@ -26,9 +27,12 @@ func main() {
 	defer db.Close()
 	measure("select_1_prepared", *selects, func() { selectPrepared(db) })
 	measure("select_1_text", *selects, func() { selectText(db) })
+	measure("select_1_each", *selects, func() { selectEach(db) })
 	prepare(db)
 	measure("insert_in_transaction", *inserts, func() { insert(db) })
+	measure("insert_in_transaction_many", *inserts, func() { insertMany(db) })
 	measure("row_of_4_columns", *rows, func() { read(db) })
+	measure("row_of_4_columns_each", *rows, func() { readEach(db) })
 	_, err = db.Exec("DELETE FROM bench")
 	check(err)
 }
@@ -60,6 +64,19 @@ func selectText(db *sql.DB) {
 	}
 }
 
+func selectEach(db *sql.DB) {
+	take := driver.Each(func(row *driver.RowReader) error {
+		if row.Int() != 1 {
+			return errors.New("SELECT 1 is not 1")
+		}
+		return nil
+	})
+	for range *selects {
+		_, err := db.Exec("SELECT 1", take)
+		check(err)
+	}
+}
+
 func prepare(db *sql.DB) {
 	_, err := db.Exec("CREATE TABLE IF NOT EXISTS bench(id INTEGER PRIMARY KEY, name TEXT, score REAL, size INTEGER)")
 	check(err)
@@ -80,9 +97,33 @@ func insert(db *sql.DB) {
 	check(tx.Commit())
 }
 
+func insertMany(db *sql.DB) {
+	tx, err := db.Begin()
+	check(err)
+	defer tx.Rollback()
+	_, err = tx.Exec("DELETE FROM bench")
+	check(err)
+	_, err = tx.Exec("INSERT INTO bench VALUES (?, ?, ?, ?)", driver.Many(func(rows *driver.RowWriter) error {
+		for i := range *inserts {
+			rows.Int(int64(i))
+			rows.Text("a name of a row")
+			rows.Float(float64(i) * 1.5)
+			rows.Int(int64(i % 1000))
+			if err := rows.End(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	check(err)
+	check(tx.Commit())
+}
+
+const counting = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
+	SELECT i, 'a name of a row', i * 1.5, i % 1000 FROM n`
+
 func read(db *sql.DB) {
-	found, err := db.Query(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
-		SELECT i, 'a name of a row', i * 1.5, i % 1000 FROM n`, *rows)
+	found, err := db.Query(counting, *rows)
 	check(err)
 	defer found.Close()
 	var id, size int64
@@ -92,6 +133,16 @@ func read(db *sql.DB) {
 		check(found.Scan(&id, &name, &score, &size))
 	}
 	check(found.Err())
+}
+
+func readEach(db *sql.DB) {
+	var sum int64
+	_, err := db.Exec(counting, *rows, driver.Each(func(row *driver.RowReader) error {
+		id, name, score, size := row.Int(), row.Text(), row.Float(), row.Int()
+		sum += id + size + int64(len(name)) + int64(score)
+		return nil
+	}))
+	check(err)
 }
 
 func check(err error) {

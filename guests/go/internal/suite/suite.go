@@ -6,6 +6,7 @@
 //	statements.go    parameters, texts of several statements, results, errors
 //	transactions.go  transactions, connections that wait for each other
 //	rows.go          rows, columns, contexts
+//	many.go          many rows of values, each row of a result
 package suite
 
 import (

@@ -11,6 +11,7 @@ package wire
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"math"
 	"strconv"
 	"unicode/utf8"
@@ -103,6 +104,27 @@ func (e *Encoder) BeginList(count int) {
 		return
 	}
 	e.head(count, 0x90, 16, 0, 0xdc, 0xdd)
+}
+
+// BeginLong opens a list of values whose number is not known yet; EndLong with what it returned closes
+// it.
+func (e *Encoder) BeginLong() Mark {
+	if e.json {
+		e.BeginList(0)
+		return 0
+	}
+	mark := Mark(len(e.buf))
+	e.buf = append(e.buf, 0xdd, 0, 0, 0, 0)
+	return mark
+}
+
+// EndLong closes a list of count values.
+func (e *Encoder) EndLong(mark Mark, count int) {
+	if e.json {
+		e.EndList()
+		return
+	}
+	binary.BigEndian.PutUint32(e.buf[mark+1:], uint32(count))
 }
 
 // EndList closes a list.

@@ -148,22 +148,27 @@ func (c *conn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx
 		return nil, err
 	}
 	t := &tx{conn: c, request: currentRequest()}
-	err = c.entries(&answered, func(key string) (known bool, err error) {
-		if key == "tx_id" {
-			t.id, err = answered.Int()
-			return true, err
-		}
-		return false, nil
-	})
-	c.release(&answered)
-	if err == nil && t.id == 0 {
-		err = c.malformed(errMalformed)
-	}
-	if err != nil {
+	if t.id, err = c.readTx(&answered); err != nil {
 		return nil, err
 	}
 	c.tx = t
 	return t, nil
+}
+
+// readTx reads the number of a transaction that was begun.
+func (c *conn) readTx(answered *answer) (id int64, err error) {
+	err = c.entries(answered, func(key string) (known bool, err error) {
+		if key == "tx_id" {
+			id, err = answered.Int()
+			return true, err
+		}
+		return false, nil
+	})
+	c.release(answered)
+	if err == nil && id == 0 {
+		err = c.malformed(errMalformed)
+	}
+	return id, err
 }
 
 // ResetSession is called before the connection is used again. A transaction that could not be rolled
@@ -192,6 +197,17 @@ func (c *conn) Close() error {
 
 // exec runs a statement to its end.
 func (c *conn) exec(ctx context.Context, s *statement, args []driver.NamedValue) (driver.Result, error) {
+	if last := len(args) - 1; last >= 0 {
+		switch f := args[last].Value.(type) {
+		case Each:
+			return c.each(ctx, s, args[:last], f)
+		case Many:
+			if last > 0 {
+				return nil, errManyAlone
+			}
+			return c.execMany(ctx, s, f)
+		}
+	}
 	bound, err := c.bind(ctx, s, args)
 	if err != nil {
 		return nil, err

@@ -19,6 +19,8 @@ type Error struct {
 	Message  string
 	// Statement is the number, from 1, of the statement that failed in a text of several; else 0.
 	Statement int
+	// Row is the number, from 1, of the row of Many that failed; else 0.
+	Row int
 
 	cause error
 }
@@ -53,6 +55,9 @@ func (c ErrorCode) Error() string { return string(c) }
 // Error is the message with the code.
 func (e *Error) Error() string {
 	text := e.Message + " (" + string(e.Code) + ")"
+	if e.Row > 0 {
+		text += ", in row " + itoa(e.Row)
+	}
 	if e.Statement > 0 {
 		text += ", in statement " + itoa(e.Statement) + " of the text"
 	}
@@ -121,6 +126,12 @@ func readError(r *wire.Reader) error {
 				return err
 			}
 			failure.Message = string(message)
+		case "row":
+			row, err := r.Int()
+			if err != nil {
+				return err
+			}
+			failure.Row = int(row)
 		default:
 			if err := r.Skip(); err != nil {
 				return err

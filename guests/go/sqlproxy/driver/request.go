@@ -13,6 +13,7 @@ import (
 
 // command is one request of the host interface; fields that are zero are not sent.
 type command struct {
+	request  []byte // the whole request, where that is known
 	prefix   []byte // how the request begins, where that is known: as many fields as entries says
 	entries  int
 	name     string
@@ -20,6 +21,7 @@ type command struct {
 	values   values
 	cursor   int64
 	id       int64 // of a statement
+	tx       int64 // if it is not the connection's own transaction
 	fetch    int
 	mode     string
 	readOnly bool
@@ -69,12 +71,16 @@ func (c *conn) once(ctx context.Context, cmd *command) (answer, error) {
 	if err := c.tx.alive(); err != nil {
 		return answer{}, err
 	}
-	if err := c.encode(ctx, cmd); err != nil {
-		return answer{}, err
+	request := cmd.request
+	if request == nil {
+		if err := c.encode(ctx, cmd); err != nil {
+			return answer{}, err
+		}
+		request = c.out.Bytes()
 	}
 	buffer := c.spare
 	c.spare = nil
-	response, err := c.host.call(c.out.Bytes(), buffer)
+	response, err := c.host.call(request, buffer)
 	if err != nil {
 		// Whether the request was carried out nobody knows: so not ErrBadConn, which makes
 		// database/sql repeat it.
@@ -165,10 +171,19 @@ func (c *conn) encode(ctx context.Context, cmd *command) error {
 		}
 		fields++
 	}
+	return c.finish(ctx, e, cmd, mark, fields)
+}
+
+// finish writes the fields that come after values, and ends the request.
+func (c *conn) finish(ctx context.Context, e *wire.Encoder, cmd *command, mark wire.Mark, fields int) error {
 	fields += field(e, "cursor_id", cmd.cursor)
 	fields += field(e, "stmt_id", cmd.id)
 	fields += field(e, "conn_id", c.id)
-	fields += field(e, "tx_id", c.tx.named())
+	tx := cmd.tx
+	if tx == 0 {
+		tx = c.tx.named()
+	}
+	fields += field(e, "tx_id", tx)
 	if cmd.mode != "" {
 		e.Key("mode")
 		e.String(cmd.mode)

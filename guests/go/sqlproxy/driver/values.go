@@ -17,7 +17,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // others (pointers, driver.Valuer, types of one's own) are left to database/sql.
 func checkValue(value *driver.NamedValue) error {
 	switch v := value.Value.(type) {
-	case nil, int64, float64, bool, string, []byte, time.Time:
+	case nil, int64, float64, bool, string, []byte, time.Time, Many, Each:
 		return nil
 	case int:
 		value.Value = int64(v)
@@ -83,6 +83,8 @@ func writeValue(e *wire.Encoder, value driver.Value, times timeFormat) error {
 		}
 	case time.Time:
 		times.write(e, v)
+	case Many, Each:
+		return fmt.Errorf("sqlproxy: a %T is for Exec, as its last value, with a text of one statement", value)
 	default:
 		return fmt.Errorf("sqlproxy: a value of the type %T cannot be bound", value)
 	}
