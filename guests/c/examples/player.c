@@ -13,7 +13,8 @@
  *     null         answers NULL                       nothing     gives no answer
  *     kind N       answers with a kind                beyond      answers from outside of its memory
  *     bench N JSON sends a request N times            rows N SQL  reads a query's rows, N at a time, as MessagePack
- *     exec N SQL   runs it N times with a text for its parameter, as MessagePack */
+ *     exec N SQL   runs it N times with a text for its parameter, as MessagePack
+ *     many N SQL   the same, a thousand rows of values in a request */
 #include "sqlproxy.h"
 
 #define ROOM (1 << 20)
@@ -167,6 +168,26 @@ static void execute(long times, const char *sql)
     }
 }
 
+static void execute_many(long times, const char *sql)
+{
+    packed[0] = (char)0x83;
+    int begin = pack(pack(pack(pack(pack(1, "command"), "exec"), "sql"), sql), "rows");
+    while (times > 0) {
+        int rows = times < 1000 ? (int)times : 1000, length = begin;
+        times -= rows;
+        packed[length++] = (char)0xdc;
+        packed[length++] = (char)(rows >> 8);
+        packed[length++] = (char)rows;
+        while (rows-- > 0) {
+            packed[length++] = (char)0x91;
+            length = pack(length, "a name");
+        }
+        int got = host_db_query(packed, length);
+        if (got > (int)sizeof answer || host_copy_result(answer, sizeof answer) != got)
+            __builtin_trap();
+    }
+}
+
 static volatile int depth;
 static int deeper(int n)
 {
@@ -207,6 +228,10 @@ static void play(const char *told)
     } else if (is(told, "exec", &rest)) {
         long times = number(&rest);
         execute(times, rest);
+        length_of_answer = 0;
+    } else if (is(told, "many", &rest)) {
+        long times = number(&rest);
+        execute_many(times, rest);
         length_of_answer = 0;
     } else if (is(told, "env", &rest)) {
         size_t count, size;

@@ -229,11 +229,7 @@ impl Call<'_> {
         Ok(())
     }
 
-    fn many(
-        &mut self,
-        compiled: &mut Compiled,
-        rows: &[Values<'_>],
-    ) -> Result<(i64, i64), Error> {
+    fn many(&mut self, compiled: &mut Compiled, rows: &[Values<'_>]) -> Result<(i64, i64), Error> {
         let (connection, deadline) = (self.connection, self.deadline);
         if compiled.readonly {
             return self.transactions(|_, db| each(db, compiled, rows, deadline));

@@ -131,6 +131,10 @@ impl Transactions {
                 let _ = self.undo(db, place);
             }
         }
+        if self.find(connection, id).is_err() {
+            // The guest never saw its number.
+            self.last_id = id - 1;
+        }
         done
     }
 

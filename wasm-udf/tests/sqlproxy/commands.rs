@@ -27,24 +27,37 @@ fn query_and_exec() {
 #[test]
 fn exec_with_many_rows_of_values() {
     let host = open();
+    host.execute_batch(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, a NOT NULL);
+         CREATE TRIGGER stop BEFORE INSERT ON t WHEN new.id = 21 BEGIN SELECT RAISE(ROLLBACK, 'no 21'); END;",
+    )
+    .unwrap();
     inside(&host, |guest| {
-        guest.exec("CREATE TABLE t(id INTEGER PRIMARY KEY, a NOT NULL)");
         let insert = |rows: serde_json::Value| json!({"command": "exec", "sql": "INSERT INTO t VALUES (:id, :a)", "rows": rows});
         let count = |guest: &mut Guest<'_>| guest.rows("SELECT count(*), total(id) FROM t");
 
-        let done = guest.ok(insert(json!([[1, "a"], {"id": 2, "a": {"$bytes": "AP8="}}, [3, {"$int": "7"}]])));
+        let done = guest.ok(insert(
+            json!([[1, "a"], {"id": 2, "a": {"$bytes": "AP8="}}, [3, {"$int": "7"}]]),
+        ));
         assert_eq!(done, json!({"last_insert_id": 3, "rows_affected": 3}));
-        assert_eq!(guest.rows("SELECT a FROM t"), json!([["a"], [{"$bytes": "AP8="}], [7]]));
+        assert_eq!(
+            guest.rows("SELECT a FROM t"),
+            json!([["a"], [{"$bytes": "AP8="}], [7]])
+        );
         let nothing = guest.ok(insert(json!([])));
         assert_eq!(nothing["rows_affected"], json!(0));
 
         // All or none: the fifth is there already, and values are missing or of no use.
         for (rows, row, code) in [
-            (json!([[4, 1], [5, 1], [5, 2]]), 3, "SQLITE_CONSTRAINT_PRIMARYKEY"),
+            (
+                json!([[4, 1], [5, 1], [5, 2]]),
+                3,
+                "SQLITE_CONSTRAINT_PRIMARYKEY",
+            ),
             (json!([[4, 1], [5]]), 2, "SQLITE_RANGE"),
             (json!([{"id": 4}]), 1, "SQLITE_RANGE"),
         ] {
-            let answer = guest.ask(insert(rows));
+            let answer = guest.send(&insert(rows));
             assert_eq!(answer["error"]["row"], json!(row), "{answer}");
             assert_eq!(answer["error"]["code"], json!(code), "{answer}");
             assert_eq!(count(guest), json!([[3, 6.0]]));
@@ -70,8 +83,7 @@ fn exec_with_many_rows_of_values() {
         assert_eq!(count(guest), json!([[5, 28.0]]));
 
         // SQLite rolls back everything by itself: there is nothing left to undo.
-        let sql = "INSERT OR ROLLBACK INTO t VALUES (?, ?)";
-        let answer = guest.ask(json!({"command": "exec", "sql": sql, "rows": [[20, 1], [10, 1]]}));
+        let answer = guest.send(&insert(json!([[20, 1], [21, 1]])));
         assert_eq!(answer["error"]["row"], json!(2), "{answer}");
         assert_eq!(count(guest), json!([[5, 28.0]]));
 

@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"math"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 )
@@ -49,6 +50,12 @@ func (e *Encoder) Continue(json bool, written []byte) {
 
 // Bytes is what was written; valid until the next Start.
 func (e *Encoder) Bytes() []byte { return e.buf }
+
+// Here is the place of what is written next.
+func (e *Encoder) Here() Mark { return Mark(len(e.buf)) }
+
+// BackTo takes back what was begun at a place, at the end of a list.
+func (e *Encoder) BackTo(mark Mark) { e.buf = e.buf[:mark] }
 
 // Mark is the place of a map's or a list's head.
 type Mark int
@@ -179,18 +186,9 @@ func (e *Encoder) Bool(value bool) {
 
 // Int is an INTEGER.
 func (e *Encoder) Int(value int64) {
-	e.separate()
-	if e.json {
-		if value > exactInJSON || value < -exactInJSON {
-			e.buf = append(e.buf, `{"$int":"`...)
-			e.buf = strconv.AppendInt(e.buf, value, 10)
-			e.buf = append(e.buf, `"}`...)
-			return
-		}
-		e.buf = strconv.AppendInt(e.buf, value, 10)
-		return
-	}
 	switch {
+	case e.json:
+		e.digits(value)
 	case value >= -32 && value <= 127:
 		e.buf = append(e.buf, byte(value))
 	case value >= math.MinInt16 && value <= math.MaxInt16:
@@ -198,19 +196,28 @@ func (e *Encoder) Int(value int64) {
 	case value >= math.MinInt32 && value <= math.MaxInt32:
 		e.buf = append(e.buf, 0xd2, byte(value>>24), byte(value>>16), byte(value>>8), byte(value))
 	default:
-		e.buf = append(e.buf, 0xd3)
-		e.eight(uint64(value))
+		e.eight(0xd3, uint64(value))
 	}
+}
+
+func (e *Encoder) digits(value int64) {
+	e.separate()
+	if value > exactInJSON || value < -exactInJSON {
+		e.buf = append(e.buf, `{"$int":"`...)
+		e.buf = strconv.AppendInt(e.buf, value, 10)
+		e.buf = append(e.buf, `"}`...)
+		return
+	}
+	e.buf = strconv.AppendInt(e.buf, value, 10)
 }
 
 // Float is a REAL, also where it is whole; NaN, for which SQLite has NULL.
 func (e *Encoder) Float(value float64) {
-	e.separate()
 	if !e.json {
-		e.buf = append(e.buf, 0xcb)
-		e.eight(math.Float64bits(value))
+		e.eight(0xcb, math.Float64bits(value))
 		return
 	}
+	e.separate()
 	switch {
 	case math.IsNaN(value):
 		e.buf = append(e.buf, `{"$float":"NaN"}`...)
@@ -226,6 +233,11 @@ func (e *Encoder) Float(value float64) {
 
 // String is a TEXT, whatever its bytes.
 func (e *Encoder) String(text string) {
+	if !e.json && len(text) < 32 && isASCII(text) {
+		e.buf = append(e.buf, 0xa0|byte(len(text)))
+		e.buf = append(e.buf, text...)
+		return
+	}
 	if !utf8.ValidString(text) {
 		e.otherText(text)
 		return
@@ -286,9 +298,17 @@ func (e *Encoder) head(count int, small byte, few int, one, two, four byte) {
 	}
 }
 
-func (e *Encoder) eight(bits uint64) {
-	e.buf = append(e.buf, byte(bits>>56), byte(bits>>48), byte(bits>>40), byte(bits>>32),
-		byte(bits>>24), byte(bits>>16), byte(bits>>8), byte(bits))
+// eight writes a form and eight bytes. WebAssembly stores eight bytes at once, but only in its own order.
+func (e *Encoder) eight(form byte, number uint64) {
+	e.buf = binary.LittleEndian.AppendUint64(append(e.buf, form), bits.ReverseBytes64(number))
+}
+
+func isASCII(text string) bool {
+	all := byte(0)
+	for i := range len(text) {
+		all |= text[i]
+	}
+	return all < utf8.RuneSelf
 }
 
 func (e *Encoder) tagged(head string, bytes []byte) {

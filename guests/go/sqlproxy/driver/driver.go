@@ -18,6 +18,8 @@
 //	request.go  one request: encoding, sending, waiting while the database is busy
 //	stmt.go     prepared statements
 //	rows.go     rows, in batches
+//	many.go     one statement for many rows of values
+//	each.go     rows without database/sql
 //	columns.go  what columns are declared as
 //	values.go   values that are bound
 //	times.go    times as SQLite has them

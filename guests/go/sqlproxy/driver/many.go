@@ -37,10 +37,11 @@ type RowWriter struct {
 	ctx       context.Context
 	statement *statement
 	out       wire.Encoder
-	list      wire.Mark
-	values    int // of this row
-	rows      int // in out
-	sent      int // before
+	list      wire.Mark // where the list of rows begins
+	row       wire.Mark // where this row begins
+	values    int       // of this row
+	rows      int       // in out, without this one
+	sent      int       // before
 	tx        int64
 	done      result
 	err       error
@@ -53,43 +54,43 @@ var errManyAlone = errors.New("sqlproxy: driver.Many is the only value of a stat
 
 // Int adds an INTEGER.
 func (w *RowWriter) Int(value int64) {
-	w.next()
+	w.values++
 	w.out.Int(value)
 }
 
 // Float adds a REAL.
 func (w *RowWriter) Float(value float64) {
-	w.next()
+	w.values++
 	w.out.Float(value)
 }
 
 // Text adds a TEXT.
 func (w *RowWriter) Text(value string) {
-	w.next()
+	w.values++
 	w.out.String(value)
 }
 
 // Blob adds a BLOB, also of a nil slice.
 func (w *RowWriter) Blob(value []byte) {
-	w.next()
+	w.values++
 	w.out.Blob(value)
 }
 
 // Null adds a NULL.
 func (w *RowWriter) Null() {
-	w.next()
+	w.values++
 	w.out.Null()
 }
 
 // Time adds a time in the format of the option timefmt.
 func (w *RowWriter) Time(value time.Time) {
-	w.next()
+	w.values++
 	w.conn.options.times.write(&w.out, value)
 }
 
 // Value adds what Exec would take for one parameter.
 func (w *RowWriter) Value(value any) {
-	w.next()
+	w.values++
 	named := driver.NamedValue{Value: value}
 	err := checkValue(&named)
 	if err == driver.ErrSkip {
@@ -106,31 +107,24 @@ func (w *RowWriter) Value(value any) {
 
 // End ends a row.
 func (w *RowWriter) End() error {
-	if w.values == 0 {
-		w.out.BeginList(w.statement.input)
-	}
 	if w.values != w.statement.input {
 		w.fail(rangeError("row %d has %d values, and the statement %d parameters", w.sent+w.rows+1, w.values, w.statement.input))
 	}
 	w.out.EndList()
 	w.values = 0
 	w.rows++
-	if w.err == nil && len(w.out.Bytes()) >= largestPiece {
+	w.row = w.out.Here()
+	if w.row >= largestPiece && w.err == nil {
 		if w.tx == 0 {
 			w.fail(w.begin())
 		}
 		if w.err == nil {
 			w.fail(w.send())
 		}
-	}
-	return w.err
-}
-
-func (w *RowWriter) next() {
-	if w.values == 0 {
+	} else {
 		w.out.BeginList(w.statement.input)
 	}
-	w.values++
+	return w.err
 }
 
 func (w *RowWriter) fail(err error) {
@@ -187,10 +181,13 @@ func (w *RowWriter) start() {
 	w.out.Key("rows")
 	w.list = w.out.BeginLong()
 	w.rows = 0
+	w.row = w.out.Here()
+	w.out.BeginList(w.statement.input)
 }
 
 // send has the host run the statement for the rows so far.
 func (w *RowWriter) send() error {
+	w.out.BackTo(w.row)
 	w.out.EndLong(w.list, w.rows)
 	c := w.conn
 	if err := c.finish(w.ctx, &w.out, &command{tx: w.tx}, 0, 3); err != nil {

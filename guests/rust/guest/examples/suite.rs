@@ -34,6 +34,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("lost", lost),
     ("connections", connections),
     ("batches", batches),
+    ("many", many),
     ("errors", errors),
     ("timeouts", timeouts),
     ("panic", |_| panic!("as it was told to")),
@@ -556,6 +557,53 @@ fn connections(mut connection: Connection) -> Result<()> {
     );
     transaction.commit()?;
     assert_eq!(count(&other)?, 1);
+    Ok(())
+}
+
+fn many(mut connection: Connection) -> Result<()> {
+    const INSERT: &str = "INSERT INTO t(id, name) VALUES (?, ?)";
+    let named = |ids: std::ops::Range<i64>| ids.map(|id| (id, format!("row {id}")));
+    // None, one, and several requests of 64 KiB.
+    assert_eq!(connection.execute_many(INSERT, named(0..0))?, 0);
+    assert_eq!(connection.execute_many(INSERT, named(1..2))?, 1);
+    assert_eq!(connection.execute_many(INSERT, named(2..20_001))?, 19_999);
+    let sql = "SELECT count(*) FROM t WHERE name = 'row ' || id";
+    let right = |connection: &Connection| connection.query_row(sql, (), |row| row.get::<i64>(0));
+    assert_eq!(right(&connection)?, 20_000);
+
+    // All or none.
+    let again = connection.execute_many(INSERT, named(20_001..40_000).chain(named(7..8)));
+    let error = again.unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            Error::Sqlite {
+                row: Some(20_000),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(error.to_string().ends_with(", in row 20000"), "{error}");
+    assert_eq!(right(&connection)?, 20_000);
+    let few = connection.execute_many(INSERT, [[1]]).unwrap_err();
+    assert_eq!(few.code(), Some("SQLITE_RANGE"));
+    let unfit = connection.execute_many("DELETE FROM t WHERE id = ?", [[1], [u64::MAX]]);
+    unfit.unwrap_err();
+    assert_eq!(right(&connection)?, 20_000);
+
+    // Prepared, by name, and in a transaction, which goes on after an error.
+    let transaction = connection.transaction()?;
+    let delete = transaction.prepare("DELETE FROM t WHERE id = :id")?;
+    assert_eq!(delete.execute_many((1..=15_000).map(|id| (id,)))?, 15_000);
+    transaction
+        .execute_many(INSERT, named(15_000..20_001))
+        .unwrap_err();
+    let one = 20_000;
+    assert_eq!(delete.execute_many([params! { "id": one }])?, 1);
+    drop(delete);
+    transaction.commit()?;
+    assert_eq!(right(&connection)?, 4_999);
     Ok(())
 }
 

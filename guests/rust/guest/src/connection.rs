@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::batch::Batch;
 use crate::error::{Error, Result};
+use crate::many;
 use crate::params::Params;
 use crate::protocol::{Answer, Columns, Request, needed};
 use crate::rows::{Mapped, Row, Rows};
@@ -81,6 +82,20 @@ impl Connection {
     /// SQLite's, and the host's.
     pub fn execute(&self, sql: &str, params: impl Params) -> Result<u64> {
         self.run(Source::Sql(sql), params)
+    }
+
+    /// Runs a statement for each of many rows of values, and keeps all that it changes or nothing;
+    /// returns how many rows it changed. Rows are sent many at a time, which is several times faster
+    /// than one by one.
+    ///
+    /// # Errors
+    /// SQLite's, with the number of the row, and the host's: what was changed is undone then.
+    pub fn execute_many<P: Params>(
+        &self,
+        sql: &str,
+        rows: impl IntoIterator<Item = P>,
+    ) -> Result<u64> {
+        many::execute(self, Source::Sql(sql), rows)
     }
 
     /// The rowid of the last row that [`execute`](Self::execute) inserted.
@@ -194,12 +209,7 @@ impl Connection {
     }
 
     /// The same, for what has to happen in the transaction that is open.
-    pub(crate) fn statement_request(
-        &self,
-        command: &str,
-        source: Source<'_>,
-        params: impl Params,
-    ) -> Result<Request> {
+    pub(crate) fn source_request(&self, command: &str, source: Source<'_>) -> Request {
         let mut request = self.request(command);
         if let Some(transaction) = self.transaction.get() {
             request.field("tx_id").integer(transaction);
@@ -208,6 +218,16 @@ impl Connection {
             Source::Sql(sql) => request.field("sql").text(sql),
             Source::Prepared(id) => request.field("stmt_id").integer(id),
         }
+        request
+    }
+
+    pub(crate) fn statement_request(
+        &self,
+        command: &str,
+        source: Source<'_>,
+        params: impl Params,
+    ) -> Result<Request> {
+        let mut request = self.source_request(command, source);
         params.encode(request.field("args"))?;
         Ok(request)
     }
@@ -224,7 +244,11 @@ impl Connection {
     }
 
     fn run(&self, source: Source<'_>, params: impl Params) -> Result<u64> {
-        let request = self.statement_request("exec", source, params)?;
+        self.changed(self.statement_request("exec", source, params)?)
+    }
+
+    /// How many rows a request changed.
+    pub(crate) fn changed(&self, request: Request) -> Result<u64> {
         let answer = Answer::parse(&self.call(request))?;
         self.last_insert_rowid.set(answer.last_insert_rowid);
         Ok(answer.rows_affected)
@@ -260,6 +284,14 @@ impl<'c> Statement<'c> {
     /// As there.
     pub fn execute(&self, params: impl Params) -> Result<u64> {
         self.connection.run(Source::Prepared(self.id), params)
+    }
+
+    /// As [`Connection::execute_many`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn execute_many<P: Params>(&self, rows: impl IntoIterator<Item = P>) -> Result<u64> {
+        many::execute(self.connection, Source::Prepared(self.id), rows)
     }
 
     /// As [`Connection::query`].

@@ -15,6 +15,8 @@ pub enum Error {
         extended: i32,
         /// What SQLite says.
         message: String,
+        /// Which row of [`Connection::execute_many`](crate::Connection::execute_many) it was, from 1.
+        row: Option<usize>,
     },
     /// A row was asked for, and there is none.
     NoRows,
@@ -66,6 +68,11 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Sqlite {
+                message,
+                row: Some(row),
+                ..
+            } => write!(f, "{message}, in row {row}"),
             Self::Sqlite { message, .. } => f.write_str(message),
             Self::NoRows => f.write_str("the query has no rows, where one was needed"),
             Self::NoColumn(column) => write!(f, "the row has no column {column}"),

@@ -42,6 +42,7 @@ mod connection;
 mod deserialize;
 mod error;
 mod ffi;
+mod many;
 mod messagepack;
 mod params;
 mod protocol;

@@ -138,11 +138,13 @@ fn texts(decoder: &mut Decoder<'_>) -> Result<Vec<Option<String>>> {
 
 fn sqlite_error(decoder: &mut Decoder<'_>) -> Result<Error> {
     let (mut code, mut extended, mut message) = (String::new(), 1, String::new());
+    let mut row = None;
     for _ in 0..decoder.map()? {
         match decoder.text()? {
             "code" => code = decoder.text()?.to_owned(),
             "extended" => extended = decoder.integer()?.try_into().unwrap_or(1),
             "message" => message = decoder.text()?.to_owned(),
+            "row" => row = usize::try_from(decoder.integer()?).ok(),
             _ => decoder.skip()?,
         }
     }
@@ -150,5 +152,6 @@ fn sqlite_error(decoder: &mut Decoder<'_>) -> Result<Error> {
         code,
         extended,
         message,
+        row,
     })
 }

@@ -49,6 +49,13 @@ fn run(mut connection: Connection) -> Result<()> {
         drop(insert);
         transaction.commit()
     })?;
+    measure("insert_in_transaction_many", INSERTS, || {
+        let transaction = connection.transaction()?;
+        transaction.execute("DELETE FROM bench", ())?;
+        let rows = (0..INSERTS).map(|i| (i, "a name of a row", i as f64 * 1.5, i % 1000));
+        transaction.execute_many("INSERT INTO bench VALUES (?, ?, ?, ?)", rows)?;
+        transaction.commit()
+    })?;
     measure("row_of_4_columns", ROWS, || {
         let mut rows = connection.query(READ, [ROWS])?;
         while let Some(row) = rows.next()? {
