@@ -100,7 +100,7 @@ def test_the_suite_of_the_driver(db):
 def test_the_measurements_run(db):
     lines = run(db, "go-bench", "-selects", "100", "-rows", "1000", "-inserts", "100")
     assert [line.split()[0] for _, line in lines] == [
-        *("select_1_prepared", "select_1_text", "select_1_each"),
+        *("select_1_prepared", "select_1_text", "select_1_each", "select_1_conn_each"),
         *("insert_in_transaction", "insert_in_transaction_many", "row_of_4_columns", "row_of_4_columns_each", "0"),
     ]
 

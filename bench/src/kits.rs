@@ -101,6 +101,7 @@ fn compared(kit: &str, times: &Times, native: &Times) -> Outcome<()> {
         ("select_1_prepared", "SELECT 1 prepared"),
         ("select_1_text", "SELECT 1 as text"),
         ("select_1_each", "SELECT 1 by Each"),
+        ("select_1_conn_each", "SELECT 1 by Each on a Conn"),
     ] {
         if has(name) {
             let more = (of(times, name)? - of(native, "select_1_prepared")?) / 1000.0;

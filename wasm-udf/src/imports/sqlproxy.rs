@@ -30,10 +30,7 @@ pub(super) fn define(
             MODULE,
             name,
             |mut caller: In<'_>, (address, length): (i32, i32)| {
-                Box::new(async move {
-                    let request = bytes(&mut caller, address, length, "its request")?.to_vec();
-                    hand_over(&mut caller, request).await
-                })
+                Box::new(async move { hand_over(&mut caller, address, length).await })
             },
         )?,
         ("host_db_query", _) => linker.func_wrap(MODULE, name, query)?,
@@ -114,12 +111,13 @@ pub(super) fn on_connection<R>(
 }
 
 /// Lets the statement that runs the program run its SQL.
-async fn hand_over(caller: &mut In<'_>, request: Vec<u8>) -> wasmtime::Result<i32> {
+async fn hand_over(caller: &mut In<'_>, address: i32, length: i32) -> wasmtime::Result<i32> {
     let Output::Lines(turns) = &caller.data().world.output else {
         return Err(wasmtime::Error::msg("SQL was not granted"));
     };
     let turns = Arc::clone(turns);
-    turns.ask(request);
+    let answer = std::mem::take(&mut caller.data_mut().answer);
+    turns.ask(bytes(caller, address, length, "its request")?, answer);
     pause().await;
     let guest = caller.data_mut();
     guest.begin_call();

@@ -194,14 +194,15 @@ impl Command {
                 self.running = None;
                 return Some(outcome);
             }
-            let request = self.turns.request()?;
+            let mut request = self.turns.request()?;
             let process = &self.process;
             let watch = watch.get_or_insert_with(|| process.watch(deadline, interrupter));
             if let Some(proxy) = &mut self.proxy {
                 if has_stack_for_sql() {
-                    let answer = watch.during(|| proxy.handle(lent, &request));
+                    let answer = &mut request.answer;
+                    watch.during(|| proxy.handle_into(lent, &request.bytes, answer));
                     self.turns.hold(proxy.is_changing());
-                    self.turns.reply(answer);
+                    self.turns.reply(request);
                     if watch.has_fired() {
                         self.turns.stop(Stopped::CallTime);
                     }

@@ -45,10 +45,22 @@ struct State {
     most: usize,
     /// Whether lines are kept for now.
     held: bool,
-    request: Option<Vec<u8>>,
+    request: Option<Request>,
+    /// Of the last request, to be used again.
+    room: Vec<u8>,
     answer: Vec<u8>,
     stop: Option<Stopped>,
 }
+
+/// SQL for the statement to run, and where its answer goes.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) answer: Vec<u8>,
+}
+
+/// Room for requests that is kept, in bytes.
+const KEPT: usize = 1 << 20;
 
 /// More was written than is kept at a time.
 #[derive(Debug, PartialEq, Eq)]
@@ -67,6 +79,7 @@ impl Turns {
             most,
             held: false,
             request: None,
+            room: Vec::new(),
             answer: Vec::new(),
             stop: None,
         }))
@@ -98,9 +111,13 @@ impl Turns {
         Ok(!state.held && !state.lines.is_empty())
     }
 
-    /// Leaves a request for SQL.
-    pub(crate) fn ask(&self, request: Vec<u8>) {
-        lock(&self.0).request = Some(request);
+    /// Leaves a request for SQL, and room for its answer.
+    pub(crate) fn ask(&self, request: &[u8], answer: Vec<u8>) {
+        let mut state = lock(&self.0);
+        let mut bytes = std::mem::take(&mut state.room);
+        bytes.clear();
+        bytes.extend_from_slice(request);
+        state.request = Some(Request { bytes, answer });
     }
 
     /// The answer; or why the program is to end.
@@ -142,13 +159,17 @@ impl Turns {
     }
 
     /// The request that waits.
-    pub(crate) fn request(&self) -> Option<Vec<u8>> {
+    pub(crate) fn request(&self) -> Option<Request> {
         lock(&self.0).request.take()
     }
 
     /// Leaves the answer.
-    pub(crate) fn reply(&self, answer: Vec<u8>) {
-        lock(&self.0).answer = answer;
+    pub(crate) fn reply(&self, request: Request) {
+        let mut state = lock(&self.0);
+        state.answer = request.answer;
+        if request.bytes.capacity() <= KEPT {
+            state.room = request.bytes;
+        }
     }
 
     /// Lets the program end instead.

@@ -217,11 +217,15 @@ impl Call<'_> {
 
     /// All rows or none. What only reads has nothing to undo.
     fn exec_many(&mut self, target: &Target<'_>, rows: &[Values<'_>]) -> Result<(), Error> {
-        let Some(mut compiled) = self.compiled(target)? else {
-            return Err(Error::Request(
-                "a transaction command has no rows of values".to_owned(),
-            ));
+        let alone = || {
+            let message = "a transaction command has no rows of values";
+            Error::Request(message.to_owned())
         };
+        // Before it is taken for compiling, which would carry it out.
+        if self.is_transaction_command(target)? {
+            return Err(alone());
+        }
+        let mut compiled = self.compiled(target)?.ok_or_else(alone)?;
         let outcome = self.many(&mut compiled, rows);
         self.session.pool.put(compiled);
         let (id, changes) = outcome?;
@@ -238,6 +242,15 @@ impl Call<'_> {
         self.transactions(|transactions, db| {
             transactions.all_or_nothing(db, connection, || each(db, compiled, rows, deadline))
         })
+    }
+
+    fn is_transaction_command(&self, target: &Target<'_>) -> Result<bool, Error> {
+        let sql = match target {
+            Target::Sql(sql) => sql.as_ref(),
+            Target::Prepared(id) => &self.prepared(*id)?.sql,
+        };
+        let text = gate::Text::new(sql).map_err(|refusal| self.rules.refused(refusal))?;
+        Ok(text.transaction().is_some())
     }
 
     fn changed(&mut self, id: i64, changes: i64) {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"flag"
@@ -28,6 +29,7 @@ func main() {
 	measure("select_1_prepared", *selects, func() { selectPrepared(db) })
 	measure("select_1_text", *selects, func() { selectText(db) })
 	measure("select_1_each", *selects, func() { selectEach(db) })
+	measure("select_1_conn_each", *selects, func() { selectOnConn(db) })
 	prepare(db)
 	measure("insert_in_transaction", *inserts, func() { insert(db) })
 	measure("insert_in_transaction_many", *inserts, func() { insertMany(db) })
@@ -64,15 +66,27 @@ func selectText(db *sql.DB) {
 	}
 }
 
+var isOne = driver.Each(func(row *driver.RowReader) error {
+	if row.Int() != 1 {
+		return errors.New("SELECT 1 is not 1")
+	}
+	return nil
+})
+
 func selectEach(db *sql.DB) {
-	take := driver.Each(func(row *driver.RowReader) error {
-		if row.Int() != 1 {
-			return errors.New("SELECT 1 is not 1")
-		}
-		return nil
-	})
 	for range *selects {
-		_, err := db.Exec("SELECT 1", take)
+		_, err := db.Exec("SELECT 1", isOne)
+		check(err)
+	}
+}
+
+func selectOnConn(db *sql.DB) {
+	ctx := context.Background()
+	conn, err := db.Conn(ctx)
+	check(err)
+	defer conn.Close()
+	for range *selects {
+		_, err := conn.ExecContext(ctx, "SELECT 1", isOne)
 		check(err)
 	}
 }
