@@ -243,12 +243,11 @@ fn wrong(what: &str) -> Error {
     Error::Request(what.to_owned())
 }
 
-/// The entries of a request, each in its place. One that is null counts as not given; of two with one name
-/// the first counts; others are passed over.
-pub(crate) struct Fields<'a>([Node<'a>; NAMES.len()]);
+/// The entries of a request that are known and not null. Of two with one name the first counts; others
+/// are passed over.
+pub(crate) struct Fields<'a>(Vec<(Field, Node<'a>)>);
 
-/// An entry, and its place.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Field {
     Command,
     Sql,
@@ -268,55 +267,66 @@ enum Field {
     OnError,
 }
 
-/// Their names, in the same order.
-const NAMES: [&str; 16] = [
-    "command",
-    "sql",
-    "args",
-    "rows",
-    "tx_id",
-    "conn_id",
-    "stmt_id",
-    "fetch",
-    "cursor_id",
-    "timeout_ms",
-    "params",
-    "method",
-    "mode",
-    "read_only",
-    "requests",
-    "on_error",
+/// As they are called.
+const NAMES: [(&str, Field); 16] = [
+    ("command", Field::Command),
+    ("sql", Field::Sql),
+    ("args", Field::Args),
+    ("rows", Field::Rows),
+    ("tx_id", Field::TxId),
+    ("conn_id", Field::ConnId),
+    ("stmt_id", Field::StmtId),
+    ("fetch", Field::Fetch),
+    ("cursor_id", Field::CursorId),
+    ("timeout_ms", Field::TimeoutMs),
+    ("params", Field::Params),
+    ("method", Field::Method),
+    ("mode", Field::Mode),
+    ("read_only", Field::ReadOnly),
+    ("requests", Field::Requests),
+    ("on_error", Field::OnError),
 ];
 
 impl Field {
+    fn named(name: &[u8]) -> Option<Self> {
+        let mut known = NAMES.iter();
+        let (_, field) = known.find(|(known, _)| known.as_bytes() == name)?;
+        Some(*field)
+    }
+
     fn name(self) -> &'static str {
-        NAMES[self as usize]
+        let known = NAMES.iter().find(|(_, field)| *field == self);
+        known.map_or("", |(name, _)| name)
     }
 }
 
 impl<'a> Fields<'a> {
+    /// Room for as many as most requests have.
     pub(crate) fn new() -> Self {
-        Self([const { Node::Null }; NAMES.len()])
+        Self(Vec::with_capacity(6))
     }
 
-    /// Puts an entry into its place. False: there is none of that name.
+    /// Puts an entry in. False: there is none of that name.
     #[inline]
     pub(crate) fn put(&mut self, name: &[u8], node: Node<'a>) -> bool {
-        let Some(place) = NAMES.iter().position(|known| known.as_bytes() == name) else {
+        let Some(field) = Field::named(name) else {
             return false;
         };
-        if let Some(empty @ Node::Null) = self.0.get_mut(place) {
-            *empty = node;
+        if node != Node::Null && self.place(field).is_none() {
+            self.0.push((field, node));
         }
         true
     }
 
     #[inline]
+    fn place(&self, field: Field) -> Option<usize> {
+        self.0.iter().position(|(known, _)| *known == field)
+    }
+
+    #[inline]
     fn take(&mut self, field: Field) -> Option<Node<'a>> {
-        match std::mem::replace(self.0.get_mut(field as usize)?, Node::Null) {
-            Node::Null => None,
-            node => Some(node),
-        }
+        let place = self.place(field)?;
+        Some(self.0.swap_remove(place).1)
     }
 
     fn text(&mut self, field: Field) -> Result<Option<Cow<'a, str>>, Error> {
