@@ -122,7 +122,7 @@ async fn hand_over(caller: &mut In<'_>, request: Vec<u8>) -> wasmtime::Result<i3
     turns.ask(request);
     pause().await;
     let guest = caller.data_mut();
-    guest.begin_call();
+    guest.go_on();
     match turns.answer() {
         Ok(answer) => Ok(keep(guest, answer)),
         Err(stopped) => guest.stop(stopped),
