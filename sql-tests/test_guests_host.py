@@ -119,7 +119,8 @@ def test_tables_are_dropped_where_nothing_reads(db):
     db.execute("CREATE TABLE read AS SELECT 1 AS x")
     assert "SQLITE_LOCKED" in db.execute("SELECT sqlproxy_request('app', ?) FROM read", ("\n".join(DROPS[1:3]),)).fetchone()[0]
     db.execute("DROP INDEX i")
-    answer = request_once(db, *DROPS[:-1], sql("commit", tx_id=2))
+    # What was undone has let SQLite open the table anew, and a table in memory begins anew with that.
+    answer = request_once(db, *DROPS)
     assert "error" not in answer, answer
     assert names(db) == ["a"] and not db.in_transaction
     db.execute("BEGIN")

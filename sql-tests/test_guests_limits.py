@@ -272,8 +272,8 @@ def test_a_view_of_a_programs_table_lets_the_connection_close(tmp_path):
     keep(connection)
     connection.execute("CREATE TEMP VIEW seen AS SELECT response FROM app WHERE request = 'say hi'")
     connection.execute("CREATE TEMP VIEW again AS SELECT * FROM seen")
-    keep(connection, table="other")
-    assert json.loads(ask(connection, sql("query", "SELECT * FROM again"), table="other"))["rows"] == [["hi\n"]]
+    for view in ("again", "seen"):
+        assert json.loads(ask(connection, sql("query", f"SELECT * FROM {view}")))["rows"] == [["hi\n"]]
     connection.close()
     links = [os.readlink(link) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
     assert str(path) not in links
