@@ -159,6 +159,13 @@ impl Connection<'_> {
         body()
     }
 
+    /// Lowers the first of those limits further, until they return.
+    pub fn lower_length(&self, bytes: usize) {
+        let bytes = c_int::try_from(bytes).unwrap_or(c_int::MAX);
+        let before = set_limit(self, c::SQLITE_LIMIT_LENGTH, -1);
+        set_limit(self, c::SQLITE_LIMIT_LENGTH, bytes.min(before));
+    }
+
     /// Absolute path of a schema's file; none for an unknown schema, empty for one without a file.
     #[must_use]
     pub fn filename(&self, schema: &str) -> Option<String> {

@@ -181,6 +181,12 @@ fn a_lower_limit_on_lengths_returns() {
             // A higher one is not set.
             connection.with_lower_limits(5000, || assert_eq!(length(1001), Err(Code::TOOBIG)));
             connection.with_lower_limits(100, || assert_eq!(length(101), Err(Code::TOOBIG)));
+            connection.with_lower_limits(900, || {
+                connection.lower_length(5000);
+                assert_eq!(length(901), Err(Code::TOOBIG));
+                connection.lower_length(500);
+                assert_eq!(length(501), Err(Code::TOOBIG));
+            });
             assert_eq!(length(1000), Ok(()));
         });
         assert_eq!(length(100_000), Ok(()));

@@ -10,7 +10,7 @@ use wasmtime::{Engine, Memory, ResourceLimiter, Store, Trap, UpdateDeadline, Was
 
 use crate::error::Error;
 use crate::nesting::DEEPEST;
-use crate::process::{Process, STACK, TICK, Watch};
+use crate::process::{Process, Stack, TICK, Watch};
 use crate::signature::Limits;
 use crate::sqlproxy::Proxy;
 use crate::world::World;
@@ -20,11 +20,18 @@ const MOST_TABLE_ELEMENTS: usize = 1_000_000;
 /// Most memories, tables and instances; a component has several of each.
 const MOST_OBJECTS: usize = 100;
 
+/// How long a guest may go on after its own time limit for a request has interrupted the connection. What it
+/// asks then fails, and so does the statement that runs it; and an interrupt by the user could not be told
+/// from that one.
+const GRACE: Duration = Duration::from_millis(200);
+
 /// See the module's documentation.
 pub(crate) struct Guest {
     /// What it is, and its name: `procedure 'discount'`.
     pub(crate) title: Arc<str>,
     pub(crate) role: Role,
+    /// That of its engine.
+    pub(crate) stack: Stack,
     pub(crate) process: Arc<Process>,
     pub(crate) limits: Limits,
     pub(crate) clock: bool,
@@ -51,6 +58,8 @@ pub(crate) struct Guest {
     table_elements: usize,
     /// When the call began, known from its first tick on.
     started: Option<Instant>,
+    /// When its own interrupt was first seen.
+    interrupted: Option<Instant>,
     /// Time in earlier calls of the statement.
     spent: Arc<Spent>,
 }
@@ -135,6 +144,7 @@ impl Guest {
         Self {
             title: Arc::clone(title),
             role,
+            stack: Stack::Small,
             process: Arc::clone(process),
             limits: terms.limits,
             clock: terms.clock,
@@ -159,6 +169,7 @@ impl Guest {
             memory: 0,
             table_elements: 0,
             started: None,
+            interrupted: None,
             spent: Arc::clone(spent),
         }
     }
@@ -179,6 +190,13 @@ impl Guest {
     #[inline]
     pub(crate) fn begin_call(&mut self) {
         self.null = false;
+        self.interrupted = None;
+        self.go_on();
+    }
+
+    /// The program is let go on: its time is counted from here.
+    #[inline]
+    pub(crate) fn go_on(&mut self) {
         self.started = None;
     }
 
@@ -217,10 +235,18 @@ impl Guest {
     /// Called about once in [`TICK`] while the guest computes.
     pub(crate) fn tick(&mut self) -> wasmtime::Result<()> {
         self.must_have_time()?;
-        if self.probe.is_interrupted() && !self.interrupts_itself.load(Ordering::Relaxed) {
+        if self.probe.is_interrupted() && !self.has_grace() {
             return self.stop(Stopped::Interrupted);
         }
         Ok(())
+    }
+
+    /// Whether it was the guest that interrupted the connection, just now.
+    #[expect(clippy::disallowed_methods, reason = "real time limits need real time")]
+    fn has_grace(&mut self) -> bool {
+        let now = Instant::now();
+        self.interrupts_itself.load(Ordering::Relaxed)
+            && now.saturating_duration_since(*self.interrupted.get_or_insert(now)) < GRACE
     }
 
     /// Called in host calls too, which a guest may make all the time.
@@ -280,7 +306,9 @@ impl Guest {
                 "; set \"timeout\" to allow more",
             ),
             Some(Stopped::Output(advice)) => limit("output", size_text(self.limits.output), advice),
-            Some(stopped @ (Stopped::Nested | Stopped::NativeStack)) => too_deep(guest, &stopped),
+            Some(stopped @ (Stopped::Nested | Stopped::NativeStack)) => {
+                too_deep(guest, &stopped, self.stack)
+            }
             Some(Stopped::Interrupted) => Error::Interrupted { guest },
             Some(Stopped::Failed(message)) => Error::Failed { guest, message },
             Some(Stopped::Exited(code)) => Error::Failed {
@@ -295,9 +323,11 @@ impl Guest {
                 message: format!("{what} lies outside of the module's memory"),
             },
             None => match error.downcast_ref::<Trap>() {
-                Some(Trap::StackOverflow) => {
-                    limit("stack", size_text(STACK), "; it recursed too deeply")
-                }
+                Some(Trap::StackOverflow) => limit(
+                    "stack",
+                    size_text(self.stack.bytes()),
+                    "; it recursed too deeply",
+                ),
                 Some(trap) => Error::Trapped {
                     guest,
                     trap: format!(
@@ -376,11 +406,11 @@ impl ResourceLimiter for Guest {
 }
 
 /// Why a call could not begin.
-pub(crate) fn too_deep(guest: String, stopped: &Stopped) -> Error {
+pub(crate) fn too_deep(guest: String, stopped: &Stopped, stack: Stack) -> Error {
     let (limit, value, advice) = match stopped {
         Stopped::NativeStack => (
             "stack",
-            size_text(STACK),
+            size_text(stack.bytes()),
             ": the calling thread has less than that left",
         ),
         _ => ("nesting", format!("{DEEPEST} calls"), ""),

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::guest::{Guest, Role, Spent};
 use crate::imports::{self, Offer};
 use crate::instance::{ComponentInstance, CoreInstance, Instance};
-use crate::process::{Process, lock};
+use crate::process::{Process, Stack, lock};
 use crate::signature::{Kind, Signature, SqlGrant};
 use crate::sqlproxy::{Grant, Limits, Proxy};
 use crate::stats::{Count, Stopwatch};
@@ -212,7 +212,7 @@ fn guest_called(name: &str) -> Error {
 /// What is wrong with the module or does not fit, as the rest of a sentence.
 pub fn check(name: &str, module: &[u8], signature: &Signature) -> std::result::Result<(), String> {
     let process = Process::current();
-    let runtime = process.runtime()?;
+    let runtime = process.runtime(Stack::of(signature.kind))?;
     let code = crate::code::compile(&runtime.engine, module)?;
     if signature.kind == Kind::Guest {
         return crate::serve::check(&code);
@@ -264,7 +264,7 @@ impl Procedures {
         if signature.kind == Kind::Guest {
             return Err(guest_called(&stored.name));
         }
-        let runtime = process.runtime().map_err(broken)?;
+        let runtime = process.runtime(Stack::Small).map_err(broken)?;
         let code = runtime.code.get(&runtime.engine, &stored.hash, || {
             stored.module(connection).map_err(|error| error.to_string())
         });

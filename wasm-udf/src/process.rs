@@ -17,19 +17,46 @@ use crate::code::CodeCache;
 use crate::names::Names;
 use crate::procedure::Procedures;
 use crate::serve::{Pools, Programs};
+use crate::signature::Kind;
 use crate::stats::Counts;
 
 /// How often a running guest is looked at: time limits and interrupts hold to within this.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
-/// Most native stack a call into a guest may use.
-pub(crate) const STACK: usize = 512 << 10;
+/// Most native stack that a call into a guest may use. Engines know no other number than one for all that they run,
+/// so each has its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Stack {
+    /// For procedures, and for programs on threads that have no more.
+    Small,
+    /// For programs: interpreters among them call themselves for each call of what they run.
+    Large,
+}
+
+impl Stack {
+    pub(crate) const ALL: [Self; 2] = [Self::Small, Self::Large];
+
+    /// Of an engine that has what is stored as this.
+    pub(crate) fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Guest => Self::Large,
+            _ => Self::Small,
+        }
+    }
+
+    pub(crate) const fn bytes(self) -> usize {
+        match self {
+            Self::Small => 512 << 10,
+            Self::Large => 1 << 20,
+        }
+    }
+}
 
 /// See the module's documentation.
 pub(crate) struct Process {
     pid: u32,
     /// Made when the first procedure is needed: most connections never call one.
-    runtime: OnceLock<Result<Runtime, String>>,
+    runtimes: [OnceLock<Result<Runtime, String>>; Stack::ALL.len()],
     pub(crate) procedures: Procedures,
     pub(crate) counts: Counts,
     pub(crate) names: Names,
@@ -96,7 +123,7 @@ impl Process {
     fn new(pid: u32) -> Self {
         Self {
             pid,
-            runtime: OnceLock::new(),
+            runtimes: Default::default(),
             procedures: Procedures::default(),
             counts: Counts::default(),
             names: Names::default(),
@@ -110,13 +137,18 @@ impl Process {
         }
     }
 
-    /// The engine and the compiled code.
+    /// The engine and the compiled code, for guests with this stack.
     ///
     /// # Errors
     /// A machine on which wasmtime does not run, as a sentence.
-    pub(crate) fn runtime(&self) -> Result<&Runtime, String> {
-        let runtime = self.runtime.get_or_init(|| {
-            let engine = Engine::new(&config())
+    pub(crate) fn runtime(&self, stack: Stack) -> Result<&Runtime, String> {
+        let [small, large] = &self.runtimes;
+        let runtime = match stack {
+            Stack::Small => small,
+            Stack::Large => large,
+        };
+        let runtime = runtime.get_or_init(|| {
+            let engine = Engine::new(&config(stack))
                 .map_err(|error| format!("WebAssembly cannot run on this machine: {error:#}"))?;
             let code = CodeCache::new(&engine);
             Ok(Runtime { engine, code })
@@ -204,7 +236,7 @@ impl Process {
                 }
             }
             drop(ticker);
-            if let Some(Ok(runtime)) = self.runtime.get() {
+            for runtime in self.runtimes.iter().filter_map(OnceLock::get).flatten() {
                 runtime.engine.increment_epoch();
             }
             std::thread::sleep(TICK);
@@ -273,13 +305,13 @@ impl Drop for Watch {
 
 /// No signal handler is installed (`docs/decisions/010`): hosts have their own. Memory is bounded
 /// by its limit, not by reserved addresses, so an instance costs nothing but what it uses.
-fn config() -> Config {
+fn config(stack: Stack) -> Config {
     let mut config = Config::new();
     config
         .signals_based_traps(false)
         .epoch_interruption(true)
-        .max_wasm_stack(STACK)
-        .async_stack_size(2 * STACK)
+        .max_wasm_stack(stack.bytes())
+        .async_stack_size(2 * stack.bytes())
         .memory_reservation(0)
         .memory_guard_size(0)
         .memory_reservation_for_growth(64 << 20)

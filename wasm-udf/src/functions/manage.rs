@@ -10,7 +10,7 @@ use crate::code::content_hash;
 use crate::error::{Error, Result};
 use crate::names;
 use crate::procedure::Procedure;
-use crate::process::Process;
+use crate::process::{Process, Stack};
 use crate::serve;
 use crate::signature::{Creation, Kind, Signature};
 
@@ -81,7 +81,7 @@ fn add<E: Extension>(
             ));
         }
     }
-    let runtime = process.runtime().map_err(refuse)?;
+    let runtime = process.runtime(Stack::of(signature.kind)).map_err(refuse)?;
     let hash = content_hash(module);
     let code = runtime
         .code

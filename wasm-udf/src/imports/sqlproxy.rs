@@ -120,7 +120,7 @@ async fn hand_over(caller: &mut In<'_>, address: i32, length: i32) -> wasmtime::
     turns.ask(bytes(caller, address, length, "its request")?, answer);
     pause().await;
     let guest = caller.data_mut();
-    guest.begin_call();
+    guest.go_on();
     match turns.answer() {
         Ok(answer) => Ok(keep(guest, answer)),
         Err(stopped) => guest.stop(stopped),

@@ -215,7 +215,7 @@ async fn write(
             if ready {
                 pause().await;
                 let guest = caller.data_mut();
-                guest.begin_call();
+                guest.go_on();
                 guest.tick()?;
             }
         }

@@ -150,7 +150,7 @@ pub(crate) fn calling<R>(
 ) -> wasmtime::Result<R> {
     store.set_epoch_deadline(1);
     store.data_mut().begin_call();
-    let _nesting = match Nesting::enter() {
+    let _nesting = match Nesting::enter(store.data().stack) {
         Ok(nesting) => nesting,
         Err(stopped) => return store.data_mut().stop(stopped),
     };

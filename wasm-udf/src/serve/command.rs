@@ -24,7 +24,7 @@ use super::turns::{Line, Stream, Turns};
 use crate::error::{Error, Result};
 use crate::guest::{Guest, Role, Spent, Stopped, size_text, too_deep};
 use crate::nesting::{Nesting, has_stack_for_sql};
-use crate::process::Process;
+use crate::process::{Process, Stack};
 use crate::sqlproxy::Proxy;
 use crate::world::{Given, Output, World};
 
@@ -80,6 +80,7 @@ impl Command {
         if let Some(proxy) = &proxy {
             guest.interrupts_itself = Arc::clone(proxy.interrupted());
         }
+        guest.stack = program.stack;
         let probe = Arc::clone(&guest.probe);
         let pre = program.pre.clone();
         let running = async move {
@@ -164,8 +165,8 @@ impl Command {
             reason,
         };
         let _alive = self.process.instance_begins().map_err(internal)?;
-        let _nesting =
-            Nesting::enter_beside().map_err(|stopped| too_deep(title.to_string(), &stopped))?;
+        let _nesting = Nesting::enter_beside()
+            .map_err(|stopped| too_deep(title.to_string(), &stopped, Stack::Small))?;
         let probe = Arc::clone(&self.probe);
         let outcome = lent.with(|connection| {
             connection.with_interrupter(|interrupter| {

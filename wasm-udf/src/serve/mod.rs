@@ -38,7 +38,7 @@ use self::table::{Table, Tables, value};
 use crate::guest::Role;
 use crate::imports::Offer;
 use crate::names;
-use crate::process::{Process, TICK};
+use crate::process::{Process, Stack, TICK};
 use crate::signature::SqlGrant;
 use crate::sqlproxy::{Grant, Proxy};
 
@@ -111,7 +111,7 @@ impl TableFunction for Serve {
             // What is wrong is said now. Later it is said when the table is used, so that a table
             // can always be dropped.
             let process = Process::current();
-            table.program(&process, connection)?;
+            table.program(&process, connection, Stack::that_fits())?;
         }
         if let Kind::Function(tables) = &self.0 {
             tables.add(&table);
@@ -206,9 +206,10 @@ fn run(
         role: Role::Command,
         sql: options.sql.is_some(),
     };
-    let program = process
-        .programs
-        .find(&process, connection, None, &module, offer)?;
+    let program =
+        process
+            .programs
+            .find(&process, connection, None, &module, (offer, Stack::Large))?;
     let proxy = proxy(&process, &program, &options);
     Ok(Command::new(&process, &program, &options, proxy))
 }

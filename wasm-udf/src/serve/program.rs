@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::guest::{Guest, Role};
 use crate::imports::{self, Offer};
 use crate::names;
-use crate::process::{Process, lock};
+use crate::process::{Process, Stack, lock};
 use crate::signature::{Kind, Signature};
 
 /// See the module's documentation.
@@ -25,6 +25,7 @@ pub(crate) struct Program {
     /// What it is called in errors.
     pub(crate) title: Arc<str>,
     pub(crate) hash: ContentHash,
+    pub(crate) stack: Stack,
     pub(crate) pre: InstancePre<Guest>,
 }
 
@@ -32,12 +33,15 @@ pub(crate) struct Program {
 #[derive(Default)]
 pub(crate) struct Programs {
     pub(crate) paths: Paths,
-    ready: Mutex<HashMap<(ContentHash, Offer), InstancePre<Guest>>>,
+    ready: Mutex<HashMap<(ContentHash, Fit), InstancePre<Guest>>>,
     /// The modules that were given as blobs last: comparing one is much faster than hashing it.
     blobs: Mutex<VecDeque<(Arc<[u8]>, ContentHash)>>,
     /// How often stored guests have changed.
     changes: AtomicU64,
 }
+
+/// How a module is fitted: what it is offered, and its stack.
+pub(super) type Fit = (Offer, Stack);
 
 /// Above this all are forgotten but those in use; fitting one again costs microseconds.
 const MOST: usize = 256;
@@ -58,7 +62,7 @@ impl Programs {
         connection: &Connection<'_>,
         schema: Option<&str>,
         module: &Module,
-        offer: Offer,
+        fit_to: Fit,
     ) -> Result<Program> {
         match module {
             Module::Bytes(bytes) => {
@@ -69,7 +73,7 @@ impl Programs {
                     "the program".into(),
                     hash,
                     content,
-                    offer,
+                    fit_to,
                 )
             }
             Module::Named(name) => {
@@ -79,7 +83,7 @@ impl Programs {
                     && let Some(stored) = stored(connection, schema, name)?
                 {
                     let content = || stored.module(connection).map_err(|error| error.to_string());
-                    return self.ready(process, name, title, stored.hash, content, offer);
+                    return self.ready(process, name, title, stored.hash, content, fit_to);
                 }
                 let failed = |message| Error::Failed {
                     guest: title.to_string(),
@@ -91,7 +95,7 @@ impl Programs {
                     Some(content) => Ok(content),
                     None => std::fs::read(&path).map_err(|error| error.to_string()),
                 };
-                self.ready(process, name, Arc::clone(&title), hash, content, offer)
+                self.ready(process, name, Arc::clone(&title), hash, content, fit_to)
             }
         }
     }
@@ -103,13 +107,14 @@ impl Programs {
         title: Arc<str>,
         hash: ContentHash,
         content: impl FnOnce() -> std::result::Result<Vec<u8>, String>,
-        offer: Offer,
+        fit_to: Fit,
     ) -> Result<Program> {
-        let known = lock(&self.ready).get(&(hash, offer)).cloned();
+        let (offer, stack) = fit_to;
+        let known = lock(&self.ready).get(&(hash, fit_to)).cloned();
         let pre = match known {
             Some(pre) => pre,
             None => {
-                let fitted = process.runtime().and_then(|runtime| {
+                let fitted = process.runtime(stack).and_then(|runtime| {
                     let code = runtime.code.get(&runtime.engine, &hash, content)?;
                     fit(&code, offer)
                 });
@@ -121,7 +126,7 @@ impl Programs {
                 if ready.len() >= MOST {
                     ready.clear();
                 }
-                ready.insert((hash, offer), pre.clone());
+                ready.insert((hash, fit_to), pre.clone());
                 pre
             }
         };
@@ -129,6 +134,7 @@ impl Programs {
             name: name.into(),
             title,
             hash,
+            stack,
             pre,
         })
     }

@@ -12,7 +12,7 @@ use super::program::{HANDLE, Program};
 use crate::error::{Error, Result};
 use crate::guest::{Guest, Role, Spent};
 use crate::instance::calling;
-use crate::process::Process;
+use crate::process::{Process, Stack};
 use crate::raw::{Bits, Export};
 use crate::sqlproxy::{Proxy, Warm};
 use crate::world::{Output, Response, World};
@@ -23,6 +23,8 @@ pub(super) struct Reactor {
     store: Store<Guest>,
     handle: Export,
     process: Arc<Process>,
+    /// What it needs of the calling thread.
+    pub(super) stack: Stack,
 }
 
 impl Reactor {
@@ -46,6 +48,7 @@ impl Reactor {
         terms.limits.statement = None;
         let spent = Arc::<Spent>::default();
         let mut guest = Guest::new(&program.title, Role::Reactor, terms, process, proxy, &spent);
+        guest.stack = program.stack;
         guest.world = World {
             given: given(&program.name, options),
             output: Output::Last(VecDeque::new()),
@@ -70,6 +73,7 @@ impl Reactor {
             store,
             handle,
             process: Arc::clone(process),
+            stack: program.stack,
         })
     }
 

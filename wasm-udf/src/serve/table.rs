@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, Weak};
 use sqlite_abi::{Connection, Declaration, FunctionError, Lent, Value, ValueRef};
 
 use super::options::Declared;
-use super::pool::{self, Pool};
+use super::pool::{self, Identity, Pool};
 use super::program::Program;
 use super::proxy;
 use super::reactor::Reactor;
 use crate::error::{Error, Result};
 use crate::guest::Role;
 use crate::imports::Offer;
-use crate::process::{Process, lock};
+use crate::process::{Process, Stack, lock};
 use crate::sqlproxy::Warm;
 use crate::world::Response;
 
@@ -22,6 +22,8 @@ pub(super) struct Table {
     schema: String,
     /// Its database, as the pools know it.
     database: String,
+    /// Whether nobody else has its pool.
+    alone: bool,
     declared: std::result::Result<Declared, String>,
     ready: Mutex<Option<Ready>>,
     /// Compiled statements of the program on this connection, while no request uses them.
@@ -39,10 +41,12 @@ struct Ready {
 
 impl Table {
     pub(super) fn new(connection: &Connection<'_>, declaration: &Declaration<'_>) -> Self {
+        let Identity { database, alone } = pool::identity(connection, declaration.schema);
         Self {
             name: declaration.table.to_owned(),
             schema: declaration.schema.to_owned(),
-            database: pool::identity(connection, declaration.schema),
+            database,
+            alone,
             declared: Declared::parse(&declaration.arguments),
             ready: Mutex::new(None),
             warm: Mutex::new(None),
@@ -60,6 +64,7 @@ impl Table {
         &self,
         process: &Process,
         connection: &Connection<'_>,
+        stack: Stack,
     ) -> Result<Program> {
         let declared = self.declared()?;
         let offer = Offer {
@@ -67,23 +72,29 @@ impl Table {
             sql: declared.options.sql.is_some(),
         };
         let schema = Some(self.schema.as_str());
-        process
-            .programs
-            .find(process, connection, schema, &declared.module, offer)
+        process.programs.find(
+            process,
+            connection,
+            schema,
+            &declared.module,
+            (offer, stack),
+        )
     }
 
     /// The program and its instances. They are looked for again when a stored guest has changed,
-    /// and in a child process.
+    /// in a child process, and on a thread that has more or less stack.
     fn ready(&self, connection: &Connection<'_>) -> Result<Ready> {
         let process = Process::current();
         let changes = process.programs.changes();
+        let stack = Stack::that_fits();
         if let Some(ready) = &*lock(&self.ready)
             && ready.changes == changes
+            && ready.program.stack == stack
             && Arc::ptr_eq(&ready.process, &process)
         {
             return Ok(ready.clone());
         }
-        let program = self.program(&process, connection)?;
+        let program = self.program(&process, connection, stack)?;
         let form = (program.hash, self.declared()?.options.clone());
         let key = self.name.to_ascii_lowercase();
         let pool = process.pools.get(&self.database, &key, form);
@@ -125,7 +136,7 @@ impl Table {
         Ok(served??)
     }
 
-    /// The table was dropped.
+    /// Nobody will use the table's instances again.
     pub(super) fn forget(&self) {
         let key = &self.name.to_ascii_lowercase();
         Process::current().pools.remove(&self.database, key);
@@ -159,10 +170,11 @@ impl Table {
             ..
         } = self.ready(connection)?;
         let patience = options.terms.limits.call;
-        let (taken, instance) = pool.take(&program.title, connection, patience)?;
+        let (taken, instance) = pool.take(&program, connection, patience)?;
         let mut reactor = match instance {
             Some(reactor) => reactor,
             None => {
+                process.pools.make_room();
                 let proxy = proxy(&process, &program, options);
                 Reactor::new(&process, connection, &program, options, proxy)?
             }
@@ -171,6 +183,15 @@ impl Table {
         let response = reactor.serve(connection, lent, warm, request)?;
         taken.give_back(reactor);
         Ok(response)
+    }
+}
+
+impl Drop for Table {
+    /// What a database without a file has of instances goes with it.
+    fn drop(&mut self) {
+        if self.alone {
+            self.forget();
+        }
     }
 }
 

@@ -187,6 +187,7 @@ impl Call<'_> {
             fetch.unwrap_or(self.cursor(id)?.fetch),
             self.deadline,
         );
+        self.bound(self.cursor(id)?.compiled.most_bytes)?;
         self.answer.begin_map();
         self.answer.key("rows");
         let answer = &mut *self.answer;

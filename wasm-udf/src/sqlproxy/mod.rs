@@ -312,7 +312,7 @@ impl Error {
         {
             let limit = rules.limits.result_bytes;
             message = format!(
-                "{}: {message} (limit result_bytes, {limit} bytes)",
+                "{}: {message} (limit result_bytes, {limit} bytes; less for each value where a statement computes many)",
                 rules.guest
             );
         }

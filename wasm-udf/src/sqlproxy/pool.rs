@@ -10,6 +10,7 @@ use std::sync::Arc;
 use sqlite_abi::Kept;
 
 use super::answer::Encoding;
+use super::gate::Age;
 
 /// A compiled statement.
 #[derive(Debug)]
@@ -21,6 +22,12 @@ pub(crate) struct Compiled {
     pub(crate) recompiled: i32,
     /// Whether it may hold a table of a program's, which may hold statements: both would stay for ever.
     pub(crate) holds_table: bool,
+    /// When it was judged.
+    pub(crate) age: Age,
+    /// Whether it may make a schema deeper.
+    pub(crate) deepens: bool,
+    /// Most bytes of a value that it computes.
+    pub(crate) most_bytes: usize,
     pub(crate) head: Option<Head>,
 }
 

@@ -11,7 +11,7 @@ use sqlite_abi::{Connection, Kept, Lent};
 use super::Rules;
 use super::answer::Writer;
 use super::error::Error;
-use super::gate::{self, Catalog, Gate, Refusal};
+use super::gate::{self, Age, Catalog, Gate, Refusal};
 use super::pool::{Compiled, Pool};
 use super::request::{Request, Target};
 use super::rows::Deadline;
@@ -162,7 +162,8 @@ impl Call<'_> {
                 self.session.pool.take(&sql)
             }
         };
-        let compiled = match known {
+        // SQLite may compile it again, by what the schema is now.
+        let compiled = match known.filter(|known| known.age == Age::now()) {
             Some(compiled) => compiled,
             None => {
                 let sql = match target {
@@ -175,6 +176,10 @@ impl Call<'_> {
                 }
             }
         };
+        if compiled.deepens {
+            Age::ends();
+        }
+        self.bound(compiled.most_bytes)?;
         if !compiled.readonly
             && let Err(error) = self.session.transactions.check_writable()
         {
@@ -182,6 +187,15 @@ impl Call<'_> {
             return Err(error);
         }
         Ok(Some(compiled))
+    }
+
+    /// Bounds the values of what runs until the request is answered.
+    pub(crate) fn bound(&self, most_bytes: usize) -> Result<(), Error> {
+        if most_bytes < self.rules.limits.result_bytes {
+            let lent = &self.session.lent;
+            lent.with(|connection| connection.lower_length(most_bytes))?;
+        }
+        Ok(())
     }
 
     pub(crate) fn compile(&mut self, sql: Arc<str>) -> Result<Option<Compiled>, Error> {
@@ -195,8 +209,13 @@ impl Call<'_> {
             self.transactions(|transactions, db| transactions.text(db, connection, &words))?;
             return Ok(None);
         }
+        let age = Age::now();
         let catalog = match self.catalog.take() {
-            Some(catalog) => catalog,
+            Some(mut catalog) => {
+                let refreshed = self.session.lent.with(|db| catalog.refresh(db))?;
+                refreshed.map_err(refused)?;
+                catalog
+            }
             None => {
                 let loaded = self.session.lent.with(Catalog::load)?;
                 loaded.map_err(refused)?
@@ -214,16 +233,21 @@ impl Call<'_> {
         let (kept, rest) = self.session.lent.keep_next(&sql)?;
         let mut kept: Kept = kept.ok_or_else(|| refused(Refusal::Empty))?;
         gate::only(rest).map_err(refused)?;
-        let (readonly, recompiled) =
-            kept.with(|statement| (statement.is_readonly(), statement.recompiled()))?;
+        let (readonly, recompiled, columns) = kept.with(|statement| {
+            let columns = statement.column_count();
+            (statement.is_readonly(), statement.recompiled(), columns)
+        })?;
         gate.admit_compiled(&text, readonly).map_err(refused)?;
-        let holds_table = gate.names_table(&text);
+        let holds_table = gate.leads_to_table(&text);
         Ok(Some(Compiled {
             sql: Arc::clone(&sql),
             kept,
             readonly,
             recompiled,
             holds_table,
+            age,
+            deepens: text.deepens(),
+            most_bytes: gate.most_bytes(&text, columns),
             head: None,
         }))
     }

@@ -3,10 +3,12 @@
 //! table of that name in a hostile database.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlite_abi::{Connection, Value};
 
 use super::Refusal;
+use super::depth::Depths;
 use super::tokens::{Kind, Token, Tokens};
 
 /// Kinds of virtual tables that reach nothing but their arguments and the database.
@@ -81,6 +83,27 @@ pub(crate) struct Catalog {
     modules: HashSet<String>,
     /// Virtual tables of such kinds, with their kind.
     tables: HashMap<String, String>,
+    pub(super) depths: Depths,
+    /// Of which time the schemas are.
+    age: Age,
+}
+
+/// How often guests of this process have made schemas deeper. What was judged at another age is to be judged
+/// again.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Age(u64);
+
+static AGE: AtomicU64 = AtomicU64::new(0);
+
+impl Age {
+    pub(crate) fn now() -> Self {
+        Self(AGE.load(Ordering::Acquire))
+    }
+
+    /// A guest is about to make a schema deeper.
+    pub(crate) fn ends() {
+        AGE.fetch_add(1, Ordering::AcqRel);
+    }
 }
 
 impl Catalog {
@@ -91,6 +114,14 @@ impl Catalog {
         catalog.load_modules(connection)?;
         catalog.load_tables(connection)?;
         Ok(catalog)
+    }
+
+    /// Asks again what guests may have made deeper since.
+    pub(crate) fn refresh(&mut self, connection: &Connection<'_>) -> Result<(), Refusal> {
+        if self.age == Age::now() {
+            return Ok(());
+        }
+        self.load_tables(connection)
     }
 
     /// Whether a function is harmless; none if there is no such function.
@@ -150,6 +181,7 @@ impl Catalog {
 
     /// SQLite goes by the text of a schema's entry, whatever else the entry says about itself.
     fn load_tables(&mut self, connection: &Connection<'_>) -> Result<(), Refusal> {
+        let age = Age::now();
         let mut schemas = Vec::new();
         let mut rows = Pragma::new(connection, "database_list", &["name"])?;
         while let Some([name]) = rows.next()? {
@@ -165,11 +197,16 @@ impl Catalog {
                 let Value::Text(sql) = entries.column(0).unwrap_or_default() else {
                     continue;
                 };
-                if let Some((table, module)) = virtual_table(&sql) {
+                let tokens: Vec<_> = Tokens::new(&sql).map_while(Result::ok).collect();
+                if let Some((table, module)) = virtual_table(&tokens) {
+                    self.depths.refuse(&table);
                     self.tables.insert(table, module);
                 }
+                self.depths.add(&tokens);
             }
         }
+        self.depths.settle();
+        self.age = age;
         Ok(())
     }
 }
@@ -181,8 +218,8 @@ fn is_json(name: &str) -> bool {
 
 /// The name and the kind of the virtual table that an entry of a schema creates, if it is not for
 /// procedures.
-fn virtual_table(sql: &str) -> Option<(String, String)> {
-    let mut tokens = Tokens::new(sql).map_while(Result::ok);
+fn virtual_table(tokens: &[Token<'_>]) -> Option<(String, String)> {
+    let mut tokens = tokens.iter();
     if !(tokens.next()?.is("create") && tokens.next()?.is("virtual") && tokens.next()?.is("table"))
     {
         return None;
@@ -203,7 +240,7 @@ fn virtual_table(sql: &str) -> Option<(String, String)> {
         return Some((table, "unknown".to_owned()));
     };
     // These two options of the full-text tables call functions by name.
-    let mut calls = tokens.filter(|token: &Token<'_>| token.kind == Kind::Word);
+    let mut calls = tokens.filter(|token| token.kind == Kind::Word);
     let calls = calls.any(|word| word.is("compress") || word.is("uncompress"));
     (calls || !MODULES.contains(&module.as_str())).then_some((table, module))
 }

@@ -10,17 +10,22 @@
 //! | every name before `(` that is not a table's with its columns, and the operators that call functions | functions that are not innocuous, or direct-only, unless they are procedures |
 //! | every name | virtual tables that reach outside of the database |
 //! | every name of a statement that writes | the schema's own tables, the procedures' table |
+//! | what its tables are made of, and theirs | more than the thread has stack for, or what takes long to compile |
 //!
 //! Names are compared wherever they stand: what a name means is SQLite's to say, and may change
 //! when it compiles a statement again. So a refused name is refused as a column's too.
 
 mod catalog;
+mod depth;
 mod positions;
 mod tokens;
 
 use sqlite_abi::Code;
 
-pub(crate) use catalog::Catalog;
+use crate::nesting;
+
+pub(crate) use catalog::{Age, Catalog};
+use depth::Reach;
 pub use tokens::{Illegal, Kind, Token, tokenize};
 
 /// What a procedure may do with SQL.
@@ -84,6 +89,16 @@ const TRANSACTIONS: [&str; 6] = ["begin", "commit", "end", "rollback", "savepoin
 /// takes stack for that, and compiles for ever without looking for an interrupt.
 const MOST_SELECTS: usize = 500;
 
+/// Most SELECTs of a text and of the views that it reads, each as often as it is compiled. SQLite needs some
+/// 100 ms for these, and the square of the time for more.
+const MOST_COMPILED: usize = 4000;
+
+/// Most bytes of the values that a statement computes at a time: SQLite looks for no interrupt while it makes
+/// them, and their memory is the host's.
+const MOST_HELD: usize = 1 << 30;
+/// Most values that a statement computes at a time, with 100 KB for each.
+const MOST_VALUES: usize = 10_000;
+
 /// Why a text is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
@@ -95,6 +110,27 @@ pub(crate) enum Refusal {
     Several,
     #[error("the SQL has more than {} SELECTs", MOST_SELECTS)]
     Selects,
+    #[error(
+        "the views of this statement, and the views that they are made of, come to more than {} SELECTs",
+        MOST_COMPILED
+    )]
+    Compiled,
+    #[error(
+        "the statement's views, or triggers, stand more than {} deep inside of each other",
+        MOST_SELECTS
+    )]
+    Deep,
+    #[error(
+        "the statement, with the views and triggers that it leads to, computes more than {} values",
+        MOST_VALUES
+    )]
+    Values,
+    #[error(
+        "SQLite may need {} KB of stack for this statement, with the views, triggers, foreign keys and \
+         expressions that it leads to; the calling thread has less than that left",
+        .0 >> 10
+    )]
+    Stack(usize),
     #[error("{0} is not for guests")]
     Verb(String),
     #[error(
@@ -128,7 +164,8 @@ impl Refusal {
         match self {
             Self::Illegal(_) => Code::ERROR,
             Self::Empty | Self::Several => Code::MISUSE,
-            Self::Selects => Code::TOOBIG,
+            Self::Selects | Self::Compiled | Self::Deep | Self::Values => Code::TOOBIG,
+            Self::Stack(_) => Code::NOMEM,
             Self::Sqlite(error) => error.code,
             _ => Code::AUTH,
         }
@@ -168,6 +205,27 @@ impl<'a> Text<'a> {
         } else {
             Err(Refusal::Several)
         })
+    }
+
+    /// Whether it may make a schema deeper than it was.
+    pub(crate) fn deepens(&self) -> bool {
+        depth::deepens(&self.tokens)
+    }
+
+    /// How far it looks beyond what it names.
+    fn reach(&self) -> Option<Reach> {
+        let statement = self.explained();
+        let verb = statement.first()?;
+        let mut names = statement.iter().filter_map(Token::name);
+        if verb.is("alter") || verb.is("pragma") || names.any(|name| name.starts_with("pragma_")) {
+            return Some(Reach::Views);
+        }
+        // These may delete rows of tables, or compute what is in an index.
+        let others = ["drop", "create", "analyze", "reindex"];
+        others
+            .iter()
+            .any(|other| verb.is(other))
+            .then_some(Reach::Any)
     }
 
     /// The statement without EXPLAIN.
@@ -213,13 +271,44 @@ impl Gate<'_> {
         for index in 0..text.tokens.len() {
             self.token(&text.tokens, index)?;
         }
-        Ok(())
+        self.must_fit(text)
     }
 
-    /// Whether a text may use a virtual table of the kind that is not refused.
-    pub(crate) fn names_table(&self, text: &Text<'_>) -> bool {
+    /// Judges whether SQLite can compile a text on this thread. To be asked wherever it does.
+    fn must_fit(&self, text: &Text<'_>) -> Result<(), Refusal> {
+        if depth::is_only_read(text.explained()) {
+            return Ok(());
+        }
+        let cost = self.catalog.depths.cost(text.explained(), text.reach());
+        if cost.selects > MOST_COMPILED {
+            return Err(Refusal::Compiled);
+        }
+        if cost.levels > MOST_SELECTS {
+            return Err(Refusal::Deep);
+        }
+        if cost.values > MOST_VALUES {
+            return Err(Refusal::Values);
+        }
+        if nesting::has_stack(cost.stack) {
+            Ok(())
+        } else {
+            Err(Refusal::Stack(cost.stack))
+        }
+    }
+
+    /// The most that a value of a compiled text may have, so that the host has memory for all that it computes
+    /// at a time.
+    pub(crate) fn most_bytes(&self, text: &Text<'_>, columns: usize) -> usize {
+        let cost = self.catalog.depths.cost(text.explained(), None);
+        MOST_HELD / cost.values.max(columns).max(1)
+    }
+
+    /// Whether a text may use a virtual table of the kind that is not refused, by its name, through a view (of
+    /// the temporary schema, which SQLite trusts) or in a trigger.
+    pub(crate) fn leads_to_table(&self, text: &Text<'_>) -> bool {
         let mut names = text.tokens.iter().filter_map(Token::name);
         names.any(|name| self.catalog.refused_table(&name).is_some())
+            || self.catalog.depths.cost(text.explained(), None).refused
     }
 
     /// Judges the same text when SQLite has said whether it changes a database.
