@@ -15,6 +15,8 @@ globals({
       dialect: native.dialect,
       build: native.build,
       template: native.template,
+      selection: native.selection,
+      others: native.others,
       fields: native.fields,
       row: native.row,
     }),

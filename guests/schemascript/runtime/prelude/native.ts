@@ -16,11 +16,13 @@ export interface Native {
   call(json: string): string;
   request(request: object): unknown;
   query(sql: string, params: unknown[], method: string): unknown;
-  // drizzle.c, query.c, rows.c: only handed on, to Drizzle as `schemascript build` changes it (src/build/drizzle.ts).
+  // drizzle.c, query.c, parts.c, rows.c: only handed on, to Drizzle as `schemascript build` changes it (src/build/drizzle.ts).
   is: unknown;
   dialect: unknown;
   build: unknown;
   template: unknown;
+  selection: unknown;
+  others: unknown;
   fields: unknown;
   row: unknown;
   // Given by the build: see errors.ts.

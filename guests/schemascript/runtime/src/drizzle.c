@@ -176,5 +176,6 @@ void drizzle_define(JSContext *ctx, JSValueConst native)
         classes[i].class = JS_UNDEFINED;
     define_native(ctx, native, "is", native_is, 2);
     query_define(ctx, native);
+    parts_define(ctx, native);
     rows_define(ctx, native);
 }

@@ -17,7 +17,13 @@ int drizzle_kinds(JSContext *ctx, JSValueConst value, unsigned *kinds);
 JSAtom drizzle_symbol(JSContext *ctx, const char *name);
 
 /* query.c: text and parameters. */
+
+/* casing.getColumnCasing(column) */
+JSValue drizzle_column_name(JSContext *ctx, JSValueConst casing, JSValueConst column);
 void query_define(JSContext *ctx, JSValueConst native);
+
+/* parts.c: what SQL is made of. */
+void parts_define(JSContext *ctx, JSValueConst native);
 
 /* rows.c: fields and rows. */
 void rows_define(JSContext *ctx, JSValueConst native);

@@ -12,12 +12,55 @@
 static struct names {
     JSAtom value, query_chunks, should_inline, name, key_as_name, table, encoder, to_driver, field_alias, subquery, is_with, alias, sql, get_sql,
         omit_parens, casing, column_casing, escape_name, escape_param, prepare_typing, param_start, inline_params, invoke_source, map_inline, schema,
-        is_alias, enum_name, params, typings;
+        is_alias, enum_name, params, typings, cache;
     JSAtom symbol_schema, symbol_name, symbol_is_alias, symbol_view, symbol_enum;
 } names;
 
 /* The dialect's escapeName and escapeParam, which native_build knows. */
 static JSValue escape_name, escape_param;
+
+/* Names of columns. */
+
+#define COLUMNS 256
+static struct column {
+    JSValue cache, column, name;
+} columns[COLUMNS];
+
+static bool same(JSValueConst a, JSValueConst b)
+{
+    return JS_IsObject(a) && JS_IsObject(b) && JS_VALUE_GET_PTR(a) == JS_VALUE_GET_PTR(b);
+}
+
+/* The name of a column that has none of its own, by the casing's table of them, which clearCache() makes anew. */
+static JSValue cased_name(JSContext *ctx, JSValueConst casing, JSValueConst column)
+{
+    JSValue cache = JS_GetProperty(ctx, casing, names.cache);
+    struct column *known = &columns[((uintptr_t)JS_VALUE_GET_PTR(column) >> 3) % COLUMNS];
+    if (same(known->cache, cache) && same(known->column, column)) {
+        JS_FreeValue(ctx, cache);
+        return JS_DupValue(ctx, known->name);
+    }
+    JSValue name = JS_IsException(cache) ? cache : JS_Invoke(ctx, casing, names.column_casing, 1, &column);
+    if (JS_IsString(name) && JS_IsObject(cache)) {
+        struct column before = *known;
+        *known = (struct column){cache, JS_DupValue(ctx, column), JS_DupValue(ctx, name)};
+        cache = before.cache;
+        JS_FreeValue(ctx, before.column);
+        JS_FreeValue(ctx, before.name);
+    }
+    JS_FreeValue(ctx, cache);
+    return name;
+}
+
+JSValue drizzle_column_name(JSContext *ctx, JSValueConst casing, JSValueConst column)
+{
+    JSValue as_key = JS_GetProperty(ctx, column, names.key_as_name);
+    if (JS_IsException(as_key))
+        return as_key;
+    int cased = JS_ToBool(ctx, as_key);
+    JS_FreeValue(ctx, as_key);
+    return cased ? cased_name(ctx, casing, column) : JS_GetProperty(ctx, column, names.name);
+}
 
 /* Building. */
 
@@ -137,17 +180,9 @@ static int add_table(struct query *query, JSValueConst table)
     return put_name(query, get(query, table, names.symbol_name));
 }
 
-static JSValue column_name(struct query *query, JSValueConst column)
-{
-    int as_key = holds(query, column, names.key_as_name);
-    if (as_key < 0)
-        return JS_EXCEPTION;
-    return as_key ? JS_Invoke(query->ctx, query->casing, names.column_casing, 1, &column) : get(query, column, names.name);
-}
-
 static int add_column(struct query *query, JSValueConst column)
 {
-    JSValue name = column_name(query, column);
+    JSValue name = drizzle_column_name(query->ctx, query->casing, column);
     if (JS_IsException(name) || query->for_index)
         return put_name(query, name);
     JSValue table = get(query, column, names.table);
@@ -333,9 +368,9 @@ static int add(struct query *query, JSValueConst chunk, bool inlined)
 static bool has_function(struct query *query, JSAtom name, JSValueConst function)
 {
     JSValue its = get(query, query->config, name);
-    bool same = JS_IsObject(its) && JS_VALUE_GET_PTR(its) == JS_VALUE_GET_PTR(function);
+    bool is = same(its, function);
     JS_FreeValue(query->ctx, its);
-    return same;
+    return is;
 }
 
 static bool lacks(struct query *query, JSAtom name)
@@ -426,7 +461,7 @@ void query_define(JSContext *ctx, JSValueConst native)
         {&names.escape_name, "escapeName"}, {&names.escape_param, "escapeParam"}, {&names.prepare_typing, "prepareTyping"},
         {&names.param_start, "paramStartIndex"}, {&names.inline_params, "inlineParams"}, {&names.invoke_source, "invokeSource"},
         {&names.map_inline, "mapInlineParam"}, {&names.schema, "schema"}, {&names.is_alias, "isAlias"}, {&names.enum_name, "enumName"},
-        {&names.params, "params"}, {&names.typings, "typings"},
+        {&names.params, "params"}, {&names.typings, "typings"}, {&names.cache, "cache"},
     }, symbols[] = {
         {&names.symbol_schema, "drizzle:Schema"}, {&names.symbol_name, "drizzle:Name"}, {&names.symbol_is_alias, "drizzle:IsAlias"},
         {&names.symbol_view, "drizzle:ViewBaseConfig"}, {&names.symbol_enum, "drizzle:isPgEnum"},
@@ -436,6 +471,8 @@ void query_define(JSContext *ctx, JSValueConst native)
     for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++)
         *symbols[i].atom = drizzle_symbol(ctx, symbols[i].text);
     escape_name = escape_param = JS_UNDEFINED;
+    for (int i = 0; i < COLUMNS; i++)
+        columns[i].cache = columns[i].column = columns[i].name = JS_UNDEFINED;
     define_native(ctx, native, "dialect", native_dialect, 2);
     define_native(ctx, native, "build", native_build, 3);
 }

@@ -1,9 +1,5 @@
 /*
- * Drizzle's fields and rows in C, and the parts of its SQL: of https://github.com/drizzle-team/drizzle-orm/tree/main/drizzle-orm/src
- *
- *     sql`...`               template      sql/sql.ts
- *     orderSelectedFields    native_fields utils.ts
- *     mapResultRow           native_row    utils.ts
+ * Drizzle's orderSelectedFields and mapResultRow in C, of https://github.com/drizzle-team/drizzle-orm/blob/main/drizzle-orm/src/utils.ts.
  *
  * As query.c: what a program can have made its own is called as Drizzle calls it.
  */
@@ -12,121 +8,7 @@
 #include "engine.h"
 
 static JSAtom decoder_name, path_name, field_name, sql_name, table_name, subquery_name, from_driver_name;
-static JSAtom symbol_schema, symbol_name, symbol_columns;
-
-/* sql`...`. */
-
-enum { CHUNK_MODEL, SQL_MODEL, MODELS };
-
-/* new StringChunk(text), which it takes */
-static JSValue new_chunk(JSContext *ctx, JSValueConst model, JSValue text)
-{
-    if (JS_IsException(text))
-        return text;
-    JSValue value = JS_IsArray(text) ? text : JS_NewArrayFrom(ctx, 1, &text);
-    return JS_IsException(value) ? value : engine_like(ctx, model, 1, &value);
-}
-
-/* The name of a table with that of its schema. */
-static JSValue full_name(JSContext *ctx, JSValueConst table)
-{
-    JSValue schema = JS_GetProperty(ctx, table, symbol_schema);
-    JSValue name = JS_GetProperty(ctx, table, symbol_name);
-    if (JS_IsUndefined(schema) || JS_IsException(name)) {
-        JS_FreeValue(ctx, schema);
-        return name;
-    }
-    struct engine_text text;
-    engine_text_begin(ctx, &text);
-    engine_text_add(&text, schema);
-    engine_text_put(&text, ".");
-    engine_text_add(&text, name);
-    JS_FreeValue(ctx, schema);
-    JS_FreeValue(ctx, name);
-    return engine_text_end(&text);
-}
-
-static JSValue used_tables(JSContext *ctx, int count, JSValueConst *chunks)
-{
-    JSValue list = JS_NewArray(ctx);
-    uint32_t found = 0;
-    for (int i = 0; i < count; i++) {
-        unsigned kinds;
-        JSValue name = JS_UNDEFINED;
-        if (drizzle_kinds(ctx, chunks[i], &kinds) || (IS(kinds, TABLE) && JS_IsException(name = full_name(ctx, chunks[i])))) {
-            JS_FreeValue(ctx, list);
-            return JS_EXCEPTION;
-        }
-        if (IS(kinds, TABLE))
-            JS_DefinePropertyValueUint32(ctx, list, found++, name, JS_PROP_C_W_E);
-    }
-    return list;
-}
-
-/* new SQL(chunks), of which it takes the first `count`. */
-static JSValue new_sql(JSContext *ctx, JSValueConst model, int count, JSValue *chunks)
-{
-    JSValue tables = used_tables(ctx, count, (JSValueConst *)chunks);
-    JSValue list = JS_NewArrayFrom(ctx, count, chunks);
-    JSValue decoder = JS_GetProperty(ctx, model, decoder_name);
-    if (JS_IsException(tables) || JS_IsException(list) || JS_IsException(decoder)) {
-        JS_FreeValue(ctx, tables);
-        JS_FreeValue(ctx, list);
-        JS_FreeValue(ctx, decoder);
-        return JS_EXCEPTION;
-    }
-    JSValue values[] = {decoder, JS_FALSE, tables, list};
-    return engine_like(ctx, model, 4, values);
-}
-
-/* Whether the first text is left out: it is empty, or there is none, and nothing comes after it. 1, 0; -1: an exception. */
-static int begins_empty(JSContext *ctx, JSValueConst texts, JSValueConst first)
-{
-    int64_t length;
-    size_t bytes = 1;
-    if (JS_GetLength(ctx, texts, &length))
-        return -1;
-    if (length > 0 && JS_IsString(first)) {
-        const char *text = JS_ToCStringLen(ctx, &bytes, first);
-        if (!text)
-            return -1;
-        JS_FreeCString(ctx, text);
-    }
-    return length <= 0 || bytes == 0;
-}
-
-/* sql(texts, ...values) */
-static JSValue template(JSContext *ctx, JSValueConst this_value, int count, JSValueConst *arguments, int magic, JSValueConst *models)
-{
-    int values = count > 1 ? count - 1 : 0, made = 0;
-    JSValueConst texts = count > 0 ? arguments[0] : JS_UNDEFINED;
-    JSValue room[32], *chunks = room;
-    if (2 * values + 1 > 32 && !(chunks = js_malloc(ctx, (2 * values + 1) * sizeof *chunks)))
-        return JS_EXCEPTION;
-    JSValue first = JS_GetPropertyUint32(ctx, texts, 0);
-    int empty = JS_IsException(first) ? -1 : values > 0 ? 0 : begins_empty(ctx, texts, first);
-    bool failed = empty < 0;
-    if (empty == 0)
-        failed = JS_IsException(chunks[made++] = new_chunk(ctx, models[CHUNK_MODEL], first));
-    else
-        JS_FreeValue(ctx, first);
-    for (int i = 0; i < values && !failed; i++) {
-        chunks[made++] = JS_DupValue(ctx, arguments[i + 1]);
-        failed = JS_IsException(chunks[made++] = new_chunk(ctx, models[CHUNK_MODEL], JS_GetPropertyUint32(ctx, texts, i + 1)));
-    }
-    JSValue sql = failed ? JS_EXCEPTION : new_sql(ctx, models[SQL_MODEL], made, chunks);
-    for (int i = 0; i < made && failed; i++)
-        JS_FreeValue(ctx, chunks[i]);
-    if (chunks != room)
-        js_free(ctx, chunks);
-    return sql;
-}
-
-/* template(a StringChunk, an SQL): sql */
-static JSValue native_template(JSContext *ctx, JSValueConst this_value, int count, JSValueConst *arguments)
-{
-    return JS_NewCFunctionData2(ctx, template, "sql", 1, 0, MODELS, arguments);
-}
+static JSAtom symbol_name, symbol_columns;
 
 /* Fields. */
 
@@ -371,10 +253,8 @@ void rows_define(JSContext *ctx, JSValueConst native)
     table_name = JS_NewAtom(ctx, "table");
     subquery_name = JS_NewAtom(ctx, "_");
     from_driver_name = JS_NewAtom(ctx, "mapFromDriverValue");
-    symbol_schema = drizzle_symbol(ctx, "drizzle:Schema");
     symbol_name = drizzle_symbol(ctx, "drizzle:Name");
     symbol_columns = drizzle_symbol(ctx, "drizzle:Columns");
-    define_native(ctx, native, "template", native_template, 2);
     define_native(ctx, native, "fields", native_fields, 2);
     define_native(ctx, native, "row", native_row, 3);
 }

@@ -1,5 +1,5 @@
 /**
- * Drizzle as it is bundled: some functions of which each query consists are in C (`runtime/src/drizzle.c`, `query.c`, `rows.c`).
+ * Drizzle as it is bundled: some functions of which each query consists are in C (`runtime/src/drizzle.c`, `query.c`, `parts.c`, `rows.c`).
  * They mean the same. A file that is not, to the byte, the one they were written for is left as it is, and is only slower.
  */
 
@@ -50,6 +50,15 @@ export const CHANGED: Record<string, Changed> = {
   "sqlite-core/dialect.js": {
     sha256: "bdfdc50408b0b175b413692fcc49c13f9ebcffc41805b7159a9022328aee281f",
     changes: [
+      [
+        "class SQLiteDialect {",
+        `const noSQL = sql.raw("");\nconst selectionOfColumns = ${NATIVE}.selection(noSQL.queryChunks[0], noSQL, sql.identifier(""));\nclass SQLiteDialect {`,
+      ],
+      [
+        "  buildSelection(fields, { isSingleTable = false } = {}) {",
+        "  buildSelection(fields, { isSingleTable = false } = {}) {\n    const selection = selectionOfColumns(this.casing, fields, isSingleTable);\n    if (selection !== void 0) return selection;",
+      ],
+      ["    for (const f of fieldsList) {", `    for (const f of ${NATIVE}.others(fieldsList, table)) {`],
       [
         "class SQLiteSyncDialect extends SQLiteDialect {",
         `${NATIVE}.dialect(SQLiteDialect.prototype.escapeName, SQLiteDialect.prototype.escapeParam);\nclass SQLiteSyncDialect extends SQLiteDialect {`,
