@@ -6,6 +6,8 @@
  * the casing. Only with the config of SQLite's dialect; for others it gives undefined, before it has called anything, and Drizzle's own goes on.
  */
 
+#include <string.h>
+
 #include "drizzle.h"
 #include "engine.h"
 
@@ -409,7 +411,7 @@ static bool is_for_index(struct query *query)
         return false;
     }
     const char *text = JS_ToCString(query->ctx, source);
-    bool is = text && text[0] == 'i' && JS_IsString(source) && __builtin_strcmp(text, "indexes") == 0;
+    bool is = text && strcmp(text, "indexes") == 0;
     JS_FreeCString(query->ctx, text);
     JS_FreeValue(query->ctx, source);
     return is;
