@@ -10,7 +10,16 @@ globals({
   __sqlproxy: Object.freeze({
     query: native.query,
     request: native.request,
-    is: native.is,
+    drizzle: Object.freeze({
+      is: native.is,
+      dialect: native.dialect,
+      build: native.build,
+      template: native.template,
+      selection: native.selection,
+      others: native.others,
+      fields: native.fields,
+      row: native.row,
+    }),
     serve(dispatch: (request: string | Uint8Array) => Promise<string | Uint8Array | null>): void {
       native.dispatch = dispatch;
     },

@@ -16,8 +16,15 @@ export interface Native {
   call(json: string): string;
   request(request: object): unknown;
   query(sql: string, params: unknown[], method: string): unknown;
-  // drizzle.c
-  is(value: unknown, type: unknown): boolean;
+  // drizzle.c, query.c, parts.c, rows.c: only handed on, to Drizzle as `schemascript build` changes it (src/build/drizzle.ts).
+  is: unknown;
+  dialect: unknown;
+  build: unknown;
+  template: unknown;
+  selection: unknown;
+  others: unknown;
+  fields: unknown;
+  row: unknown;
   // Given by the build: see errors.ts.
   lines: string;
   // Given by the prelude.

@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { builtinModules } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { type BuildFailure, build, type PartialMessage, type Plugin } from "esbuild";
+import { drizzle } from "./drizzle.js";
 import { lineTable } from "./lines.js";
 
 export interface Program {
@@ -60,18 +61,6 @@ const sandbox: Plugin = {
       return { errors: [{ text: `${whose} imports ${path}, which is not there in a guest: it has no files, no network and no processes` }] };
     });
     onLoad({ filter: /^buffer$/, namespace: "sandbox" }, () => ({ contents: "export const Buffer = globalThis.Buffer; export default { Buffer };" }));
-  },
-};
-
-/** Drizzle's `is` in C (`runtime/src/drizzle.c`), in a Drizzle that has it as it is known. */
-const drizzle: Plugin = {
-  name: "drizzle",
-  setup({ onLoad }) {
-    onLoad({ filter: /[/\\]drizzle-orm[/\\]entity\.js$/ }, async ({ path }) => {
-      const text = await readFile(path, "utf8");
-      const replaced = text.replace("function is(value, type) {", "const is = globalThis.__sqlproxy.is;\nfunction isSlowly(value, type) {");
-      return { contents: replaced };
-    });
   },
 };
 

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { bundle } from "../../src/build/bundle.js";
+import { CHANGED, changed } from "../../src/build/drizzle.js";
 
 const folder = mkdtempSync(join(tmpdir(), "schemascript-test-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -46,8 +47,19 @@ describe("a bundle", () => {
     expect((await bundle(program(`import { query } from ${JSON.stringify(serve)}; query("SELECT 1", [], "all");`))).serves).toBe(false);
   });
 
-  it("has Drizzle's test of classes replaced", async () => {
+  it("has functions of Drizzle's replaced", async () => {
     const { source } = await bundle(join(process.cwd(), "examples/bench.ts"));
-    expect(source).toContain("is = globalThis.__sqlproxy.is");
+    for (const name of ["is", "build", "template", "fields", "row", "selection", "others", "dialect"]) {
+      expect(source).toContain(`globalThis.__sqlproxy.drizzle.${name}`);
+    }
+  });
+
+  it.each(Object.keys(CHANGED))("knows Drizzle's %s as it is installed", (file) => {
+    const text = readFileSync(join(process.cwd(), "node_modules/drizzle-orm", file), "utf8");
+    for (const [line, instead] of CHANGED[file]!.changes) {
+      expect(text.split("\n").filter((found) => found === line)).toHaveLength(1);
+      expect(changed(file, text)).toContain(instead);
+    }
+    expect(changed(file, `${text}// of another version`)).toBe(`${text}// of another version`);
   });
 });

@@ -3,7 +3,7 @@
  * `drizzle.node.ts`); what they give must be the same. `await` makes no difference to a synchronous driver.
  */
 
-import { and, asc, avg, between, count, countDistinct, desc, eq, exists, gt, inArray, isNull, like, max, min, not, notInArray, or, sql, sum } from "drizzle-orm";
+import { and, asc, avg, between, count, countDistinct, desc, eq, exists, gt, inArray, isNull, like, max, min, not, notInArray, or, SQL, sql, sum } from "drizzle-orm";
 import { alias, except, intersect, union, unionAll } from "drizzle-orm/sqlite-core";
 import { kinds, popular, posts, statements, tags, users } from "./schema.js";
 import type * as schema from "./schema.js";
@@ -155,6 +155,26 @@ export const steps: Record<string, (db: Db) => unknown> = {
   "not null": (db) => failure(() => db.insert(users).values({ name: sql`NULL` })),
   "no such table": (db) => failure(() => db.run(sql`SELECT * FROM nowhere`)),
   "sql in all places": (db) => db.select({ sum: sql<number>`${1} + ${2}`, text: sql<string>`${"it's"} || ${"?"}`, in: sql<number>`${3} IN ${[1, 2, 3]}`, raw: sql.raw("'raw'") as never, name: sql`${sql.identifier("name")}` }).from(users).where(eq(users.id, 1)),
+  "parts of SQL": () => {
+    const parts = [sql`a ${users} b ${users.id} ${1}`, sql``, sql`only`, sql`${1}`, sql.raw("x"), sql.join([sql`a`, sql`b`], sql`, `)];
+    return parts.map((part) => [part instanceof SQL, Object.keys(part), part.queryChunks.map((chunk) => (chunk === users ? "users" : chunk === users.id ? "id" : JSON.stringify(chunk))), (part as unknown as { usedTables: string[] }).usedTables, part.getSQL() === part]);
+  },
+  "SQL as text": (db) => {
+    const quoted = alias(users, 'a"b');
+    return [
+      db.select().from(users).where(eq(users.id, 5)).toSQL(),
+      db.select().from(quoted).where(inArray(quoted.name, ["x", "it's"])).toSQL(),
+      db.select({ id: users.id, deep: { id: posts.id, n: count() } }).from(users).leftJoin(posts, eq(posts.authorId, users.id)).toSQL(),
+      db.select({ text: sql`${1} ${"it's"} ${null} ${true} ${{ a: 1 }} ${[1, "b"]}`.inlineParams() }).from(users).toSQL(),
+      db.select({ n: sql`${db.select({ n: count() }).from(posts)}`, none: sql`${undefined} ${[]}` }).from(users).toSQL(),
+      db.select().from(users).where(and(eq(users.name, sql.placeholder("name")), eq(users.email, sql`upper(${"x"})`))).toSQL(),
+      db.select({ id: users.id }).from(users).where(sql`${users.name} = ${"it's"} or ${users.id} in ${[1, 2]} or ${null} or ${{ a: 1 }}`.inlineParams()).toSQL(),
+      db.update(users).set({ name: "x" }).where(eq(users.id, 1)).returning().toSQL(),
+    ];
+  },
+  "a column of no table": (db) => failure(() => db.select({ id: posts.id }).from(users).all()),
+  "an encoder that throws": async (db) => (await failure(() => db.select().from(kinds).where(eq(kinds.seconds, "no date" as never)).all())) !== "no error",
+  "joins without rows": (db) => db.select({ user: users, post: posts, tag: { tag: tags.tag } }).from(users).leftJoin(posts, eq(posts.authorId, users.id)).leftJoin(tags, eq(tags.postId, posts.id)).orderBy(users.id, posts.id, tags.tag),
   "many parameters": (db) => db.select({ n: count() }).from(users).where(inArray(users.id, Array.from({ length: 900 }, (_, i) => i))),
   "long texts": async (db) => {
     const long = "ä".repeat(100_000);
