@@ -78,12 +78,17 @@ pub(super) const STRICT: &[Entry] = &[
         if is_special(micros) {
             return stamp(micros);
         }
+        let time = Interval {
+            months: 0,
+            days: 0,
+            ..by
+        };
         if by.months == 0 && by.days == 0 {
-            return stamp(micros.saturating_add(by.micros));
+            return stamp(time.after(micros));
         }
         // Months and days go by the calendar of the session's zone.
         let calendar = Interval { micros: 0, ..by };
-        stamp(from_local(calendar.after(local(micros))).saturating_add(by.micros))
+        stamp(time.after(from_local(calendar.after(local(micros)))))
     }),
     ("pg_timestamp_sub", 2, |a| {
         text_value(Interval::between(moment(a, 1)?, moment(a, 0)?).text())
