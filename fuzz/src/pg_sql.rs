@@ -127,7 +127,8 @@ fn rows(text: &str, plan: &Plan, statement: &mut Statement<'_>) {
     for index in 0..statement.parameter_count() {
         statement.raw_bind_parameter(index + 1, Value::Null).expect("a parameter");
     }
-    if let Some(columns) = &plan.columns {
+    // A query of no columns is one of a NULL that is not sent.
+    if let Some(columns) = plan.columns.as_ref().filter(|columns| !columns.is_empty()) {
         assert_eq!(statement.column_count(), columns.len(), "{text}\n{sql}");
     }
     let mut rows = statement.raw_query();
@@ -155,10 +156,13 @@ fn sent(column: &sql::Column, value: ValueRef<'_>) {
     }
 }
 
-/// What SQLite refuses has a code, and is no text that we should not have written.
+/// What SQLite refuses has a code, and is no text that we should not have written. Its own statements go to it as they came.
 fn failed(text: &str, sql: &str, error: &rusqlite::Error) {
     let told = of_sqlite(error);
-    assert!(!told.message.contains("syntax error") && !told.message.contains("unrecognized token"), "{text}\n{sql}\n{error}");
+    assert_eq!(told.code.len(), 5);
+    let ours = !text.contains(sql.trim());
+    let broken = told.message.contains("syntax error") || told.message.contains("unrecognized token");
+    assert!(!(ours && broken), "{text}\n{sql}\n{error}");
 }
 
 /// Nothing outside of memory; no setting that would change what later statements meet.

@@ -15,6 +15,10 @@ pub fn any(bytes: &[u8]) {
     let Some(([which, flags], data)) = bytes.split_first_chunk::<2>() else { return };
     let row = BUILT_IN[usize::from(*which) % BUILT_IN.len()];
     let ty = Type::of(if flags & 1 == 1 && row.array != 0 { row.array } else { row.oid });
+    // Names are looked up by the planner, and nothing is nothing.
+    if row.category == b'P' || Type::of(row.oid).is_reg() {
+        return;
+    }
     let format = |binary: bool| if binary { Format::Binary } else { Format::Text };
     let style = style(flags >> 2);
     let value = match types::decode(ty, format(flags & 2 == 2), data, &style) {
