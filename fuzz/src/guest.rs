@@ -16,7 +16,10 @@ impl Transport for Script {
         let mut rest = request;
         rmpv::decode::read_value(&mut rest).expect("a request");
         assert!(rest.is_empty(), "a request is one value");
-        self.0.borrow_mut().pop_front().unwrap_or_else(|| vec![0x80])
+        self.0
+            .borrow_mut()
+            .pop_front()
+            .unwrap_or_else(|| vec![0x80])
     }
 }
 
@@ -32,15 +35,24 @@ struct Record {
 
 /// The first byte is what the program does, the others are the answers that it gets.
 pub fn answers(bytes: &[u8]) {
-    let Some((what, answers)) = bytes.split_first() else { return };
+    let Some((what, answers)) = bytes.split_first() else {
+        return;
+    };
     let script = Script(RefCell::new(crate::sqlproxy::values(answers).into()));
     let mut connection = Connection::with_transport(script);
     let outcome = match what % 6 {
         0 => connection.query("SELECT", ()).and_then(all),
         1 => connection.query_as::<Record>("SELECT", ()).map(drop),
         2 => connection.prepare("SELECT").and_then(|statement| {
-            let _names = (statement.parameters(), statement.column_names(), statement.column_decltypes());
-            statement.execute([1]).and_then(|_| statement.query(())).and_then(all)
+            let _names = (
+                statement.parameters(),
+                statement.column_names(),
+                statement.column_decltypes(),
+            );
+            statement
+                .execute([1])
+                .and_then(|_| statement.query(()))
+                .and_then(all)
         }),
         3 => batch(&connection),
         4 => transaction(&mut connection),
@@ -53,7 +65,10 @@ pub fn answers(bytes: &[u8]) {
 
 fn is_a_sentence(error: &Error) {
     // SQLite's own message is the host's to write.
-    assert!(error.code().is_some() || error.to_string().contains(' '), "{error:?}");
+    assert!(
+        error.code().is_some() || error.to_string().contains(' '),
+        "{error:?}"
+    );
 }
 
 fn all(mut rows: Rows<'_>) -> Result<(), Error> {
@@ -69,12 +84,21 @@ fn all(mut rows: Rows<'_>) -> Result<(), Error> {
 
 /// A value is one of the types that it can be read as.
 fn cell(row: &Row<'_>, column: usize) {
-    let Ok(value) = row.get::<Value>(column) else { return };
-    let (integer, real, text, blob) = (row.get::<i64>(column), row.get::<f64>(column), row.get::<String>(column), row.get::<Vec<u8>>(column));
+    let Ok(value) = row.get::<Value>(column) else {
+        return;
+    };
+    let (integer, real, text, blob) = (
+        row.get::<i64>(column),
+        row.get::<f64>(column),
+        row.get::<String>(column),
+        row.get::<Vec<u8>>(column),
+    );
     match value {
         Value::Null => assert_eq!(row.get::<Option<i64>>(column), Ok(None)),
         Value::Integer(value) => assert_eq!((integer, real), (Ok(value), Ok(value as f64))),
-        Value::Real(value) => assert!(real.is_ok_and(|real| real == value || real.is_nan()) && integer.is_err()),
+        Value::Real(value) => {
+            assert!(real.is_ok_and(|real| real == value || real.is_nan()) && integer.is_err())
+        }
         Value::Text(value) => assert_eq!(text.as_deref(), Ok(value.as_str())),
         Value::Blob(value) => assert_eq!(blob.as_ref(), Ok(&value)),
     }

@@ -23,9 +23,16 @@ pub fn file(text: &str) {
         panic!("{error}\n{printed}");
     }
     // Secrets are not printed.
-    let shown = SETTINGS.iter().filter(|setting| !matches!(setting.kind, pg_frontend::config::table::Kind::Secret));
+    let shown = SETTINGS
+        .iter()
+        .filter(|setting| !matches!(setting.kind, pg_frontend::config::table::Kind::Secret));
     for setting in shown {
         let (before, after) = (given.text(setting.key), again.text(setting.key));
-        assert_eq!(before.map(str::trim), after.map(str::trim), "{}\n{printed}", setting.key);
+        assert_eq!(
+            before.map(str::trim),
+            after.map(str::trim),
+            "{}\n{printed}",
+            setting.key
+        );
     }
 }

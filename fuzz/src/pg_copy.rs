@@ -13,7 +13,9 @@ const LONGEST: usize = 2000;
 /// Chunks may end anywhere, and must not change what comes out. The first three bytes are the format, the size of
 /// chunks and the number of columns.
 pub fn any(bytes: &[u8]) {
-    let Some(([which, size, columns], data)) = bytes.split_first_chunk::<3>() else { return };
+    let Some(([which, size, columns], data)) = bytes.split_first_chunk::<3>() else {
+        return;
+    };
     let format = format(*which);
     let columns = usize::from(columns % 4);
     let whole = decode(&format, columns, data, usize::MAX);
@@ -25,7 +27,10 @@ pub fn any(bytes: &[u8]) {
     if let Ok(rows) = whole {
         let taken: usize = rows.iter().flatten().flatten().map(Vec::len).sum();
         assert!(taken <= data.len(), "more came out than went in");
-        assert!(rows.iter().all(|row| row.len() == columns || columns == 0 && row.len() <= 1));
+        assert!(
+            rows.iter()
+                .all(|row| row.len() == columns || columns == 0 && row.len() <= 1)
+        );
     }
 }
 
@@ -34,12 +39,20 @@ fn format(which: u8) -> CopyFormat {
     match which % 3 {
         0 => CopyFormat::Text {
             delimiter: if which & 0x40 == 0 { b'\t' } else { b'|' },
-            null: if which & 0x20 == 0 { "\\N".to_owned() } else { String::new() },
+            null: if which & 0x20 == 0 {
+                "\\N".to_owned()
+            } else {
+                String::new()
+            },
             header,
         },
         1 => CopyFormat::Csv {
             delimiter: b',',
-            null: if which & 0x20 == 0 { String::new() } else { "NULL".to_owned() },
+            null: if which & 0x20 == 0 {
+                String::new()
+            } else {
+                "NULL".to_owned()
+            },
             header,
             quote: b'"',
             escape: if which & 0x40 == 0 { b'"' } else { b'\\' },
@@ -51,11 +64,20 @@ fn format(which: u8) -> CopyFormat {
     }
 }
 
-fn decode(format: &CopyFormat, columns: usize, data: &[u8], size: usize) -> Result<Rows, &'static str> {
+fn decode(
+    format: &CopyFormat,
+    columns: usize,
+    data: &[u8],
+    size: usize,
+) -> Result<Rows, &'static str> {
     let mut decoder = Decoder::new(format, columns, LONGEST);
     let mut rows = Rows::new();
     let mut take = |row: &Row<'_>| {
-        rows.push((0..row.len()).map(|index| row.field(index).map(<[u8]>::to_vec)).collect());
+        rows.push(
+            (0..row.len())
+                .map(|index| row.field(index).map(<[u8]>::to_vec))
+                .collect(),
+        );
         Ok(())
     };
     let mut all = || {

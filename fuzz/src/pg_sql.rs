@@ -70,8 +70,14 @@ impl Database {
         let steps = Arc::new(AtomicI32::new(0));
         let taken = Arc::clone(&steps);
         let is_enough = move || taken.fetch_add(1, Relaxed) > STEPS;
-        connection.progress_handler(1000, Some(is_enough)).expect("a handler");
-        Self { connection, state, steps }
+        connection
+            .progress_handler(1000, Some(is_enough))
+            .expect("a handler");
+        Self {
+            connection,
+            state,
+            steps,
+        }
     }
 
     fn statement(&self, parsed: &sql::Parsed) {
@@ -79,11 +85,15 @@ impl Database {
         let plan = sql::plan(&self.connection, &self.state.borrow(), parsed, &[]);
         match plan {
             Ok(plan) => {
-                self.connection.execute_batch("SAVEPOINT fuzz").expect("a savepoint");
+                self.connection
+                    .execute_batch("SAVEPOINT fuzz")
+                    .expect("a savepoint");
                 self.run(&parsed.text, &plan);
                 self.steps.store(0, Relaxed);
                 // What failed may have ended the transaction.
-                let _ended = self.connection.execute_batch("ROLLBACK TO fuzz; RELEASE fuzz; PRAGMA writable_schema = RESET");
+                let _ended = self.connection.execute_batch(
+                    "ROLLBACK TO fuzz; RELEASE fuzz; PRAGMA writable_schema = RESET",
+                );
                 if !self.connection.is_autocommit() {
                     let _ended = self.connection.execute_batch("ROLLBACK");
                 }
@@ -91,7 +101,11 @@ impl Database {
             Err(error) => {
                 is_a_sentence(&error);
                 let end = parsed.text.chars().count() + 1;
-                assert!(error.position.is_none_or(|at| (1..=end).contains(&at)), "{error:?} in {}", parsed.text);
+                assert!(
+                    error.position.is_none_or(|at| (1..=end).contains(&at)),
+                    "{error:?} in {}",
+                    parsed.text
+                );
             }
         }
     }
@@ -123,9 +137,14 @@ impl Database {
 /// A row has the columns that the client was told of, and their values can be sent.
 fn rows(text: &str, plan: &Plan, statement: &mut Statement<'_>) {
     let sql = statement.expanded_sql().unwrap_or_default();
-    assert!(statement.parameter_count() <= plan.parameters.len(), "{text}\n{sql}");
+    assert!(
+        statement.parameter_count() <= plan.parameters.len(),
+        "{text}\n{sql}"
+    );
     for index in 0..statement.parameter_count() {
-        statement.raw_bind_parameter(index + 1, Value::Null).expect("a parameter");
+        statement
+            .raw_bind_parameter(index + 1, Value::Null)
+            .expect("a parameter");
     }
     // A query of no columns is one of a NULL that is not sent.
     if let Some(columns) = plan.columns.as_ref().filter(|columns| !columns.is_empty()) {
@@ -150,7 +169,13 @@ fn rows(text: &str, plan: &Plan, statement: &mut Statement<'_>) {
 
 fn sent(column: &sql::Column, value: ValueRef<'_>) {
     for format in [Format::Text, Format::Binary] {
-        if let Err(error) = types::encode(column.ty, format, value, &Style::default(), &mut BytesMut::new()) {
+        if let Err(error) = types::encode(
+            column.ty,
+            format,
+            value,
+            &Style::default(),
+            &mut BytesMut::new(),
+        ) {
             is_a_sentence(&error);
         }
     }
@@ -161,17 +186,33 @@ fn failed(text: &str, sql: &str, error: &rusqlite::Error) {
     let told = of_sqlite(error);
     assert_eq!(told.code.len(), 5);
     let ours = !text.contains(sql.trim());
-    let broken = told.message.contains("syntax error") || told.message.contains("unrecognized token");
+    let broken =
+        told.message.contains("syntax error") || told.message.contains("unrecognized token");
     assert!(!(ours && broken), "{text}\n{sql}\n{error}");
 }
 
 /// Nothing outside of memory; no setting that would change what later statements meet.
 fn judge(context: AuthContext<'_>) -> Authorization {
     // Changes of tables write to sqlite_schema; it is closed again after each statement.
-    let reads = ["writable_schema", "defer_foreign_keys", "table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list", "foreign_key_check", "database_list"];
+    let reads = [
+        "writable_schema",
+        "defer_foreign_keys",
+        "table_info",
+        "table_xinfo",
+        "table_list",
+        "index_list",
+        "index_info",
+        "index_xinfo",
+        "foreign_key_list",
+        "foreign_key_check",
+        "database_list",
+    ];
     match context.action {
         AuthAction::Attach { .. } | AuthAction::Detach { .. } => Authorization::Deny,
-        AuthAction::Pragma { pragma_name, pragma_value } if pragma_value.is_some() && !reads.contains(&pragma_name) => Authorization::Deny,
+        AuthAction::Pragma {
+            pragma_name,
+            pragma_value,
+        } if pragma_value.is_some() && !reads.contains(&pragma_name) => Authorization::Deny,
         _ => Authorization::Allow,
     }
 }

@@ -12,9 +12,15 @@ use crate::postgres::is_a_sentence;
 /// The first byte is the type, the second how it is written, the others are the value. What is read and written
 /// again, in text or in binary, is read as the same value.
 pub fn any(bytes: &[u8]) {
-    let Some(([which, flags], data)) = bytes.split_first_chunk::<2>() else { return };
+    let Some(([which, flags], data)) = bytes.split_first_chunk::<2>() else {
+        return;
+    };
     let row = BUILT_IN[usize::from(*which) % BUILT_IN.len()];
-    let ty = Type::of(if flags & 1 == 1 && row.array != 0 { row.array } else { row.oid });
+    let ty = Type::of(if flags & 1 == 1 && row.array != 0 {
+        row.array
+    } else {
+        row.oid
+    });
     // Names are looked up by the planner, and nothing is nothing.
     if row.category == b'P' || Type::of(row.oid).is_reg() {
         return;
@@ -44,9 +50,17 @@ pub fn any(bytes: &[u8]) {
 
 fn style(flags: u8) -> Style {
     Style {
-        zone: Zone::parse_setting(["utc", "europe/berlin", "america/st_johns", "-3:30"][usize::from(flags & 3)]).expect("a zone"),
+        zone: Zone::parse_setting(
+            ["utc", "europe/berlin", "america/st_johns", "-3:30"][usize::from(flags & 3)],
+        )
+        .expect("a zone"),
         order: [DateOrder::Mdy, DateOrder::Dmy, DateOrder::Ymd][usize::from(flags >> 2 & 3) % 3],
-        intervals: [IntervalStyle::Postgres, IntervalStyle::Verbose, IntervalStyle::SqlStandard, IntervalStyle::Iso][usize::from(flags >> 3 & 3)],
+        intervals: [
+            IntervalStyle::Postgres,
+            IntervalStyle::Verbose,
+            IntervalStyle::SqlStandard,
+            IntervalStyle::Iso,
+        ][usize::from(flags >> 3 & 3)],
         bytea_escape: flags & 32 == 32,
     }
 }
@@ -62,6 +76,10 @@ fn is_same(ty: Type, one: &Value, other: &Value) -> bool {
 }
 
 fn is_long_interval(ty: Type, text: &str) -> bool {
-    let hours = |word: &str| word.split_once(':').is_some_and(|(hours, _)| hours.len() > 6);
-    ty.element().unwrap_or(ty).oid == Type::INTERVAL.oid && text.split([' ', '"', '[', ',']).any(hours)
+    let hours = |word: &str| {
+        word.split_once(':')
+            .is_some_and(|(hours, _)| hours.len() > 6)
+    };
+    ty.element().unwrap_or(ty).oid == Type::INTERVAL.oid
+        && text.split([' ', '"', '[', ',']).any(hours)
 }

@@ -25,7 +25,9 @@ const FITS: usize = 64 * 1024;
 /// A wire whose client has sent these bytes and gone. The client's end is kept, so that answers have a place.
 fn wire(bytes: &[u8]) -> (Wire, UnixStream) {
     let (mut client, server) = UnixStream::pair().expect("two sockets");
-    client.write_all(&bytes[..bytes.len().min(FITS)]).expect("room");
+    client
+        .write_all(&bytes[..bytes.len().min(FITS)])
+        .expect("room");
     client.shutdown(Shutdown::Write).expect("an open socket");
     (Wire::new(Socket::Unix(server), LONGEST), client)
 }
@@ -34,7 +36,10 @@ fn wire(bytes: &[u8]) -> (Wire, UnixStream) {
 pub fn is_a_sentence(error: &PgError) {
     let code = error.code.as_bytes();
     assert!(
-        code.len() == 5 && code.iter().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase()),
+        code.len() == 5
+            && code
+                .iter()
+                .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase()),
         "{error:?}"
     );
     assert!(!error.message.trim().is_empty(), "{error:?}");
@@ -74,8 +79,14 @@ fn message(frame: &Frame) {
             let open = matches!(message, Message::CopyData(_) | Message::Password(_));
             let mut longer = frame.body.to_vec();
             longer.push(0);
-            for body in [longer, frame.body[..frame.body.len().saturating_sub(1)].to_vec()] {
-                let other = Frame { kind: frame.kind, body: body.into() };
+            for body in [
+                longer,
+                frame.body[..frame.body.len().saturating_sub(1)].to_vec(),
+            ] {
+                let other = Frame {
+                    kind: frame.kind,
+                    body: body.into(),
+                };
                 if !open && other.body.len() != frame.body.len() {
                     assert!(Message::parse(&other).is_err(), "{message:?}");
                 }
@@ -102,7 +113,13 @@ fn written(message: &Message<'_>) -> Vec<u8> {
             count(&mut out, types.len());
             out.extend(types.iter().flat_map(|oid| oid.to_be_bytes()));
         }
-        Message::Bind(Bind { portal, statement, formats, parameters, results }) => {
+        Message::Bind(Bind {
+            portal,
+            statement,
+            formats,
+            parameters,
+            results,
+        }) => {
             text(&mut out, portal);
             text(&mut out, statement);
             list_of_formats(&mut out, formats);
@@ -183,7 +200,9 @@ pub fn proof(bytes: &[u8]) {
             Verifier::md5("user", "a password that no input has"),
         ]
     });
-    let Some((which, bytes)) = bytes.split_first() else { return };
+    let Some((which, bytes)) = bytes.split_first() else {
+        return;
+    };
     let (method, kept) = match which % 4 {
         0 | 1 => (Method::Scram, 0),
         2 => (Method::Md5, 1),
@@ -203,6 +222,9 @@ pub fn proof(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(verifier) = Verifier::parse(text)
     {
-        assert_eq!(Verifier::parse(&verifier.to_string()).as_ref(), Ok(&verifier));
+        assert_eq!(
+            Verifier::parse(&verifier.to_string()).as_ref(),
+            Ok(&verifier)
+        );
     }
 }

@@ -22,8 +22,12 @@ pub fn text(sql: &str) {
         host.borrow().execute_batch("BEGIN").expect("a transaction");
         invariants::nothing_is_reached(host, sql);
         let host = host.borrow();
-        assert!(!host.is_autocommit(), "{sql} ended the transaction of its caller");
-        host.execute_batch("ROLLBACK").expect("the end of the transaction");
+        assert!(
+            !host.is_autocommit(),
+            "{sql} ended the transaction of its caller"
+        );
+        host.execute_batch("ROLLBACK")
+            .expect("the end of the transaction");
     });
 }
 
@@ -70,7 +74,11 @@ fn session(requests: Vec<Vec<u8>>) {
         if let Err(error) = outcome {
             assert!(!error.to_string().contains("internal error"), "{error}");
         }
-        assert!(!host.is_autocommit(), "the guest ended the transaction of its caller");
-        host.execute_batch("ROLLBACK").expect("the end of the transaction");
+        assert!(
+            !host.is_autocommit(),
+            "the guest ended the transaction of its caller"
+        );
+        host.execute_batch("ROLLBACK")
+            .expect("the end of the transaction");
     });
 }

@@ -29,7 +29,9 @@ impl Words {
             match byte.checked_sub(0x80) {
                 None => text.push(char::from(*byte)),
                 // `\n` in a word is a line's end, as in a text of several lines.
-                Some(index) => text.push_str(&words[usize::from(index) % words.len()].replace("\\n", "\n")),
+                Some(index) => {
+                    text.push_str(&words[usize::from(index) % words.len()].replace("\\n", "\n"))
+                }
             }
         }
         if std::env::var_os("FUZZ_SHOW").is_some() {

@@ -119,14 +119,19 @@ impl Visitor for Depth {
     }
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let mut body = query.body.as_ref();
-        for _ in 0..TERMS {
-            match body {
-                SetExpr::SetOperation { left, .. } => body = left.as_ref(),
-                _ => return ControlFlow::Continue(()),
+        let mut terms = 1;
+        let mut open = vec![query.body.as_ref()];
+        while let Some(body) = open.pop() {
+            if let SetExpr::SetOperation { left, right, .. } = body {
+                terms += 1;
+                open.extend([left.as_ref(), right.as_ref()]);
             }
         }
-        ControlFlow::Break(())
+        if terms > TERMS {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }
 
@@ -260,6 +265,7 @@ mod tests {
                 "SELECT '{}'::jsonb…->'a'",
                 "SELECT NULL::int…[]",
                 "SELECT 1… UNION ALL SELECT 1",
+                "SELECT 1 UNION SELECT 1… INTERSECT SELECT 1",
                 "SELECT …NOT ",
                 "SELECT …(",
                 "SELECT …- ",
@@ -273,6 +279,13 @@ mod tests {
                     let parsed = statement(&deep(shape, times));
                     assert!(parsed.is_err() || times < RUN, "{shape} {times}");
                 }
+            }
+            for text in [
+                deep("SELECT 1…+1", CHAIN),
+                deep("SELECT 1… UNION SELECT 1", TERMS),
+                deep("SELECT 1 UNION SELECT 1… INTERSECT SELECT 1", TERMS),
+            ] {
+                assert_eq!(statement(&text).unwrap_err().code, "54001");
             }
             for text in [
                 deep("SELECT 1…+1", 900),
