@@ -44,6 +44,8 @@ thread_local! {
 
 /// Any text splits or is refused; each of its statements is planned or refused; what is planned, SQLite takes.
 pub fn query(text: &str) {
+    // The protocol's texts end at a zero byte.
+    let text = text.split('\0').next().unwrap_or_default();
     match sql::parse(text) {
         Err(error) => is_a_sentence(&error),
         Ok(statements) => DATABASE.with(|database| {
