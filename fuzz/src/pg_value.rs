@@ -21,8 +21,8 @@ pub fn any(bytes: &[u8]) {
     } else {
         row.oid
     });
-    // Names are looked up by the planner, and nothing is nothing.
-    if row.category == b'P' || Type::of(row.oid).is_reg() {
+    // Names are looked up by the planner, nothing is nothing, and nobody has arrays of vectors.
+    if row.category == b'P' || Type::of(row.oid).is_reg() || Type::of(row.oid).element().is_some() {
         return;
     }
     let format = |binary: bool| if binary { Format::Binary } else { Format::Text };

@@ -475,6 +475,15 @@ mod tests {
     }
 
     #[test]
+    fn long_numbers_come_back() {
+        for text in ["1e80014", "-1e131000", "1e-16000", "12345.6789e-9000"] {
+            let value = text::input(Type::NUMERIC, text, &Style::default()).unwrap();
+            let bytes = encoded(Type::NUMERIC, ValueRef::from(&value));
+            assert_eq!(decode(Type::NUMERIC, &bytes).unwrap(), value, "{text}");
+        }
+    }
+
+    #[test]
     fn dates_beyond_the_calendar_are_refused() {
         // The first: so many days, in microseconds, are nearly 2 to the power of 64.
         for days in [213_503_982_i32, i32::MAX - 1, i32::MIN + 1, 2_921_940] {
