@@ -78,10 +78,10 @@ soak: test-deps ## simulated histories from SIM_SEEDS (2000) seeds, then the ban
 	SIM_SEEDS=$(SIM_SEEDS) $(CARGO) test --release -p sqlbridge-vfs --test sim
 	SQLBRIDGE_SOAK_SECONDS=$(SOAK_SECONDS) $(PYTEST) -m soak -s
 
-fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz
-	set -e; for target in $$(RUSTC_BOOTSTRAP=1 $(CARGO) fuzz list); do \
-	    RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS); \
-	done
+fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs cargo-fuzz (cargo install cargo-fuzz), and Go and gcc for the kits' own
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo "make fuzz: cargo-fuzz is not installed: cargo install cargo-fuzz --locked"; exit 1; }
+	set -e; for target in $$($(CARGO) fuzz list); do CARGO="$(CARGO)" fuzz/run $$target -max_total_time=$(FUZZ_SECONDS); done
+	@set -e; for kit in go schemascript; do $(call KIT,$$kit,fuzz) FUZZ_SECONDS=$(FUZZ_SECONDS); done
 
 bench: venv procedures guests ## the numbers of the README, as ratios and counts: a local directory, an S3 server, PostgreSQL beside ours
 	$(BUILD)

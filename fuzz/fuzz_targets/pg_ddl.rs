@@ -2,4 +2,6 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|sql: &str| sqlbridge_fuzz::pg_ddl::read(sql));
+use sqlbridge_fuzz::{pg_ddl, words};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| pg_ddl::read(&words::DDL.text(bytes)));

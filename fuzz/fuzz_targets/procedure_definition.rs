@@ -2,4 +2,6 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|text: &str| sqlbridge_fuzz::procedure::definition(text));
+use sqlbridge_fuzz::{procedure, words};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| procedure::definition(&words::OPTIONS.text(bytes)));

@@ -1,5 +1,7 @@
-//! Requests of a guest, in JSON and MessagePack.
+//! A guest's requests in JSON, one a line.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sqlbridge_fuzz::sqlproxy::request(bytes));
+use sqlbridge_fuzz::{sqlproxy, words};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sqlproxy::lines(&words::REQUEST.text(bytes)));

@@ -2,4 +2,6 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|sql: &str| sqlbridge_fuzz::sqlproxy::text(sql));
+use sqlbridge_fuzz::{sqlproxy, words};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sqlproxy::text(&words::REQUEST.text(bytes)));

@@ -295,6 +295,8 @@ const SAID: &[(&str, &str)] = &[
     ("too many", "54000"),
     ("stack overflow", "54001"),
     ("maximum depth", "54001"),
+    ("Recursion limit", "54001"),
+    ("pattern too complex", "54000"),
     ("not authorized", "42501"),
     ("unsafe use", "42501"),
     ("may not be", "42501"),
@@ -402,6 +404,28 @@ mod tests {
                 (code, message),
                 "{sql}"
             );
+        }
+    }
+
+    #[test]
+    fn limits_have_codes() {
+        for (sql, code) in [
+            (
+                format!("SELECT {}1{}", "(".repeat(5000), ")".repeat(5000)),
+                "54001",
+            ),
+            (format!("SELECT 1{}", "+1".repeat(5000)), "54001"),
+            (
+                format!("SELECT {}1{}", "abs(".repeat(5000), ")".repeat(5000)),
+                "54001",
+            ),
+            (
+                format!("SELECT 'a' LIKE '{}'", "%a".repeat(50_000)),
+                "54000",
+            ),
+        ] {
+            let error = told(&sql);
+            assert_eq!(error.code, code, "{error}");
         }
     }
 

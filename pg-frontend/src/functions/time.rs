@@ -26,8 +26,7 @@ fn stamp(micros: i64) -> Result<Value> {
 
 fn date(days: i64) -> Result<Value> {
     let days = i32::try_from(days).map_err(|_| PgError::new("22008", "date out of range"))?;
-    time::check(i64::from(days) * DAY, "date")?;
-    text_value(time::date_text(days))
+    text_value(time::date_text(time::check_date(days)?))
 }
 
 fn is_special(micros: i64) -> bool {
@@ -54,7 +53,7 @@ fn from_local(micros: i64) -> i64 {
 
 pub(super) const STRICT: &[Entry] = &[
     ("pg_date_add", 2, |a| {
-        date(i64::from(as_date(a.value(0))?) + a.int(1)?)
+        date(i64::from(as_date(a.value(0))?).saturating_add(a.int(1)?))
     }),
     ("pg_date_sub", 2, |a| {
         Ok(Value::Integer(
@@ -78,12 +77,17 @@ pub(super) const STRICT: &[Entry] = &[
         if is_special(micros) {
             return stamp(micros);
         }
+        let time = Interval {
+            months: 0,
+            days: 0,
+            ..by
+        };
         if by.months == 0 && by.days == 0 {
-            return stamp(micros.saturating_add(by.micros));
+            return stamp(time.after(micros));
         }
         // Months and days go by the calendar of the session's zone.
         let calendar = Interval { micros: 0, ..by };
-        stamp(from_local(calendar.after(local(micros))).saturating_add(by.micros))
+        stamp(time.after(from_local(calendar.after(local(micros)))))
     }),
     ("pg_timestamp_sub", 2, |a| {
         text_value(Interval::between(moment(a, 1)?, moment(a, 0)?).text())
@@ -197,11 +201,17 @@ pub(super) const STRICT: &[Entry] = &[
                 "timestamps cannot be binned into intervals containing months or years",
             ));
         }
-        let stride = i64::from(stride.days) * DAY + stride.micros;
+        let stride = i128::from(stride.days) * i128::from(DAY) + i128::from(stride.micros);
         if stride <= 0 {
             return Err(PgError::new("22008", "stride must be greater than zero"));
         }
-        stamp(origin + (micros - origin).div_euclid(stride) * stride)
+        if is_special(micros) || is_special(origin) {
+            return Err(PgError::new("22008", "cannot bin infinite timestamps"));
+        }
+        let bins = i128::from(micros - origin).div_euclid(stride);
+        let bin = i128::from(origin) + bins * stride;
+        // What is no moment at all is none that is infinite.
+        stamp(i64::try_from(bin).unwrap_or(time::INFINITY - 1))
     }),
     ("pg_extract", 3, extract),
     ("pg_make_date", 3, |a| {
@@ -478,7 +488,7 @@ fn whole(value: i64) -> Result<Value> {
 }
 
 /// Microseconds as seconds with six digits.
-fn seconds(micros: i64, digits: i64) -> Result<Value> {
+fn seconds(micros: impl Into<num_bigint::BigInt>, digits: i64) -> Result<Value> {
     let number = Numeric::Finite {
         unscaled: micros.into(),
         scale: 6,
@@ -611,10 +621,11 @@ fn extract_interval(field: &str, by: Interval) -> Result<Value> {
         "microsecond" | "microseconds" => whole(by.micros % (60 * SECOND)),
         "epoch" => {
             // A year counts 365.25 days here.
-            let days = i64::from(by.months / 12) * 1461 * DAY / 4
-                + i64::from(by.months % 12) * 30 * DAY
-                + i64::from(by.days) * DAY;
-            seconds(days + by.micros, 6)
+            let day = i128::from(DAY);
+            let days = i128::from(by.months / 12) * 1461 * day / 4
+                + i128::from(by.months % 12) * 30 * day
+                + i128::from(by.days) * day;
+            seconds(days + i128::from(by.micros), 6)
         }
         other => Err(unit_error(other, "interval")),
     }
@@ -623,4 +634,77 @@ fn extract_interval(field: &str, by: Interval) -> Result<Value> {
 /// A moment's parts, for `to_char`.
 pub(super) fn fields(micros: i64) -> Fields {
     Fields::of(micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use crate::error::of_sqlite;
+    use crate::session::state::Shared;
+
+    /// The value of an expression, or its error's code.
+    fn value(sql: &str) -> String {
+        let connection = Connection::open_in_memory().unwrap();
+        crate::functions::register(&connection, &Shared::default()).unwrap();
+        let read = |row: &rusqlite::Row<'_>| row.get::<_, String>(0);
+        match connection.query_row(&format!("SELECT {sql}"), [], read) {
+            Ok(value) => value,
+            Err(error) => of_sqlite(&error).code.to_owned(),
+        }
+    }
+
+    /// So many days, in microseconds, are nearly 2 to the power of 64.
+    #[test]
+    fn what_is_beyond_the_calendar_wraps_nowhere() {
+        for (sql, expected) in [
+            (
+                "pg_timestamp_add('2024-01-31 00:00:00', '1 mon')",
+                "2024-02-29 00:00:00",
+            ),
+            (
+                "pg_timestamp_add('2024-01-31 00:00:00', '213503982 days')",
+                "22008",
+            ),
+            (
+                "pg_timestamp_add('2024-01-31 00:00:00', '178956970 years')",
+                "22008",
+            ),
+            (
+                "pg_timestamptz_add('2024-01-31 00:00:00', '2500000000:00:00')",
+                "22008",
+            ),
+            (
+                "pg_timestamptz_add('2024-01-31 00:00:00', '-1 day -2500000000:00:00')",
+                "22008",
+            ),
+            ("pg_date_add('2024-01-31', 213503982)", "22008"),
+            (
+                "pg_date_bin('15 min', '2024-01-31 00:17:00', '2024-01-01 00:00:00')",
+                "2024-01-31 00:15:00",
+            ),
+            (
+                "pg_date_bin('213503982 days', '2024-01-31 00:00:00', '2024-01-01 00:00:00')",
+                "2024-01-01 00:00:00",
+            ),
+            (
+                "pg_date_bin('213503982 days', '2024-01-31 00:00:00', '2024-02-01 00:00:00')",
+                "22008",
+            ),
+            (
+                "pg_date_bin('1 day', 'infinity', '2024-01-01 00:00:00')",
+                "22008",
+            ),
+            (
+                "pg_extract('epoch', '213503982 days', 1186)",
+                "18446744044800.000000",
+            ),
+            (
+                "pg_extract('epoch', '178956970 years', 1186)",
+                "5647452476472000.000000",
+            ),
+        ] {
+            assert_eq!(value(sql), expected, "{sql}");
+        }
+    }
 }

@@ -1,6 +1,11 @@
 //! Text to syntax tree, and what the parser does not know taken out of its way.
+//!
+//! Whoever goes through a tree goes down as deep as it is, also who drops it, on a stack that has an end. So no tree
+//! is made that is too deep to be dropped, and none is given away that is too deep to be planned.
 
-use sqlparser::ast::Statement;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{Expr, Query, SetExpr, Statement, Visit as _, Visitor};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Location;
@@ -9,8 +14,14 @@ use super::lexer::{self, Kind};
 use super::query::position;
 use crate::error::{PgError, Result};
 
-/// How deep expressions may nest.
+/// How deep brackets and prefixes may nest.
 const DEPTH: usize = 120;
+/// How deep expressions may nest: `1 + 1 + …` is as deep as it is long. As SQLite has it.
+const CHAIN: usize = 1000;
+/// Queries that UNION and its kin may put together. As SQLite has it.
+const TERMS: usize = 500;
+/// Tokens of which each may stand one deeper than the one before.
+const RUN: usize = 10_000;
 
 /// One statement.
 ///
@@ -19,6 +30,9 @@ const DEPTH: usize = 120;
 pub(crate) fn statement(text: &str) -> Result<Statement> {
     let eased = ease(text);
     let text = eased.as_deref().unwrap_or(text);
+    if text.len() > RUN && run(text)? > RUN {
+        return Err(too_deep());
+    }
     let fail = |error: ParserError| syntax_error(text, &error);
     let mut parser = Parser::new(&PostgreSqlDialect {})
         .with_recursion_limit(DEPTH)
@@ -35,7 +49,90 @@ pub(crate) fn statement(text: &str) -> Result<Statement> {
             None => error,
         });
     }
+    // An operator and its operand are two characters at least.
+    if text.len() > 2 * CHAIN && statement.visit(&mut Depth::default()).is_break() {
+        return Err(too_deep());
+    }
     Ok(statement)
+}
+
+fn too_deep() -> PgError {
+    PgError::new("54001", "stack depth limit exceeded").hint(
+        "The statement nests too deeply. Operators in a row nest as well: give many values as one array, x = ANY ($1).",
+    )
+}
+
+/// No tree of a text is deeper than this: tokens in a row, with what is in brackets between them; a comma begins
+/// a new row.
+fn run(text: &str) -> Result<usize> {
+    // For each open bracket: the longest row, and the one that goes on.
+    let mut levels = vec![(0, 0)];
+    let mut longest = 0;
+    for token in lexer::tokens(text)? {
+        let symbol = match token.kind {
+            Kind::Symbol => text.as_bytes()[token.start],
+            _ => 0,
+        };
+        let inside = match symbol {
+            b'(' | b'[' => {
+                levels.push((0, 0));
+                continue;
+            }
+            b')' | b']' if levels.len() > 1 => {
+                levels.pop().map_or(0, |(longest, row)| longest.max(row))
+            }
+            _ => 0,
+        };
+        let Some((most, row)) = levels.last_mut() else {
+            break;
+        };
+        if symbol == b',' {
+            *most = (*most).max(*row);
+            *row = 0;
+        } else {
+            *row = inside.max(*row) + 1;
+            longest = longest.max(*row);
+        }
+    }
+    Ok(longest)
+}
+
+/// Stops at what is too deep for a plan.
+#[derive(Default)]
+struct Depth(usize);
+
+impl Visitor for Depth {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+        self.0 += 1;
+        if self.0 > CHAIN {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+        self.0 -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let mut terms = 1;
+        let mut open = vec![query.body.as_ref()];
+        while let Some(body) = open.pop() {
+            if let SetExpr::SetOperation { left, right, .. } = body {
+                terms += 1;
+                open.extend([left.as_ref(), right.as_ref()]);
+            }
+        }
+        if terms > TERMS {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
 }
 
 fn near(word: &str) -> PgError {
@@ -50,8 +147,7 @@ fn syntax_error(text: &str, error: &ParserError) -> PgError {
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
         ParserError::RecursionLimitExceeded => {
-            return PgError::new("54001", "stack depth limit exceeded")
-                .hint("The statement nests too deeply.");
+            return too_deep();
         }
     };
     let place = message.rsplit_once(" at Line: ").and_then(|(_, place)| {
@@ -143,6 +239,68 @@ mod tests {
             ("42601", Some(10)),
             "{error:?}"
         );
+    }
+
+    /// A text that is as deep as it is long.
+    fn deep(shape: &str, times: usize) -> String {
+        let (head, link) = shape.split_once('…').unwrap();
+        format!("{head}{}", link.repeat(times))
+    }
+
+    #[test]
+    fn what_is_deep_is_refused_and_overflows_no_stack() {
+        // That of a session.
+        let session = std::thread::Builder::new().stack_size(8 << 20);
+        let check = || {
+            for shape in [
+                "SELECT 1…+1",
+                "SELECT true… AND true",
+                "SELECT 'a'…||'a'",
+                "SELECT 1…::int",
+                "SELECT '{1}'::int[]…[1]",
+                "SELECT 1… IS NULL",
+                "SELECT 'a'… LIKE 'a'",
+                "SELECT 'a'… COLLATE \"C\"",
+                "SELECT now()… AT TIME ZONE 'utc'",
+                "SELECT '{}'::jsonb…->'a'",
+                "SELECT NULL::int…[]",
+                "SELECT 1… UNION ALL SELECT 1",
+                "SELECT 1 UNION SELECT 1… INTERSECT SELECT 1",
+                "SELECT …NOT ",
+                "SELECT …(",
+                "SELECT …- ",
+                "SELECT 1… BETWEEN 1 AND 2",
+                "SELECT 1… IN (1)",
+                "SELECT a….a",
+                "SELECT …ARRAY[",
+                "SELECT …CASE WHEN 1 THEN ",
+            ] {
+                for times in [2_000, 20_000, 200_000] {
+                    let parsed = statement(&deep(shape, times));
+                    assert!(parsed.is_err() || times < RUN, "{shape} {times}");
+                }
+            }
+            for text in [
+                deep("SELECT 1…+1", CHAIN),
+                deep("SELECT 1… UNION SELECT 1", TERMS),
+                deep("SELECT 1 UNION SELECT 1… INTERSECT SELECT 1", TERMS),
+            ] {
+                assert_eq!(statement(&text).unwrap_err().code, "54001");
+            }
+            for text in [
+                deep("SELECT 1…+1", 900),
+                deep("SELECT 1… UNION SELECT 1", 400),
+                format!("SELECT 1 IN (1{})", ",1".repeat(100_000)),
+            ] {
+                statement(&text).unwrap();
+            }
+            let values = format!(
+                "INSERT INTO t VALUES (1 + 1){}",
+                ", (2 + 2)".repeat(100_000)
+            );
+            statement(&values).unwrap();
+        };
+        session.spawn(check).unwrap().join().unwrap();
     }
 
     #[test]

@@ -177,6 +177,32 @@ fn what_is_planned_is_sqlite() {
     }
 }
 
+/// What the parser lets through is planned on the stack of a session.
+#[test]
+fn what_is_deep_is_planned() {
+    let check = || {
+        let connection = with_table();
+        for link in [
+            "+ 1",
+            "::int",
+            " IS NULL",
+            "->'a'",
+            " AND true",
+            "|| 'a'",
+            " COLLATE \"C\"",
+            "[1]",
+        ] {
+            for start in ["1", "true", "'a'", "'{1}'::int[]", "'{}'::jsonb"] {
+                let _ = planned(&connection, &format!("SELECT {start}{}", link.repeat(990)));
+            }
+        }
+        let unions = format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(200));
+        planned(&connection, &unions).unwrap();
+    };
+    let session = std::thread::Builder::new().stack_size(8 << 20);
+    session.spawn(check).unwrap().join().unwrap();
+}
+
 proptest::proptest! {
     #[test]
     fn any_text_has_a_plan_or_an_error(words in proptest::collection::vec(

@@ -44,9 +44,31 @@ pub fn input(element: Type, written: &str, style: &Style) -> Result<String> {
     if !body[at..].trim().is_empty() {
         return Err(malformed("Junk after closing right brace."));
     }
+    if shape(&node).is_none() {
+        return Err(malformed(
+            "Multidimensional arrays must have sub-arrays with matching dimensions.",
+        ));
+    }
     let mut out = String::new();
     write_node(&node, element, style, &mut out)?;
     Ok(out)
+}
+
+/// The length of each dimension; none where they differ from one part to another.
+fn shape(node: &Node<'_>) -> Option<Vec<usize>> {
+    let Node::List(items) = node else {
+        return Some(Vec::new());
+    };
+    let mut shapes = items.iter().map(shape);
+    let mut lengths = vec![items.len()];
+    if let Some(first) = shapes.next() {
+        let first = first?;
+        if shapes.any(|other| other.as_ref() != Some(&first)) {
+            return None;
+        }
+        lengths.extend(first);
+    }
+    Some(lengths)
 }
 
 fn parse<'a>(body: &'a str, at: &mut usize, depth: usize) -> Option<Node<'a>> {
@@ -346,7 +368,17 @@ mod tests {
         ] {
             assert_eq!(there_and_back(element, written), back);
         }
-        for bad in ["1,2", "{1,2", "{1,,2}", "{a}x", "{1 2}"] {
+        for bad in [
+            "1,2",
+            "{1,2",
+            "{1,,2}",
+            "{a}x",
+            "{1 2}",
+            "{1,{2}}",
+            "{{1},2}",
+            "{{1,2},{3}}",
+            "{{1},{{2}}}",
+        ] {
             assert!(input(Type::INT4, bad, &Style::default()).is_err(), "{bad}");
         }
     }

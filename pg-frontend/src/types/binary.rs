@@ -48,10 +48,7 @@ pub fn decode(ty: Type, bytes: &[u8]) -> Result<Value> {
         }
         1082 => {
             let days = i32::from_be_bytes(fixed(ty, bytes)?);
-            if days != i32::MAX && days != i32::MIN {
-                time::check(i64::from(days) * time::DAY, "date")?;
-            }
-            Value::Text(time::date_text(days))
+            Value::Text(time::date_text(time::check_date(days)?))
         }
         1083 => {
             let micros = i64::from_be_bytes(fixed(ty, bytes)?);
@@ -475,6 +472,26 @@ mod tests {
             text::output(ty, ValueRef::from(&back), &style, &mut out).unwrap();
             assert_eq!(std::str::from_utf8(&out).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn long_numbers_come_back() {
+        for text in ["1e80014", "-1e131000", "1e-16000", "12345.6789e-9000"] {
+            let value = text::input(Type::NUMERIC, text, &Style::default()).unwrap();
+            let bytes = encoded(Type::NUMERIC, ValueRef::from(&value));
+            assert_eq!(decode(Type::NUMERIC, &bytes).unwrap(), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_beyond_the_calendar_are_refused() {
+        // The first: so many days, in microseconds, are nearly 2 to the power of 64.
+        for days in [213_503_982_i32, i32::MAX - 1, i32::MIN + 1, 2_921_940] {
+            let error = decode(Type::DATE, &days.to_be_bytes()).unwrap_err();
+            assert_eq!(error.code, "22008", "{days}");
+        }
+        let last = decode(Type::DATE, &2_921_939_i32.to_be_bytes());
+        assert_eq!(last.unwrap(), Value::Text("9999-12-31".to_owned()));
     }
 
     proptest! {

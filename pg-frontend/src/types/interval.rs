@@ -342,21 +342,25 @@ impl Interval {
         Ok(out)
     }
 
-    /// A moment later by this much: months by the calendar, then days, then time.
+    /// A moment later by this much: months by the calendar, then days, then time. What is beyond all calendars is
+    /// a moment that [`check`](super::time::check) refuses, and not infinity.
     #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "clamped to what fits")]
     pub fn after(self, moment: i64) -> i64 {
-        let mut moment = moment;
+        /// Far beyond the last year, with room for a time zone.
+        const BEYOND: i128 = 1 << 61;
+        let mut moment = i128::from(moment);
         if self.months != 0 {
-            let (days, rest) = split(moment);
+            let (days, rest) = split(moment.clamp(-BEYOND, BEYOND) as i64);
             let (year, month, day) = civil(days);
-            let total = year * 12 + month - 1 + self.months;
-            let (year, month) = (total.div_euclid(12), total.rem_euclid(12) + 1);
+            let total = i64::from(year) * 12 + i64::from(month - 1) + i64::from(self.months);
+            let (year, month) = (total.div_euclid(12), total.rem_euclid(12) as i32 + 1);
+            let year = year.clamp(-100_000, 100_000) as i32;
             let day = day.min(month_length(year, month));
-            moment = i64::from(days_of(year, month, day)) * DAY + rest;
+            moment = i128::from(days_of(year, month, day)) * i128::from(DAY) + i128::from(rest);
         }
-        moment
-            .saturating_add(i64::from(self.days) * DAY)
-            .saturating_add(self.micros)
+        let moment = moment + i128::from(self.days) * i128::from(DAY) + i128::from(self.micros);
+        moment.clamp(-BEYOND, BEYOND) as i64
     }
 
     /// The time from one moment to another: days and the rest, as `-` gives it.
@@ -566,6 +570,33 @@ mod tests {
         }
         assert!(Interval::parse("one day", None).is_err());
         assert!(Interval::parse("", None).is_err());
+    }
+
+    #[test]
+    fn what_is_beyond_the_calendar_is_refused() {
+        use crate::types::time::check;
+        for (months, days, micros) in [
+            (i32::MAX, 0, 0),
+            (i32::MIN, 0, 0),
+            // So many days, in microseconds, are nearly 2 to the power of 64.
+            (0, 213_503_982, 0),
+            (0, i32::MIN, 0),
+            (0, 0, i64::MAX),
+            (i32::MAX, i32::MAX, i64::MAX),
+        ] {
+            let interval = Interval {
+                months,
+                days,
+                micros,
+            };
+            for moment in [0, 700_000_000_000_000_000, -700_000_000_000_000_000] {
+                let after = interval.after(moment);
+                assert!(
+                    check(after, "timestamp").is_err(),
+                    "{interval:?} after {moment} is {after}"
+                );
+            }
+        }
     }
 
     proptest! {

@@ -569,7 +569,13 @@ impl Numeric {
         let (whole, fraction) = digits.split_at(digits.len() - scale_usize);
         let head = whole.len().div_ceil(4) * 4;
         let tail = fraction.len().div_ceil(4) * 4;
-        let padded = format!("{whole:0>head$}{fraction:0<tail$}");
+        // More zeros than a format's width may be.
+        let zeros = |count: usize| "0".repeat(count);
+        let padded = format!(
+            "{}{whole}{fraction}{}",
+            zeros(head - whole.len()),
+            zeros(tail - fraction.len())
+        );
         let mut groups: Vec<u16> = padded
             .as_bytes()
             .chunks(4)

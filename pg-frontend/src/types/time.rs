@@ -122,6 +122,22 @@ pub fn check(micros: i64, what: &str) -> Result<i64> {
         .hint("Years from 1 to 9999 can be kept."))
 }
 
+/// The same for a date: days since 2000, or infinity.
+///
+/// # Errors
+/// 22008.
+pub fn check_date(days: i32) -> Result<i32> {
+    match days {
+        i32::MAX | i32::MIN => Ok(days),
+        // As microseconds they may be too many for 64 bits.
+        _ => check(
+            i64::from(days).checked_mul(DAY).unwrap_or(INFINITY - 1),
+            "date",
+        )
+        .map(|_| days),
+    }
+}
+
 fn two(text: &mut Short, value: i32) {
     let _ = write!(text, "{value:02}");
 }

@@ -89,15 +89,43 @@ func TestWrongBytesAreErrors(t *testing.T) {
 	}
 }
 
-// FuzzReader: no bytes make it panic or read beyond them, and what it takes has an end.
+// FuzzReader: no bytes make it panic or read beyond them; what it takes has an end, and is the same
+// whether it is skipped or read piece by piece.
 func FuzzReader(f *testing.F) {
 	f.Add([]byte("\xdf\x00\x00\x00\x01\xa4rows\xdd\x00\x00\x00\x01\xdd\x00\x00\x00\x02\x07\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00"))
 	f.Add([]byte("\x81\xa5error\x83\xa4code\xacSQLITE_ERROR\xa8extended\x01\xa7message\xa1x"))
 	f.Add([]byte("\xc7\x02\x01\xff\xfe"))
+	f.Add([]byte("\x98\xcc\xff\xcd\x01\x00\xce\x00\x01\x00\x00\xcf\x7f\xff\xff\xff\xff\xff\xff\xff\xd0\x80\xd1\x80\x00\xc5\x00\x01\x07\xd5\x01ab"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := Reader{Bytes: data}
-		if err := r.Skip(); err == nil && r.At > len(data) {
+		if err := r.Skip(); err != nil {
+			if err.Error() == "" {
+				t.Fatal("an error without a sentence")
+			}
+			return
+		}
+		if r.At > len(data) {
 			t.Fatal("read beyond the end")
+		}
+		pieces := Reader{Bytes: data}
+		for left := 1; left > 0; left-- {
+			v, err := pieces.Next()
+			if err != nil {
+				t.Fatalf("%x was skipped, and is %v", data, err)
+			}
+			if v.Kind == Map {
+				v.Count *= 2
+			}
+			if v.Kind >= List {
+				left += v.Count
+			}
+		}
+		if pieces.At != r.At {
+			t.Fatalf("%x ends at %d and at %d", data, r.At, pieces.At)
+		}
+		// Cut off, it is no value.
+		if cut := (Reader{Bytes: data[:r.At-1]}); cut.Skip() == nil {
+			t.Fatalf("%x is whole without its last byte", data[:r.At])
 		}
 	})
 }
@@ -118,6 +146,29 @@ func FuzzJSON(f *testing.F) {
 		again, _ := FromJSON(nil, data)
 		if !bytes.Equal(again, packed) {
 			t.Fatal("twice the same, twice different")
+		}
+	})
+}
+
+// FuzzRequest: what is written in JSON is, made MessagePack, what is written in MessagePack.
+func FuzzRequest(f *testing.F) {
+	f.Add(int64(1)<<53, 1.5, "it\"s\n", []byte{0, 255})
+	f.Add(int64(-1), math.Inf(-1), "\xff\xfe", []byte{})
+	f.Add(int64(math.MinInt64), math.NaN(), "\u2028", bytes.Repeat([]byte{7}, 300))
+	f.Fuzz(func(t *testing.T, n int64, x float64, text string, blob []byte) {
+		for _, write := range []func(*Encoder){
+			func(e *Encoder) { e.Int(n) },
+			func(e *Encoder) { e.Float(x) },
+			func(e *Encoder) { e.String(text) },
+			func(e *Encoder) { e.Blob(blob) },
+		} {
+			one, other := back(t, false, write), back(t, true, write)
+			if x != x && one.Kind == Float {
+				one.Float, other.Float = 0, 0
+			}
+			if one.Kind != other.Kind || one.Int != other.Int || one.Float != other.Float || !bytes.Equal(one.Bytes, other.Bytes) {
+				t.Fatalf("%+v in MessagePack, %+v in JSON", one, other)
+			}
 		}
 	})
 }

@@ -260,19 +260,25 @@ static int pack_list(JSContext *ctx, struct buffer *out, JSValueConst list, int 
 }
 
 /* `params` and `args` hold parameters wherever they stand: the host has no other lists of that name. */
-static int pack_member(JSContext *ctx, struct buffer *out, JSValueConst object, JSAtom name, int depth)
+static bool names_parameters(JSContext *ctx, JSAtom name)
 {
     const char *key = JS_AtomToCString(ctx, name);
-    if (!key)
-        return -1;
+    bool found = key && (!strcmp(key, "params") || !strcmp(key, "args"));
+    JS_FreeCString(ctx, key);
+    return found;
+}
+
+static int pack_member(JSContext *ctx, struct buffer *out, JSValueConst object, JSAtom name, int depth)
+{
+    JSValue key = JS_AtomToString(ctx, name); /* any text: also with a zero, or half a character */
     JSValue value = JS_GetProperty(ctx, object, name);
-    int result = JS_IsException(value) ? -1 : pack_key(ctx, out, key);
+    int result = JS_IsException(key) || JS_IsException(value) ? -1 : pack_text(ctx, out, key);
     if (!result) {
-        bool parameters = JS_IsArray(value) && (!strcmp(key, "params") || !strcmp(key, "args"));
+        bool parameters = JS_IsArray(value) && names_parameters(ctx, name);
         result = parameters ? pack_parameters(ctx, out, value) : pack_nested(ctx, out, value, depth + 1);
     }
     JS_FreeValue(ctx, value);
-    JS_FreeCString(ctx, key);
+    JS_FreeValue(ctx, key);
     return result;
 }
 
