@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_stack_that_fits() {
-        for (size, stack) in [(1 << 20, Stack::Small), (4 << 20, Stack::Large)] {
+        for (size, stack) in [(2 << 20, Stack::Small), (8 << 20, Stack::Large)] {
             let thread = std::thread::Builder::new().stack_size(size);
             let fits = thread.spawn(Stack::that_fits).unwrap().join().unwrap();
             assert_eq!(fits, stack);

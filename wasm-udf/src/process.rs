@@ -47,7 +47,7 @@ impl Stack {
     pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::Small => 512 << 10,
-            Self::Large => 1 << 20,
+            Self::Large => 4 << 20,
         }
     }
 }
