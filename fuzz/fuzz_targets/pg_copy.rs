@@ -3,12 +3,20 @@
 #![no_main]
 
 use pg_frontend::session::copy::decode::{Decoder, Row};
-use pg_frontend::sql::CopyFormat;
+use pg_frontend::sql::{Column, CopyFormat};
+use pg_frontend::types::Type;
 
 type Rows = Vec<Vec<Option<Vec<u8>>>>;
 
 fn decode(format: &CopyFormat, data: &[u8], size: usize) -> Result<Rows, &'static str> {
-    let mut decoder = Decoder::new(format, 2, 1 << 20);
+    let column = Column {
+        name: "x".to_owned(),
+        ty: Type::TEXT,
+        table: 0,
+        number: 0,
+    };
+    let columns = [column.clone(), column];
+    let mut decoder = Decoder::new(format, "t", &columns, 1 << 20);
     let mut rows = Rows::new();
     let mut take = |row: &Row<'_>| {
         rows.push(

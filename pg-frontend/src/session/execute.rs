@@ -12,8 +12,8 @@ use crate::error::{PgError, is_lost_race};
 use crate::protocol::backend::{self, Severity};
 use crate::server::clock;
 use crate::server::sessions::Interrupt;
-use crate::sql::{Action, Tag};
-use crate::types::Oid;
+use crate::sql::{Action, Direction, Tag};
+use crate::types::{Format, Oid};
 
 /// How often a statement that is a transaction of its own is tried again after a lost race.
 const RETRIES: u32 = 20;
@@ -78,9 +78,9 @@ impl<'s> Session<'s> {
             Action::Show(name) => self.send_shown(name, portal, describe)?,
             Action::Fetch {
                 name,
-                count,
+                direction,
                 discard,
-            } => return self.fetch(name, *count, *discard, portal, describe),
+            } => return self.fetch(name, *direction, *discard, portal, describe),
             Action::Execute { name, arguments } => {
                 return self.execute_prepared(name, arguments, limit, alone, describe);
             }
@@ -99,16 +99,29 @@ impl<'s> Session<'s> {
             Action::Set { name, value, local } => self.set(name, value.as_deref(), *local)?,
             Action::ResetAll => self.state.borrow_mut().reset_all(),
             Action::Discard(what) => self.discard(what)?,
-            Action::Prepare { name, types, text } => self.prepare_statement(name, types, text)?,
+            Action::Prepare {
+                name,
+                types,
+                text,
+                whole,
+            } => self.prepare_of_sql(name, types, text, whole)?,
             Action::Deallocate(name) => self.deallocate(name.as_deref())?,
             Action::Declare {
                 name,
                 hold,
                 binary,
+                scroll,
                 text,
             } => {
                 let given: Vec<Oid> = planned.plan.parameters.iter().map(|ty| ty.oid).collect();
-                self.declare(name, *hold, *binary, text, &given, &portal.parameters)?;
+                let mut cursor = self.cursor(text, &given)?;
+                cursor.parameters.clone_from(&portal.parameters);
+                cursor.hold = *hold;
+                cursor.scroll = *scroll;
+                if *binary {
+                    cursor.formats.fill(Format::Binary);
+                }
+                self.declare(name, cursor)?;
             }
             Action::Close(name) => self.close_cursor(name.as_deref())?,
             Action::CreateDatabase { name } => {
@@ -183,9 +196,7 @@ impl<'s> Session<'s> {
                         return Err(self.interrupted());
                     }
                 }
-                Err(SendError::Sqlite(error)) => return Err(self.explain(&error).into()),
-                Err(SendError::Client(error)) => return Err(error.into()),
-                Err(SendError::Gone) => return Err(Failure::Gone),
+                Err(error) => return Err(self.unsent(error)),
             }
         };
         if !sent.over {
@@ -215,49 +226,105 @@ impl<'s> Session<'s> {
         portal: &mut Portal<'s>,
         limit: Option<u64>,
     ) -> Result<Sent, SendError> {
+        let limited = limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        self.go(portal, Direction::Forward(limited))
+    }
+
+    /// Sends the rows on a portal's way. Only one whose rows are stored goes back.
+    pub(super) fn go(
+        &mut self,
+        portal: &mut Portal<'s>,
+        direction: Direction,
+    ) -> Result<Sent, SendError> {
         let planned = std::rc::Rc::clone(&portal.planned);
+        if matches!(portal.progress, Progress::Fresh) {
+            self.begin_portal(portal)?;
+        }
+        if portal.scroll {
+            portal.store()?;
+        }
         let sink = Sink {
             columns: portal.columns.as_deref().unwrap_or_default(),
             formats: &portal.formats,
             style: &self.style,
-            limit,
+            limit: match direction {
+                Direction::Forward(limit) => limit.and_then(|limit| u64::try_from(limit).ok()),
+                _ => None,
+            },
             silent: portal.columns.is_none(),
         };
-        let mut statement = match std::mem::replace(&mut portal.progress, Progress::Over) {
-            Progress::Over => {
-                return Ok(Sent {
-                    rows: 0,
-                    over: true,
-                });
+        let sent = match std::mem::replace(&mut portal.progress, Progress::Over) {
+            Progress::Fresh | Progress::Over => Sent {
+                rows: 0,
+                over: true,
+            },
+            Progress::Stored(mut rows) => {
+                let sent = rows.go(direction, self.wire, &sink)?;
+                portal.progress = Progress::Stored(rows);
+                sent
             }
-            Progress::Drained(mut rows) => {
-                let sent = portal::send_drained(&mut self.wire.out, &mut rows, &sink)
-                    .map_err(SendError::Client)?;
-                portal.progress = Progress::Drained(rows);
-                return Ok(sent);
-            }
-            Progress::Open(statement) => statement,
-            Progress::Fresh => {
-                let Action::Run(sql) = &planned.plan.action else {
-                    return Err(SendError::Client(PgError::new(
-                        "55000",
-                        "portal cannot be run",
-                    )));
-                };
-                let mut statement = planned
-                    .take(self.connection, sql)
-                    .map_err(SendError::Sqlite)?;
-                bind(&mut statement, &portal.parameters).map_err(SendError::Sqlite)?;
-                statement
+            Progress::Open(mut statement) => {
+                let sent = portal::send(self.wire, &mut statement, &sink)?;
+                if sent.over {
+                    planned.give_back(statement);
+                } else {
+                    portal.progress = Progress::Open(statement);
+                }
+                sent
             }
         };
-        let sent = portal::send(self.wire, &mut statement, &sink)?;
-        if sent.over {
-            planned.give_back(statement);
-        } else {
-            portal.progress = Progress::Open(statement);
-        }
+        portal.passed = portal.passed.saturating_add_unsigned(sent.rows);
+        portal.ended = sent.over;
         Ok(sent)
+    }
+
+    fn begin_portal(&self, portal: &mut Portal<'s>) -> Result<(), SendError> {
+        let planned = std::rc::Rc::clone(&portal.planned);
+        let Action::Run(sql) = &planned.plan.action else {
+            let error = PgError::new("55000", "portal cannot be run");
+            return Err(SendError::Client(error));
+        };
+        let mut statement = planned
+            .take(self.connection, sql)
+            .map_err(SendError::Sqlite)?;
+        bind(&mut statement, &portal.parameters).map_err(SendError::Sqlite)?;
+        portal.progress = Progress::Open(statement);
+        Ok(())
+    }
+
+    /// Takes the rows of what is declared and of what has begun out of SQLite's hands, before something is
+    /// written: a cursor sees what was there when it was declared, and a statement that is open would stand in
+    /// the way of the newest snapshot. `all`: not only those whose transaction is over.
+    pub(super) fn store_portals(&mut self, all: bool) -> Result<()> {
+        let names: Vec<Box<str>> = self
+            .portals
+            .iter()
+            .filter(|(_, portal)| portal.held || all && portal.sees_nothing_new())
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in names {
+            let Some(mut portal) = self.portals.remove(&name) else {
+                continue;
+            };
+            let stored = match portal.progress {
+                Progress::Fresh => self.begin_portal(&mut portal),
+                _ => Ok(()),
+            };
+            if let Err(error) = stored.and_then(|()| portal.store()) {
+                return Err(self.unsent(error));
+            }
+            self.portals.insert(name, portal);
+        }
+        Ok(())
+    }
+
+    /// Why rows did not go out.
+    pub(super) fn unsent(&mut self, error: SendError) -> Failure {
+        match error {
+            SendError::Sqlite(error) => self.explain(&error).into(),
+            SendError::Client(error) => error.into(),
+            SendError::Gone => Failure::Gone,
+        }
     }
 
     /// Several statements of SQLite's for one of Postgres': all or nothing.
@@ -347,7 +414,7 @@ impl<'s> Session<'s> {
         }
         if all {
             self.portals.clear();
-            self.prepared.clear();
+            self.deallocate(None)?;
             self.state.borrow_mut().reset_all();
         }
         if all || what.eq_ignore_ascii_case("plans") {

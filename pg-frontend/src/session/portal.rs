@@ -1,16 +1,14 @@
 //! Portals: bound statements, and how far their rows have been sent.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use rusqlite::Statement;
 use rusqlite::types::Value;
 
-use super::failure::Result;
 use super::plans::Planned;
-use crate::error::{PgError, Result as PgResult};
+use super::stored::Stored;
+use crate::error::PgError;
 use crate::protocol::backend;
 use crate::protocol::wire::Wire;
 use crate::sql::Column;
@@ -30,6 +28,14 @@ pub(super) struct Portal<'s> {
     pub(super) held: bool,
     /// How many savepoints were open when it was made.
     pub(super) depth: usize,
+    /// By `DECLARE`.
+    pub(super) declared: bool,
+    /// `SCROLL`: it goes back as well, so its rows are stored when it begins.
+    pub(super) scroll: bool,
+    /// Rows so far.
+    pub(super) passed: i64,
+    /// It has been found that none is left.
+    pub(super) ended: bool,
 }
 
 /// How far a portal is.
@@ -39,8 +45,8 @@ pub(super) enum Progress<'s> {
     Fresh,
     /// Some rows are sent. Dropping the statement ends it.
     Open(Statement<'s>),
-    /// The rows that are left, out of SQLite's hands.
-    Drained(VecDeque<Vec<Value>>),
+    /// The rows that are left, or all of them, out of SQLite's hands.
+    Stored(Stored),
     /// No row is left, or there never were any.
     Over,
 }
@@ -57,27 +63,28 @@ impl<'s> Portal<'s> {
             hold: false,
             held: false,
             depth: 0,
+            declared: false,
+            scroll: false,
+            passed: 0,
+            ended: false,
         }
     }
 
-    /// Takes its rows into memory, so that its statement holds no snapshot any more.
-    pub(super) fn drain(&mut self) -> PgResult<()> {
-        let Progress::Open(statement) = &mut self.progress else {
-            return Ok(());
-        };
-        let count = statement.column_count();
-        let mut left = VecDeque::new();
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows
-            .next()
-            .map_err(|error| crate::error::of_sqlite(&error))?
-        {
-            let values: rusqlite::Result<Vec<Value>> =
-                (0..count).map(|column| row.get(column)).collect();
-            left.push_back(values.map_err(|error| crate::error::of_sqlite(&error))?);
+    /// Its rows are settled, though it has not read them yet: those of a cursor from its declaration on.
+    pub(super) fn sees_nothing_new(&self) -> bool {
+        match self.progress {
+            Progress::Fresh => self.declared && self.columns.is_some(),
+            Progress::Open(_) => true,
+            Progress::Stored(_) | Progress::Over => false,
         }
-        drop(rows);
-        self.progress = Progress::Drained(left);
+    }
+
+    /// Takes the rows that are left out of SQLite's hands, if it has begun: its statement holds no snapshot then.
+    pub(super) fn store(&mut self) -> Result<(), SendError> {
+        if let Progress::Open(statement) = &mut self.progress {
+            let stored = Stored::take(statement)?;
+            self.progress = Progress::Stored(stored);
+        }
         Ok(())
     }
 }
@@ -140,28 +147,6 @@ pub(super) fn send(
         }
         sent += 1;
     }
-}
-
-/// Sends rows that were taken into memory.
-pub(super) fn send_drained(
-    out: &mut BytesMut,
-    rows: &mut VecDeque<Vec<Value>>,
-    sink: &Sink<'_>,
-) -> PgResult<Sent> {
-    let mut sent = 0;
-    while sink.limit != Some(sent) {
-        let Some(row) = rows.pop_front() else { break };
-        sent += 1;
-        if !sink.silent {
-            let values = sink.columns.iter().zip(sink.formats).zip(&row);
-            let values = values.map(|((column, format), value)| (column.ty, *format, value.into()));
-            backend::data_row(out, values, sink.style)?;
-        }
-    }
-    Ok(Sent {
-        rows: sent,
-        over: rows.is_empty() && sink.limit != Some(sent),
-    })
 }
 
 /// Why rows did not go out.

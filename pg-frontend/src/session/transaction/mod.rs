@@ -152,7 +152,7 @@ impl<'s> Session<'s> {
             return Err(read_only(planned).into());
         }
         if writes {
-            self.drain_held()?;
+            self.store_portals(self.transaction.block != Block::None)?;
             if self.transaction.turn.is_none() {
                 self.take_turn()?;
                 if self.transaction.block != Block::None && self.may_renew() {
@@ -227,6 +227,7 @@ impl<'s> Session<'s> {
             Ok(turn) => {
                 self.counters.reserved.increment(1);
                 self.transaction.turn = Some(turn);
+                self.settle_patience();
                 Ok(())
             }
             Err(Denied::Stopped) => Err(self.interrupted()),
@@ -253,8 +254,19 @@ impl<'s> Session<'s> {
         let had = self.transaction.turn.take().is_some();
         if had {
             self.counters.reserved.decrement(1);
+            self.settle_patience();
         }
         had
+    }
+
+    /// A client that does not read what is sent to it keeps others from writing no longer than a silent one.
+    fn settle_patience(&mut self) {
+        let all = self.server.settings.send_timeout;
+        let silent = self.timeouts.idle_in_transaction;
+        let shorter = !silent.is_zero() && (all.is_zero() || silent < all);
+        let writes = self.transaction.turn.is_some();
+        self.wire
+            .be_patient(if writes && shorter { silent } else { all });
     }
 
     /// Begins SQLite's transaction.
@@ -402,15 +414,6 @@ impl<'s> Session<'s> {
             portal.held |= portal.hold && committed;
             portal.held
         });
-    }
-
-    /// Cursors that outlived their transaction hold a snapshot: with it nobody can write, so their rows
-    /// are taken into memory.
-    fn drain_held(&mut self) -> Result<()> {
-        for portal in self.portals.values_mut().filter(|portal| portal.held) {
-            portal.drain()?;
-        }
-        Ok(())
     }
 }
 

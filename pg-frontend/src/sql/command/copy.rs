@@ -104,7 +104,7 @@ pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State
     } else {
         format!("SELECT {list} FROM {}", quote(&table.name))
     };
-    Ok(plan(sql, from, outputs, format))
+    Ok(plan(sql, (from, &table.name), outputs, format))
 }
 
 /// A parameter for a column, its length or precision enforced.
@@ -118,11 +118,17 @@ fn copied(column: &schema::Column, index: usize) -> String {
     format!("?{index}")
 }
 
-fn plan(sql: String, from: bool, columns: Vec<Column>, format: CopyFormat) -> Plan {
+fn plan(
+    sql: String,
+    (from, table): (bool, &str),
+    columns: Vec<Column>,
+    format: CopyFormat,
+) -> Plan {
     Plan {
         action: Action::Copy(Box::new(Copy {
             sql: sql.into(),
             from,
+            table: table.to_owned(),
             columns,
             format,
         })),
@@ -148,7 +154,7 @@ fn copy_query(
         return Err(PgError::new("0A000", "COPY query must have a result"));
     };
     let format = finish(options, &columns)?;
-    let mut out = plan(sql.to_string(), false, columns, format);
+    let mut out = plan(sql.to_string(), (false, ""), columns, format);
     out.read_only = inner.read_only;
     Ok(out)
 }
