@@ -778,10 +778,10 @@ def test_rows_stream(tmp_path):
 def test_prepared_statements_are_listed(wire):
     listed = "SELECT name, statement, parameter_types::oid[], from_sql, prepare_time <= now() + interval '1 min' FROM pg_prepared_statements ORDER BY 1"
     wire.ask(parse("of the protocol", "SELECT $1::int, $2", (0, TEXT)), parse("", "SELECT 1"), SYNC)
-    assert wire.run("PREPARE sql (int, text) AS SELECT a, b FROM t WHERE a = $1 AND b = $2;") == "C[PREPARE] Z[I]"
+    assert wire.run("PREPARE sql (int, text) AS SELECT a, b FROM t WHERE a = $1 AND b = $2") == "C[PREPARE] Z[I]"
     answer = wire.run(listed)
     assert "D[of the protocol,SELECT $1::int, $2,{23,25},f,t]" in answer
-    assert "D[sql,PREPARE sql (int, text) AS SELECT a, b FROM t WHERE a = $1 AND b = $2;,{23,25},t,t]" in answer
+    assert "D[sql,PREPARE sql (int, text) AS SELECT a, b FROM t WHERE a = $1 AND b = $2,{23,25},t,t]" in answer
     assert wire.ask(close("S", "of the protocol"), SYNC) == "3 Z[I]"
     assert "C[SELECT 1]" in wire.run(listed)
     wire.run("DEALLOCATE ALL")
@@ -972,11 +972,10 @@ def test_copy_is_all_or_nothing(wire):
         ("", b"1\tx\nz\ty\n", 'COPY t, line 2, column a: "z"'),
         ("", b"1\tx\n2\n", 'COPY t, line 2: "2"'),
         ("", b"1\tx\n2\ty\tz\n", 'COPY t, line 2: "2\ty\tz"'),
-        ("", b"\\N\tx\n", 'COPY t, line 1: "\\N\tx"'),
         ("", b"1\tx\n1\ty\n", "COPY t, line 2"),
         ("", b"x" * 150 + b"\ty\n", f'COPY t, line 1, column a: "{"x" * 100}..."'),
         ("(FORMAT csv, HEADER)", b'a,b\n1,"two\nlines"\nz,y\n', 'COPY t, line 4, column a: "z"'),
-        ("(FORMAT csv)", b'1,"open\n', 'COPY t, line 1: "1,"open\n"'),
+        ("(FORMAT csv)", b'1,x\n2,"open', 'COPY t, line 2: "2,"open"'),
         ("(FORMAT binary)", b"PGCOPY\n\xff\r\n\0" + bytes(8) + b"\0\2\0\0\0\1x\0\0\0\1y\xff\xff", "COPY t, line 1, column a"),
     ],
 )
@@ -984,6 +983,13 @@ def test_copy_says_where_an_error_is(wire, options, data, where):
     wire.send(query(f"COPY t FROM STDIN {options}"), copy_data(data), COPY_DONE)
     (*_, error, _) = wire.read_until("Z")
     assert error.fields["W"] == where
+
+
+def test_copy_says_which_line_has_no_value(wire):
+    wire.run("ALTER TABLE t ALTER COLUMN b SET NOT NULL")
+    wire.send(query("COPY t FROM STDIN"), copy_data(b"1\t\\N\n"), COPY_DONE)
+    (*_, error, _) = wire.read_until("Z")
+    assert (error.fields["C"], error.fields["W"]) == ("23502", 'COPY t, line 1: "1\t\\N"')
 
 
 def test_copy_says_which_column_is_missing(wire):

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use rusqlite::types::Value;
 
-use super::failure::{Failure, Result};
-use super::portal::{self, Portal, Progress, SendError, Sent, Sink};
+use super::failure::Result;
+use super::plans::Planned;
+use super::portal::{Portal, Progress, SendError};
 use super::transaction::{Block, failed};
 use super::{Session, copy};
 use crate::error::{PgError, is_lost_race};
 use crate::protocol::backend::{self, Severity};
 use crate::server::clock;
 use crate::server::sessions::Interrupt;
-use crate::sql::{Action, Direction, Tag};
+use crate::sql::{Action, Tag};
 use crate::types::{Format, Oid};
 
 /// How often a statement that is a transaction of its own is tried again after a lost race.
@@ -69,43 +70,62 @@ impl<'s> Session<'s> {
             return Err(failed().into());
         }
         match &planned.plan.action {
-            Action::Run(_) => return self.run(portal, limit, alone, describe),
+            Action::Run(_) => self.run(portal, limit, alone, describe),
             Action::Empty => {
                 backend::bare(&mut self.wire.out, b'I');
-                return Ok(());
+                Ok(())
             }
-            Action::Copy(copy) => return self.copy(copy, portal, alone),
-            Action::Show(name) => self.send_shown(name, portal, describe)?,
+            Action::Copy(copy) => self.copy(copy, portal, alone),
             Action::Fetch {
                 name,
                 direction,
                 discard,
-            } => return self.fetch(name, *direction, *discard, portal, describe),
+            } => self.fetch(name, *direction, *discard, portal, describe),
             Action::Execute { name, arguments } => {
-                return self.execute_prepared(name, arguments, limit, alone, describe);
+                self.execute_prepared(name, arguments, limit, alone, describe)
             }
             Action::Transaction(command) => {
                 let tag = self.transaction_command(command)?;
                 portal.progress = Progress::Over;
                 backend::complete(&mut self.wire.out, tag);
-                return Ok(());
+                Ok(())
             }
-            Action::Script(statements) => self.script(statements, &planned, alone)?,
+            Action::Show(name) => {
+                self.send_shown(name, portal, describe)?;
+                self.done(portal);
+                Ok(())
+            }
+            _ => {
+                self.command(&planned, &portal.parameters, alone)?;
+                self.done(portal);
+                Ok(())
+            }
+        }
+    }
+
+    /// What is done for its effect on the session or on the schema.
+    fn command(&mut self, planned: &Planned<'s>, parameters: &[Value], alone: bool) -> Result<()> {
+        match &planned.plan.action {
+            Action::Script(statements) => self.script(statements, planned, alone),
             Action::Nothing(notice) => {
                 if let Some(notice) = notice {
                     self.notice(Severity::Notice, &PgError::new("00000", notice.clone()));
                 }
+                Ok(())
             }
-            Action::Set { name, value, local } => self.set(name, value.as_deref(), *local)?,
-            Action::ResetAll => self.state.borrow_mut().reset_all(),
-            Action::Discard(what) => self.discard(what)?,
+            Action::Set { name, value, local } => self.set(name, value.as_deref(), *local),
+            Action::ResetAll => {
+                self.state.borrow_mut().reset_all();
+                Ok(())
+            }
+            Action::Discard(what) => self.discard(what),
             Action::Prepare {
                 name,
                 types,
                 text,
                 whole,
-            } => self.prepare_of_sql(name, types, text, whole)?,
-            Action::Deallocate(name) => self.deallocate(name.as_deref())?,
+            } => self.prepare_of_sql(name, types, text, whole),
+            Action::Deallocate(name) => self.deallocate(name.as_deref()),
             Action::Declare {
                 name,
                 hold,
@@ -115,30 +135,40 @@ impl<'s> Session<'s> {
             } => {
                 let given: Vec<Oid> = planned.plan.parameters.iter().map(|ty| ty.oid).collect();
                 let mut cursor = self.cursor(text, &given)?;
-                cursor.parameters.clone_from(&portal.parameters);
+                cursor.parameters = parameters.to_vec();
                 cursor.hold = *hold;
                 cursor.scroll = *scroll;
                 if *binary {
                     cursor.formats.fill(Format::Binary);
                 }
-                self.declare(name, cursor)?;
+                self.declare(name, cursor)
             }
-            Action::Close(name) => self.close_cursor(name.as_deref())?,
+            Action::Close(name) => self.close_cursor(name.as_deref()),
             Action::CreateDatabase { name } => {
                 self.not_in_block("CREATE DATABASE", alone)?;
-                self.server.databases.create(name)?;
+                Ok(self.server.databases.create(name)?)
             }
             Action::DropDatabase { name, if_exists } => {
                 self.not_in_block("DROP DATABASE", alone)?;
-                self.drop_database(name, *if_exists)?;
+                self.drop_database(name, *if_exists)
             }
+            // Those that answer in ways of their own.
+            Action::Run(_)
+            | Action::Empty
+            | Action::Copy(_)
+            | Action::Fetch { .. }
+            | Action::Execute { .. }
+            | Action::Transaction(_)
+            | Action::Show(_) => Ok(()),
         }
+    }
+
+    fn done(&mut self, portal: &mut Portal<'s>) {
         portal.progress = Progress::Over;
         if self.transaction.block == Block::None {
             self.state.borrow_mut().end_transaction(true);
         }
-        self.complete(&planned.plan.tag, 0);
-        Ok(())
+        self.complete(&portal.planned.plan.tag, 0);
     }
 
     /// `CommandComplete`
@@ -220,120 +250,8 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    /// Sends rows of a portal; begins it where it has not begun.
-    pub(super) fn rows(
-        &mut self,
-        portal: &mut Portal<'s>,
-        limit: Option<u64>,
-    ) -> Result<Sent, SendError> {
-        let limited = limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
-        self.go(portal, Direction::Forward(limited))
-    }
-
-    /// Sends the rows on a portal's way. Only one whose rows are stored goes back.
-    pub(super) fn go(
-        &mut self,
-        portal: &mut Portal<'s>,
-        direction: Direction,
-    ) -> Result<Sent, SendError> {
-        let planned = std::rc::Rc::clone(&portal.planned);
-        if matches!(portal.progress, Progress::Fresh) {
-            self.begin_portal(portal)?;
-        }
-        if portal.scroll {
-            portal.store()?;
-        }
-        let sink = Sink {
-            columns: portal.columns.as_deref().unwrap_or_default(),
-            formats: &portal.formats,
-            style: &self.style,
-            limit: match direction {
-                Direction::Forward(limit) => limit.and_then(|limit| u64::try_from(limit).ok()),
-                _ => None,
-            },
-            silent: portal.columns.is_none(),
-        };
-        let sent = match std::mem::replace(&mut portal.progress, Progress::Over) {
-            Progress::Fresh | Progress::Over => Sent {
-                rows: 0,
-                over: true,
-            },
-            Progress::Stored(mut rows) => {
-                let sent = rows.go(direction, self.wire, &sink)?;
-                portal.progress = Progress::Stored(rows);
-                sent
-            }
-            Progress::Open(mut statement) => {
-                let sent = portal::send(self.wire, &mut statement, &sink)?;
-                if sent.over {
-                    planned.give_back(statement);
-                } else {
-                    portal.progress = Progress::Open(statement);
-                }
-                sent
-            }
-        };
-        portal.passed = portal.passed.saturating_add_unsigned(sent.rows);
-        portal.ended = sent.over;
-        Ok(sent)
-    }
-
-    fn begin_portal(&self, portal: &mut Portal<'s>) -> Result<(), SendError> {
-        let planned = std::rc::Rc::clone(&portal.planned);
-        let Action::Run(sql) = &planned.plan.action else {
-            let error = PgError::new("55000", "portal cannot be run");
-            return Err(SendError::Client(error));
-        };
-        let mut statement = planned
-            .take(self.connection, sql)
-            .map_err(SendError::Sqlite)?;
-        bind(&mut statement, &portal.parameters).map_err(SendError::Sqlite)?;
-        portal.progress = Progress::Open(statement);
-        Ok(())
-    }
-
-    /// Takes the rows of what is declared and of what has begun out of SQLite's hands, before something is
-    /// written: a cursor sees what was there when it was declared, and a statement that is open would stand in
-    /// the way of the newest snapshot. `all`: not only those whose transaction is over.
-    pub(super) fn store_portals(&mut self, all: bool) -> Result<()> {
-        let names: Vec<Box<str>> = self
-            .portals
-            .iter()
-            .filter(|(_, portal)| portal.held || all && portal.sees_nothing_new())
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in names {
-            let Some(mut portal) = self.portals.remove(&name) else {
-                continue;
-            };
-            let stored = match portal.progress {
-                Progress::Fresh => self.begin_portal(&mut portal),
-                _ => Ok(()),
-            };
-            if let Err(error) = stored.and_then(|()| portal.store()) {
-                return Err(self.unsent(error));
-            }
-            self.portals.insert(name, portal);
-        }
-        Ok(())
-    }
-
-    /// Why rows did not go out.
-    pub(super) fn unsent(&mut self, error: SendError) -> Failure {
-        match error {
-            SendError::Sqlite(error) => self.explain(&error).into(),
-            SendError::Client(error) => error.into(),
-            SendError::Gone => Failure::Gone,
-        }
-    }
-
     /// Several statements of SQLite's for one of Postgres': all or nothing.
-    fn script(
-        &mut self,
-        statements: &[String],
-        planned: &super::plans::Planned<'s>,
-        alone: bool,
-    ) -> Result<()> {
+    fn script(&mut self, statements: &[String], planned: &Planned<'s>, alone: bool) -> Result<()> {
         let own = alone && self.transaction.block == Block::None;
         let outside = statements.iter().any(|sql| {
             let word = sql.trim_start().get(..6).unwrap_or_default();
@@ -473,21 +391,10 @@ impl<'s> Session<'s> {
     }
 }
 
-fn tag_word(tag: &Tag) -> &str {
+/// The first word of what a client is told at a statement's end.
+pub(super) fn tag_word(tag: &Tag) -> &str {
     match tag {
         Tag::Rows(tag) | Tag::Changes(tag) => tag,
         Tag::Plain(tag) => tag,
     }
-}
-
-/// Binds parameters; the statement may use fewer than the client gave types for.
-pub(super) fn bind(
-    statement: &mut rusqlite::Statement<'_>,
-    parameters: &[Value],
-) -> rusqlite::Result<()> {
-    let used = statement.parameter_count();
-    for (index, value) in parameters.iter().take(used).enumerate() {
-        statement.raw_bind_parameter(index + 1, value)?;
-    }
-    Ok(())
 }

@@ -71,7 +71,14 @@ impl Stored {
         for (place, row) in [way.rows.start(), way.rows.end()].into_iter().enumerate() {
             statement.raw_bind_parameter(place + 1, row).map_err(own)?;
         }
-        portal::send(wire, &mut statement, sink)?;
+        portal::send(
+            wire,
+            &mut statement,
+            &Sink {
+                limit: None,
+                ..*sink
+            },
+        )?;
         Ok(sent)
     }
 }

@@ -165,7 +165,7 @@ pub(super) fn copy_out(
 ) -> Result<u64> {
     let format = wire_format(&copy.format);
     let mut statement = session.connection.prepare(&copy.sql)?;
-    super::execute::bind(&mut statement, parameters)?;
+    super::portal::bind(&mut statement, parameters)?;
     backend::copy_response(&mut session.wire.out, b'H', format, copy.columns.len());
     head(session, copy);
     // Not a message of its own: psycopg 3 takes each for a row.

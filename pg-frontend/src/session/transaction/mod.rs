@@ -19,6 +19,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Statement, TransactionState};
 
 use super::Session;
+use super::execute::tag_word;
 use super::failure::Result;
 use super::plans::Planned;
 use super::variables;
@@ -27,6 +28,7 @@ use crate::protocol::backend::Status;
 use crate::server::clock;
 use crate::server::settings::TransactionMode;
 use crate::server::writers::{Denied, Turn};
+use crate::sql::names::quote;
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,7 +205,7 @@ impl<'s> Session<'s> {
         begin.raw_execute()?;
         for name in &self.transaction.savepoints {
             self.connection
-                .execute(&format!("SAVEPOINT {}", quoted(name)), [])?;
+                .execute(&format!("SAVEPOINT {}", quote(name)), [])?;
         }
         Ok(())
     }
@@ -417,17 +419,8 @@ impl<'s> Session<'s> {
     }
 }
 
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 fn read_only(planned: &Planned<'_>) -> PgError {
-    let tag = match &planned.plan.tag {
-        crate::sql::Tag::Rows(tag) | crate::sql::Tag::Changes(tag) => tag,
-        crate::sql::Tag::Plain(tag) => tag.as_str(),
-    };
-    // `INSERT 0` is how the tag begins.
-    let tag = tag.trim_end_matches([' ', '0']);
+    let tag = tag_word(&planned.plan.tag);
     PgError::new(
         "25006",
         format!("cannot execute {tag} in a read-only transaction"),
