@@ -985,6 +985,18 @@ def test_copy_says_where_an_error_is(wire, options, data, where):
     assert error.fields["W"] == where
 
 
+def test_copy_makes_up_no_keys(wire):
+    """SQLite makes up an integer primary key where it is given NULL or nothing."""
+    for columns, data in (("(a, b)", b"\\N\tx\n"), ("(b)", b"x\n")):
+        wire.send(query(f"COPY t {columns} FROM STDIN"), copy_data(data), COPY_DONE)
+        (*_, error, _) = wire.read_until("Z")
+        fields = {name: error.fields[name] for name in "CMW"}
+        assert fields == {
+            "C": "23502", "M": 'null value in column "a" of relation "t" violates not-null constraint',
+            "W": f'COPY t, line 1: "{data[:-1].decode()}"',
+        }
+
+
 def test_copy_says_which_line_has_no_value(wire):
     wire.run("ALTER TABLE t ALTER COLUMN b SET NOT NULL")
     wire.send(query("COPY t FROM STDIN"), copy_data(b"1\t\\N\n"), COPY_DONE)
