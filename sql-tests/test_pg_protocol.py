@@ -1101,6 +1101,17 @@ def test_authentication(tmp_path, method):
         server.stop()
 
 
+def test_a_password_is_prepared(tmp_path):
+    """SASLprep: what looks alike is one password, whoever writes it."""
+    server = PgFrontend(tmp_path, PG_PASSWORD="I\u00adX\u00a0\u2168")
+    try:
+        for written in ("IX IX", "I\u00adX\u00a0\u2168"):
+            assert sign_in(server, password=f"'{written}'").stdout == "1\n", written
+        assert sign_in(server, password="'IX ix'").returncode == 2
+    finally:
+        server.stop()
+
+
 def test_guessing_is_slow(tmp_path):
     server = PgFrontend(tmp_path, PG_PASSWORD="s3cret!", PG_AUTH_METHOD="password")
     try:
