@@ -314,6 +314,24 @@ def test_many_prepared_statements(serve):
         assert resident(server) - before < 50 << 20
 
 
+def test_expressions_as_deep_as_they_are_long(serve):
+    """`a OR b OR c …` is a deep tree: it is refused before it has used up the stack, and with it the server."""
+    server = serve()
+    with Wire(server.port, timeout=60) as wire:
+        for item, between in (("1=1", " OR "), ("1", "+"), ("'a'", "||"), ("1", " + (1) * "), ("SELECT 1", " UNION ALL ")):
+            begin = "" if item.startswith("SELECT") else "SELECT "
+            for count in (3000, 50_000):
+                assert "E[54001] Z[I]" in wire.run(begin + between.join([item] * count)), (between, count)
+        assert "E[54001] Z[I]" in wire.run("SELECT 1" + "::int" * 20_000)
+        deep = "1"
+        for _ in range(50):
+            deep = f"({'+'.join(['1'] * 100)}+{deep})"
+        assert "E[54001] Z[I]" in wire.run(f"SELECT {deep}")
+        # Long and not deep.
+        assert wire.run(f"SELECT 1 IN ({','.join(['1 + 1'] * 20_000)})").endswith("D[f] C[SELECT 1] Z[I]")
+        assert wire.run(f"SELECT {' OR '.join(['1=0'] * 400)}").endswith("D[f] C[SELECT 1] Z[I]")
+
+
 # Clients that do not read.
 
 

@@ -14,6 +14,7 @@
 
 pub(crate) mod command;
 pub(crate) mod ddl;
+mod depth;
 pub(crate) mod lexer;
 pub mod names;
 mod native;

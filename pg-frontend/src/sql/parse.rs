@@ -5,6 +5,7 @@ use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Location;
 
+use super::depth;
 use super::lexer::{self, Kind};
 use super::query::position;
 use crate::error::{PgError, Result};
@@ -19,6 +20,7 @@ const DEPTH: usize = 120;
 pub(crate) fn statement(text: &str) -> Result<Statement> {
     let eased = ease(text);
     let text = eased.as_deref().unwrap_or(text);
+    depth::check(text)?;
     let fail = |error: ParserError| syntax_error(text, &error);
     let mut parser = Parser::new(&PostgreSqlDialect {})
         .with_recursion_limit(DEPTH)
