@@ -326,7 +326,8 @@ def test_expressions_as_deep_as_they_are_long(serve):
         deep = "1"
         for _ in range(50):
             deep = f"({'+'.join(['1'] * 100)}+{deep})"
-        assert "E[54001] Z[I]" in wire.run(f"SELECT {deep}")
+        # Too deep for the reader of Postgres' SQL; SQLite, which is asked then, finds it flat.
+        assert wire.run(f"SELECT {deep}").endswith("D[5001] C[SELECT 1] Z[I]")
         # Long and not deep.
         assert wire.run(f"SELECT 1 IN ({','.join(['1 + 1'] * 20_000)})").endswith("D[f] C[SELECT 1] Z[I]")
         assert wire.run(f"SELECT {' OR '.join(['1=0'] * 400)}").endswith("D[f] C[SELECT 1] Z[I]")
