@@ -92,6 +92,7 @@ bench: venv procedures guests ## the numbers of the README, as ratios and counts
 lint: ## formatting and clippy, warnings are errors
 	$(CARGO) fmt --all --check
 	cd guests/procedures && $(CARGO) fmt --all --check
+	cd sql-tests/clients/rust && $(CARGO) fmt --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 	@set -e; for kit in $(KITS); do $(call KIT,$$kit,lint); done
 

@@ -118,6 +118,22 @@ def test_jdbc(both):
     client(both, "pgjdbc", "java", "-XX:TieredStopAtLevel=1", "-Duser.timezone=UTC", "-cp", JDBC[-1], CLIENTS / "PgJdbc.java", CLIENTS)
 
 
+@pytest.fixture(scope="module")
+def tokio_postgres():
+    """The program in Rust, built in a folder of its own, so that a second time is quick."""
+    if not paths.tool("cargo"):
+        pytest.skip("needs cargo, which built what is tested here, on PATH")
+    target = paths.TARGET / "clients"
+    build = ["cargo", "build", "--quiet", "--locked", "--target-dir", str(target)]
+    done = subprocess.run(build, cwd=CLIENTS / "rust", capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return target / "debug" / "tokio-postgres-client"
+
+
+def test_rust(both, tokio_postgres):
+    client(both, "tokio_postgres", tokio_postgres)
+
+
 def test_psql(both):
     if not paths.tool("psql"):
         pytest.skip("psql is not installed: apt-get install postgresql-client")

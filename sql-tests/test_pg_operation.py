@@ -1,6 +1,7 @@
 """Operating pg-frontend: settings, stores, the admin port, shutdown, faults, capture; with the real program."""
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from support import paths
 from support.database import one
 from support.postgres import PROGRAM, PgFrontend
 from support.procedures import wat
-from support.servers import LOOPBACK, free_port
+from support.servers import LOOPBACK, S3Gate, free_port
 
 pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason=f"{PROGRAM} is not built")
 
@@ -364,6 +365,54 @@ def test_a_store_that_goes_away_comes_back(serve, faulty, tmp_path):
     query(kept, "INSERT INTO t VALUES (3)")
     assert ("3",) in told(server, "SELECT x FROM t")
     assert "back in order" in log(server)
+
+
+def failing(connection, sql):
+    with pytest.raises(psycopg2.Error) as error:
+        query(connection, sql)
+    return error.value
+
+
+def test_a_store_that_is_away_has_its_sqlstates(serve, tmp_path):
+    """08006: surely not committed, try again. 08007: nobody knows. In both cases the session goes on, and reads."""
+    (tmp_path / "gate").mkdir()
+    gate = S3Gate(tmp_path / "gate")
+    server = serve(**s3_settings(gate, "away", SQLBRIDGE_TIMEOUT="1s"))
+    query(server, "CREATE TABLE t(x int)")
+    try:
+        with contextlib.closing(connect(server)) as session:
+            query(session, "INSERT INTO t VALUES (1)")
+            # Away when a transaction wants to write: it asks for the newest state first.
+            gate.stop()
+            assert failing(session, "INSERT INTO t VALUES (2)").pgcode == "08006"
+            assert told(session, "SELECT x FROM t") == [("1",)]
+            gate = S3Gate(tmp_path / "gate", port=gate.port)
+            # Away when it commits.
+            query(session, "BEGIN; INSERT INTO t VALUES (3)")
+            gate.stop()
+            error = failing(session, "COMMIT")
+            assert (error.pgcode, error.diag.message_hint) == ("08006", "Nothing was committed. Try the transaction again.")
+            assert "did not reach the store" in error.diag.message_primary
+            gate = S3Gate(tmp_path / "gate", port=gate.port)
+            assert told(session, "SELECT x FROM t") == [("1",)]
+            query(session, "INSERT INTO t VALUES (4)")
+            assert told(session, "SELECT x FROM t ORDER BY x") == [("1",), ("4",)]
+            # It takes the commit, and its answer is lost; so are those to the questions that follow.
+            taken = {"match": {"method": "PUT"}, "action": "drop_after", "times": 1}
+            gate.faults(taken, {"match": {}, "action": "drop_before"})
+            error = failing(session, "INSERT INTO t VALUES (5)")
+            assert error.pgcode == "08007" and "is unknown" in error.diag.message_primary
+            gate.reset()
+            query(session, "INSERT INTO t VALUES (6)")
+            assert told(session, "SELECT x FROM t ORDER BY x") == [("1",), ("4",), ("5",), ("6",)]
+            assert metric(server, "commit") >= 4 and metric(server, "rollback") >= 2
+    finally:
+        gate.stop()
+
+
+def metric(server, status):
+    _, text = ask(f"{server.admin}/metrics")
+    return int(re.search(rf'^pg_transactions_total{{status="{status}"}} (\d+)', text, re.M)[1])
 
 
 @pytest.fixture

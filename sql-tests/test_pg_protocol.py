@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -596,6 +597,134 @@ def test_a_cursor_with_parameters(wire):
     assert wire.run("FETCH 5 FROM c") == "T[a,b] D[2,y] D[3,z] C[FETCH 2] Z[T]"
 
 
+def rows_of(answer: str) -> str:
+    """An answer in short: the values of its rows, and how it ended."""
+    values = [part[2:-1] for part in answer.split() if part.startswith("D[")]
+    (end,) = [part for part in re.findall(r"[CE]\[[^]]*\]", answer)]
+    return " ".join([*values, end[2:-1]])
+
+
+def test_cursors_that_scroll(wire):
+    wire.run("BEGIN")
+    assert wire.run(f"DECLARE c SCROLL CURSOR FOR {ROWS.format(5)}") == "C[DECLARE CURSOR] Z[T]"
+    for command, told in [
+        ("FETCH PRIOR FROM c", "FETCH 0"),
+        ("FETCH NEXT FROM c", "1 FETCH 1"),
+        ("FETCH 2 FROM c", "2 3 FETCH 2"),
+        ("FETCH BACKWARD 1 FROM c", "2 FETCH 1"),
+        ("FETCH FORWARD 0 FROM c", "2 FETCH 1"),
+        ("FETCH BACKWARD 0 FROM c", "2 FETCH 1"),
+        ("FETCH RELATIVE 0 FROM c", "2 FETCH 1"),
+        ("FETCH LAST FROM c", "5 FETCH 1"),
+        ("FETCH c", "FETCH 0"),
+        ("FETCH RELATIVE 0 c", "FETCH 0"),
+        ("FETCH BACKWARD ALL IN c", "5 4 3 2 1 FETCH 5"),
+        ("FETCH PRIOR c", "FETCH 0"),
+        ("FETCH FIRST FROM c", "1 FETCH 1"),
+        ("FETCH ABSOLUTE 4 FROM c", "4 FETCH 1"),
+        ("FETCH ABSOLUTE -4 FROM c", "2 FETCH 1"),
+        ("FETCH RELATIVE 2 FROM c", "4 FETCH 1"),
+        ("FETCH RELATIVE -3 FROM c", "1 FETCH 1"),
+        ("FETCH RELATIVE -1 FROM c", "FETCH 0"),
+        ("FETCH -1 FROM c", "FETCH 0"),
+        ("FETCH FORWARD 9 FROM c", "1 2 3 4 5 FETCH 5"),
+        ("FETCH -2 FROM c", "5 4 FETCH 2"),
+        ("FETCH BACKWARD -1 FROM c", "5 FETCH 1"),
+        ("FETCH ABSOLUTE 9 FROM c", "FETCH 0"),
+        ("FETCH PRIOR FROM c", "5 FETCH 1"),
+        ("FETCH ABSOLUTE 0 FROM c", "FETCH 0"),
+        ("FETCH ALL FROM c", "1 2 3 4 5 FETCH 5"),
+        ("MOVE BACKWARD 2 IN c", "MOVE 2"),
+        ("FETCH RELATIVE 0 FROM c", "4 FETCH 1"),
+        ("MOVE ABSOLUTE 2 IN c", "MOVE 1"),
+        ("MOVE RELATIVE 0 IN c", "MOVE 1"),
+        ("MOVE RELATIVE -9 IN c", "MOVE 0"),
+        ("MOVE FORWARD ALL IN c", "MOVE 5"),
+        ("MOVE PRIOR IN c", "MOVE 1"),
+        ("MOVE FIRST IN c", "MOVE 1"),
+        ("FETCH NEXT FROM c", "2 FETCH 1"),
+    ]:
+        assert rows_of(wire.run(command)) == told, command
+    assert wire.ask(execute("c", 2), SYNC) == "D[3] D[4] s Z[T]"
+    assert rows_of(wire.run("FETCH PRIOR FROM c")) == "3 FETCH 1"
+    assert wire.run("FETCH FORWARD -") == "E[42601] Z[E]"
+
+
+def test_scrolling_keeps_values(wire):
+    wire.run("CREATE TABLE IF NOT EXISTS kinds (a int, b text, c numeric(6,3), d bytea, e float8, f bool, g timestamp)")
+    wire.run("TRUNCATE kinds")
+    wire.run("INSERT INTO kinds VALUES (1, '1', 1.5, '\\x0100', 0.1, true, '2020-02-29 12:00'), (2, NULL, NULL, NULL, NULL, NULL, NULL)")
+    wire.run("BEGIN")
+    wire.run("DECLARE c SCROLL CURSOR FOR SELECT * FROM kinds ORDER BY a")
+    forward = wire.run("FETCH ALL FROM c")
+    back = wire.run("FETCH BACKWARD ALL FROM c")
+    assert sorted(forward.split("] ")) == sorted(back.split("] "))
+    assert "D[1,1,1.500,\\x0100,0.1,t,2020-02-29 12:00:00] D[2,NULL" in forward
+    wire.run("ROLLBACK")
+    wire.run("DROP TABLE kinds")
+
+
+def test_cursors_that_do_not_scroll(wire):
+    for command, told in [
+        ("FETCH PRIOR FROM c", "E[55000]"),
+        ("FETCH BACKWARD ALL FROM c", "E[55000]"),
+        ("FETCH ABSOLUTE 1 FROM c", "E[55000]"),
+        ("FETCH ABSOLUTE 5 FROM c", "D[5] C[FETCH 1]"),
+        ("FETCH RELATIVE 2 FROM c", "D[4] C[FETCH 1]"),
+        ("FETCH RELATIVE -1 FROM c", "E[55000]"),
+        ("FETCH LAST FROM c", "E[55000]"),
+        ("MOVE FORWARD 2 FROM c", "C[MOVE 2]"),
+    ]:
+        wire.run("BEGIN")
+        # Sorted in a way that PostgreSQL's executor cannot go back in.
+        wire.run(f"DECLARE c NO SCROLL CURSOR FOR {ROWS.format(9)}")
+        assert wire.run("FETCH 2 FROM c") == "T[n] D[1] D[2] C[FETCH 2] Z[T]"
+        assert f"{told} " in wire.run(command), command
+        wire.run("ROLLBACK")
+    wire.run("BEGIN")
+    wire.run(f"DECLARE c NO SCROLL CURSOR FOR {ROWS.format(9)}")
+    assert wire.run("FETCH FIRST FROM c") == "T[n] D[1] C[FETCH 1] Z[T]"
+    wire.send(query("FETCH PRIOR FROM c"))
+    error = wire.read_until("Z")[-2].fields
+    assert (error["M"], error["H"]) == ("cursor can only scan forward", "Declare it with SCROLL option to enable backward scan.")
+
+
+def test_a_cursor_sees_what_was_there_when_it_was_declared(wire):
+    wire.run("INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'z')")
+    wire.run("BEGIN")
+    wire.run("DECLARE begun CURSOR FOR SELECT a FROM t ORDER BY a")
+    wire.run("DECLARE fresh CURSOR FOR SELECT a FROM t ORDER BY a")
+    wire.run("DECLARE scrolls SCROLL CURSOR WITH HOLD FOR SELECT a FROM t ORDER BY a")
+    assert rows_of(wire.run("FETCH 1 FROM begun")) == "1 FETCH 1"
+    assert wire.ask(parse("", "SELECT a FROM t ORDER BY a"), bind("p", ""), execute("p", 1), SYNC) == "1 2 D[1] s Z[T]"
+    wire.run("DELETE FROM t WHERE a < 3")
+    wire.run("INSERT INTO t VALUES (4, 'new')")
+    assert rows_of(wire.run("FETCH ALL FROM begun")) == "2 3 FETCH 2"
+    assert rows_of(wire.run("FETCH ALL FROM fresh")) == "1 2 3 FETCH 3"
+    assert wire.ask(execute("p"), SYNC) == "D[2] D[3] C[SELECT 2] Z[T]"
+    assert rows_of(wire.run("FETCH LAST FROM scrolls")) == "3 FETCH 1"
+    assert wire.run("COMMIT") == "C[COMMIT] Z[I]"
+    assert rows_of(wire.run("FETCH BACKWARD ALL FROM scrolls")) == "2 1 FETCH 2"
+    wire.run("DELETE FROM t")
+    assert rows_of(wire.run("FETCH ABSOLUTE 2 FROM scrolls")) == "2 FETCH 1"
+    assert wire.run("CLOSE scrolls") == "C[CLOSE CURSOR] Z[I]"
+
+
+def test_a_scrolled_result_takes_little_memory(tmp_path):
+    server = PgFrontend(tmp_path)
+    try:
+        with Wire(server.port, timeout=60) as wire:
+            wire.run("BEGIN")
+            wire.run("SELECT 1")
+            before = server.memory()
+            wire.run(f"DECLARE c SCROLL CURSOR FOR SELECT n, '{'x' * 1000}' FROM ({ROWS.format(100_000)}) AS r")
+            assert "D[100000," in wire.run("FETCH LAST FROM c")
+            assert "D[1," in wire.run("FETCH FIRST FROM c")
+            assert server.memory() - before < 20 << 20
+    finally:
+        server.stop()
+
+
 def test_constraints_made_immediate_are_checked(wire):
     wire.run("CREATE TABLE child (a int REFERENCES t (a) DEFERRABLE INITIALLY DEFERRED)")
     try:
@@ -641,6 +770,25 @@ def test_rows_stream(tmp_path):
             assert server.memory() - before < 10 << 20
     finally:
         server.stop()
+
+
+# Prepared statements -----------------------------------------------------------
+
+
+def test_prepared_statements_are_listed(wire):
+    listed = "SELECT name, statement, parameter_types::oid[], from_sql, prepare_time <= now() + interval '1 min' FROM pg_prepared_statements ORDER BY 1"
+    wire.ask(parse("of the protocol", "SELECT $1::int, $2", (0, TEXT)), parse("", "SELECT 1"), SYNC)
+    assert wire.run("PREPARE sql (int, text) AS SELECT a, b FROM t WHERE a = $1 AND b = $2") == "C[PREPARE] Z[I]"
+    answer = wire.run(listed)
+    assert "D[of the protocol,SELECT $1::int, $2,{23,25},f,t]" in answer
+    assert "D[sql,PREPARE sql (int, text) AS SELECT a, b FROM t WHERE a = $1 AND b = $2,{23,25},t,t]" in answer
+    assert wire.ask(close("S", "of the protocol"), SYNC) == "3 Z[I]"
+    assert "C[SELECT 1]" in wire.run(listed)
+    wire.run("DEALLOCATE ALL")
+    assert "C[SELECT 0]" in wire.run(listed)
+    wire.ask(parse("x", "SELECT 1"), SYNC)
+    wire.run("DISCARD ALL")
+    assert "C[SELECT 0]" in wire.run(listed)
 
 
 # Settings ----------------------------------------------------------------------
@@ -749,6 +897,25 @@ def test_a_silent_client_in_a_transaction(wire, server):
     assert wire.run("INSERT INTO t VALUES (1, 'y')") == "C[INSERT 0 1] Z[I]"
 
 
+def test_a_silent_client_outside_of_a_transaction(server):
+    with Wire(server.port) as other:
+        other.run("SET idle_session_timeout = 300")
+        other.run("BEGIN")
+        time.sleep(0.6)
+        other.run("COMMIT")
+        (*_, error) = other.until_closed()
+        assert (error.fields["C"], error.fields["S"]) == ("57P05", "FATAL")
+
+
+def test_a_batch_whose_sync_does_not_come(own, ours):
+    """It has written: others wait. PostgreSQL waits for ever, its writers do not wait for each other."""
+    with Wire(ours.port) as other:
+        other.run("SET idle_in_transaction_session_timeout = 500")
+        other.send(parse("", "INSERT INTO t VALUES (1, 'x')"), bind("", ""), execute(), FLUSH)
+        assert show(other.until_closed()) == "1 2 C[INSERT 0 1] E[25P03]"
+    assert own.run("INSERT INTO t VALUES (1, 'y')") == "C[INSERT 0 1] Z[I]"
+
+
 def test_idle_in_transaction_has_a_default(own):
     assert "D[30s]" in own.run("SHOW idle_in_transaction_session_timeout")
 
@@ -797,6 +964,50 @@ def test_copy_is_all_or_nothing(wire):
         assert error.fields["C"] == code
         assert f"line {line}" in error.fields["W"]
         assert count(wire) == 0
+
+
+@pytest.mark.parametrize(
+    "options, data, where",
+    [
+        ("", b"1\tx\nz\ty\n", 'COPY t, line 2, column a: "z"'),
+        ("", b"1\tx\n2\n", 'COPY t, line 2: "2"'),
+        ("", b"1\tx\n2\ty\tz\n", 'COPY t, line 2: "2\ty\tz"'),
+        ("", b"1\tx\n1\ty\n", "COPY t, line 2"),
+        ("", b"x" * 150 + b"\ty\n", f'COPY t, line 1, column a: "{"x" * 100}..."'),
+        ("(FORMAT csv, HEADER)", b'a,b\n1,"two\nlines"\nz,y\n', 'COPY t, line 4, column a: "z"'),
+        ("(FORMAT csv)", b'1,x\n2,"open', 'COPY t, line 2: "2,"open"'),
+        ("(FORMAT binary)", b"PGCOPY\n\xff\r\n\0" + bytes(8) + b"\0\2\0\0\0\1x\0\0\0\1y\xff\xff", "COPY t, line 1, column a"),
+    ],
+)
+def test_copy_says_where_an_error_is(wire, options, data, where):
+    wire.send(query(f"COPY t FROM STDIN {options}"), copy_data(data), COPY_DONE)
+    (*_, error, _) = wire.read_until("Z")
+    assert error.fields["W"] == where
+
+
+def test_copy_makes_up_no_keys(wire):
+    """SQLite makes up an integer primary key where it is given NULL or nothing."""
+    for columns, data in (("(a, b)", b"\\N\tx\n"), ("(b)", b"x\n")):
+        wire.send(query(f"COPY t {columns} FROM STDIN"), copy_data(data), COPY_DONE)
+        (*_, error, _) = wire.read_until("Z")
+        fields = {name: error.fields[name] for name in "CMW"}
+        assert fields == {
+            "C": "23502", "M": 'null value in column "a" of relation "t" violates not-null constraint',
+            "W": f'COPY t, line 1: "{data[:-1].decode()}"',
+        }
+
+
+def test_copy_says_which_line_has_no_value(wire):
+    wire.run("ALTER TABLE t ALTER COLUMN b SET NOT NULL")
+    wire.send(query("COPY t FROM STDIN"), copy_data(b"1\t\\N\n"), COPY_DONE)
+    (*_, error, _) = wire.read_until("Z")
+    assert (error.fields["C"], error.fields["W"]) == ("23502", 'COPY t, line 1: "1\t\\N"')
+
+
+def test_copy_says_which_column_is_missing(wire):
+    wire.send(query("COPY t (b, a) FROM STDIN"), copy_data(b"x\n"), COPY_DONE)
+    (*_, error, _) = wire.read_until("Z")
+    assert error.fields["M"] == 'missing data for column "a"'
 
 
 def test_copy_that_the_client_gives_up(wire):
@@ -886,6 +1097,17 @@ def test_authentication(tmp_path, method):
             assert answer.returncode == 2
             assert "password authentication failed" in answer.stderr or "no password supplied" in answer.stderr
         assert "s3cret!" not in server.log.read_text()
+    finally:
+        server.stop()
+
+
+def test_a_password_is_prepared(tmp_path):
+    """SASLprep: what looks alike is one password, whoever writes it."""
+    server = PgFrontend(tmp_path, PG_PASSWORD="I\u00adX\u00a0\u2168")
+    try:
+        for written in ("IX IX", "I\u00adX\u00a0\u2168"):
+            assert sign_in(server, password=f"'{written}'").stdout == "1\n", written
+        assert sign_in(server, password="'IX ix'").returncode == 2
     finally:
         server.stop()
 

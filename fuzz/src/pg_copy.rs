@@ -1,7 +1,8 @@
 //! Data of COPY, in each format.
 
 use pg_frontend::session::copy::decode::{Decoder, Row};
-use pg_frontend::sql::CopyFormat;
+use pg_frontend::sql::{Column, CopyFormat};
+use pg_frontend::types::Type;
 
 use crate::postgres::is_a_sentence;
 
@@ -70,7 +71,14 @@ fn decode(
     data: &[u8],
     size: usize,
 ) -> Result<Rows, &'static str> {
-    let mut decoder = Decoder::new(format, columns, LONGEST);
+    let column = Column {
+        name: "x".to_owned(),
+        ty: Type::TEXT,
+        table: 0,
+        number: 0,
+    };
+    let columns = vec![column; columns];
+    let mut decoder = Decoder::new(format, "t", &columns, LONGEST);
     let mut rows = Rows::new();
     let mut take = |row: &Row<'_>| {
         rows.push(

@@ -1,10 +1,37 @@
 //! Replies of the admin port: JSON, errors as `{"error":{"code","message"}}`.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, Request};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Map, Value, json};
+
+/// For a whole body, with a module in it.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A request's body.
+#[derive(Debug)]
+pub(super) struct Object(pub(super) Map<String, Value>);
+
+impl<S: Send + Sync> FromRequest<S> for Object {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let body = Json::from_request(request, state);
+        match tokio::time::timeout(PATIENCE, body).await {
+            Ok(Ok(Json(object))) => Ok(Self(object)),
+            Ok(Err(rejection)) => Err(rejection.into()),
+            Err(_) => Err(Failure::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "REQUEST_TIMEOUT",
+                format!("the body did not come within {} s", PATIENCE.as_secs()),
+            )),
+        }
+    }
+}
 
 /// What went wrong with a request.
 #[derive(Debug, Clone)]

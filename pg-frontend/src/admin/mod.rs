@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | this one | [`Admin`]: listening, routes |
 //! | [`metrics`] | the recorder, and what each metric means |
+//! | `listener` | connections: how many, and for how long they may say nothing |
 //! | `access` | who may ask |
 //! | `procedures` | the procedure API |
 //! | `answer` | replies and errors in JSON |
@@ -12,6 +13,7 @@
 
 mod access;
 mod answer;
+mod listener;
 pub mod metrics;
 mod procedures;
 
@@ -33,8 +35,10 @@ use crate::config;
 use crate::databases::Databases;
 use crate::databases::health::Health;
 
-/// Requests that may use SQLite at a time.
-const THREADS: usize = 4;
+/// Requests of the procedure API that are worked on at a time; others wait.
+const SEATS: usize = 4;
+/// Those, and health and metrics, which must be told while procedures run.
+const THREADS: usize = SEATS + 2;
 /// Between two times that measurements are tidied up.
 const TIDY: Duration = Duration::from_secs(5);
 /// How long the end waits for requests that use SQLite.
@@ -137,7 +141,9 @@ async fn serve(
             Ok(listener) => {
                 let router = router.clone();
                 tokio::spawn(async move {
-                    if let Err(error) = axum::serve(listener, router).await {
+                    let listener = listener::Patient::new(listener);
+                    let service = router.into_make_service_with_connect_info::<listener::Busy>();
+                    if let Err(error) = axum::serve(listener, service).await {
                         tracing::error!(%error, "the admin port is not served any more");
                     }
                 });
@@ -171,6 +177,7 @@ fn router(office: Arc<Office>, body_limit: usize) -> Router {
         .fallback(answer::no_route)
         .method_not_allowed_fallback(answer::no_method)
         .layer(DefaultBodyLimit::max(body_limit))
+        .layer(middleware::from_fn(listener::began))
         .with_state(office)
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
@@ -12,10 +11,11 @@ use metrics::counter;
 use rusqlite::ffi::ErrorCode;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
-use serde_json::{Map, Value as Node, json};
+use serde_json::{Value as Node, json};
+use tokio::sync::Semaphore;
 
 use super::Office;
-use super::answer::Failure;
+use super::answer::{Failure, Object};
 use crate::error::PgError;
 use crate::server::clock;
 
@@ -23,15 +23,16 @@ use crate::server::clock;
 const DATABASE: &str = "x-mindb-database";
 
 type Answer = Result<(StatusCode, Json<Node>), Failure>;
-type Body = Result<Json<Map<String, Node>>, JsonRejection>;
+
+/// Calls that have not come to their turn yet wait here.
+static SEATS: Semaphore = Semaphore::const_new(super::SEATS);
 
 /// `POST /procedures`
 pub(super) async fn create(
     State(office): State<Arc<Office>>,
     headers: HeaderMap,
-    body: Body,
+    Object(mut body): Object,
 ) -> Answer {
-    let Json(mut body) = body?;
     let mut take = |key: &str| match body.remove(key) {
         Some(Node::String(text)) if !text.is_empty() => Ok(text),
         Some(_) => Err(Failure::bad_request(format!(
@@ -123,9 +124,8 @@ pub(super) async fn call(
     State(office): State<Arc<Office>>,
     Path(name): Path<String>,
     headers: HeaderMap,
-    body: Body,
+    Object(mut body): Object,
 ) -> Answer {
-    let Json(mut body) = body?;
     let given = match body.remove("args") {
         Some(Node::Array(given)) => given,
         None | Some(Node::Null) => Vec::new(),
@@ -196,7 +196,9 @@ where
         reply["latency_ms"] = latency_ms.into();
         Ok((status, Json(reply)))
     };
+    let seat = SEATS.acquire().await;
     let done = tokio::task::spawn_blocking(work).await;
+    drop(seat);
     done.unwrap_or_else(|error| {
         Err(Failure::new(
             StatusCode::INTERNAL_SERVER_ERROR,

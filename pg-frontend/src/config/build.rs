@@ -70,6 +70,7 @@ fn clients(values: &Values, read_file: ReadFile<'_>) -> Result<Clients> {
         version: values.required("server.version"),
         statement_timeout: values.duration("server.statement_timeout")?,
         idle_in_transaction_timeout: values.duration("server.idle_in_transaction_timeout")?,
+        send_timeout: values.duration("server.send_timeout")?,
         shutdown_timeout: values.duration("server.shutdown_timeout")?,
         pool_size: values.count("performance.connection_pool_size")?,
         pool_wait: values.duration("performance.connection_wait")?,

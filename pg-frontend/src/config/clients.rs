@@ -28,6 +28,7 @@ impl Clients {
             max_message: self.max_message,
             statement_timeout: self.statement_timeout,
             idle_in_transaction_timeout: self.idle_in_transaction_timeout,
+            send_timeout: self.send_timeout,
             lock_wait: self.lock_wait,
             transaction_mode: self.transaction_mode,
             server_version: self.version.clone(),

@@ -76,6 +76,8 @@ pub struct Clients {
     pub statement_timeout: Duration,
     /// Zero: none.
     pub idle_in_transaction_timeout: Duration,
+    /// Zero: none.
+    pub send_timeout: Duration,
     /// The longest message, in bytes.
     pub max_message: usize,
     /// The default of `TimeZone`.

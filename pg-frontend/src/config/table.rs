@@ -102,6 +102,7 @@ pub const SETTINGS: &[Setting] = &[
     row("server.max_message", &["PG_MAX_MESSAGE"], "max-message", "256MB", Kind::Size, "Longest message of a client: a query with its parameters, a row of COPY"),
     row("server.statement_timeout", &["PG_STATEMENT_TIMEOUT"], "statement-timeout", "0", Kind::Duration, "Longest time of a statement; sessions may SET another"),
     row("server.idle_in_transaction_timeout", &["PG_IDLE_IN_TRANSACTION_TIMEOUT"], "idle-in-transaction-timeout", "30s", Kind::Duration, "A client silent for so long inside a transaction is rolled back and disconnected"),
+    row("server.send_timeout", &["PG_SEND_TIMEOUT"], "send-timeout", "5m", Kind::Duration, "A client that takes nothing of what is sent to it for so long is rolled back and disconnected; one that has written, after idle_in_transaction_timeout; 0: never"),
     row("server.shutdown_timeout", &["PG_SHUTDOWN_TIMEOUT"], "shutdown-timeout", "10s", Kind::Duration, "How long sessions may finish their work at a shutdown"),
     row("database.name", &["DB_NAME"], "database", "myapp", Kind::Text, "A database that exists from the first start on, besides postgres"),
     row("database.sqlite_path", &["DB_PATH"], "database-path", "", Kind::Path, "With the backend local, the file of that database; with the others, its directory holds the cache"),

@@ -120,6 +120,13 @@ impl<'a> Message<'a> {
             b'c' => Self::CopyDone,
             b'f' => Self::CopyFail(fields.string()?),
             b'p' => Self::Password(fields.rest()),
+            b'F' => {
+                return Err(PgError::new(
+                    "0A000",
+                    "function calls by the fast path are not supported",
+                )
+                .hint("Call the function with SELECT."));
+            }
             kind => {
                 return Err(PgError::new(
                     "08P01",

@@ -6,10 +6,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// After so long without room for a byte, a write comes back with [`io::ErrorKind::WouldBlock`].
+pub const STALLED: Duration = Duration::from_secs(1);
 
 /// A connected socket.
 #[derive(Debug)]
@@ -64,16 +68,19 @@ impl Socket {
         }
     }
 
-    /// Small messages go out at once, and a host that is gone is noticed.
+    /// Small messages go out at once, a host that is gone is noticed, and so is a client that does not read.
     ///
     /// # Errors
     /// The socket refuses the options.
     pub fn prepare(&self) -> io::Result<()> {
-        if let Self::Tcp(stream) = self {
-            stream.set_nodelay(true)?;
-            rustix::net::sockopt::set_socket_keepalive(stream, true)?;
+        match self {
+            Self::Tcp(stream) => {
+                stream.set_nodelay(true)?;
+                rustix::net::sockopt::set_socket_keepalive(stream, true)?;
+                stream.set_write_timeout(Some(STALLED))
+            }
+            Self::Unix(stream) => stream.set_write_timeout(Some(STALLED)),
         }
-        Ok(())
     }
 }
 

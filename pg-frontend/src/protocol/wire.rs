@@ -3,12 +3,13 @@
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use rustls::ServerConfig;
 
 use super::frontend::{Frame, body_length};
-use super::transport::{Socket, Transport};
+use super::transport::{STALLED, Socket, Transport};
 use crate::error::PgError;
 
 /// How many bytes gather before they are sent without being asked for.
@@ -49,6 +50,7 @@ pub struct Wire {
     pub out: BytesMut,
     sent: u64,
     max_message: usize,
+    patience: Duration,
 }
 
 impl Wire {
@@ -62,7 +64,14 @@ impl Wire {
             out: BytesMut::with_capacity(2 * FLUSH_AT),
             sent: 0,
             max_message,
+            patience: Duration::ZERO,
         }
+    }
+
+    /// For how long a client may take nothing of what is sent to it, before the socket counts as failed;
+    /// zero: for ever.
+    pub fn be_patient(&mut self, patience: Duration) {
+        self.patience = patience;
     }
 
     fn transport(&mut self) -> io::Result<&mut Transport> {
@@ -119,8 +128,11 @@ impl Wire {
             .transport
             .as_mut()
             .ok_or_else(|| io::Error::other("the connection is closed"))?;
-        transport.write_all(&self.out)?;
-        transport.flush()?;
+        if let Err(error) = write_all(transport, &self.out, self.patience) {
+            // What a client has a part of is of no use to it.
+            self.out.clear();
+            return Err(error);
+        }
         self.sent += self.out.len() as u64;
         if self.out.capacity() > KEEP_AT_MOST {
             self.out = BytesMut::with_capacity(2 * FLUSH_AT);
@@ -145,6 +157,7 @@ impl Wire {
     /// socket that is closed with unread bytes takes back what it has sent.
     pub fn close(&mut self) {
         const ENOUGH: usize = 1 << 20;
+        self.patience = STALLED;
         let _ = self.flush();
         let Some(transport) = self.transport.take() else {
             return;
@@ -222,13 +235,28 @@ impl Wire {
     /// # Errors
     /// See [`Lost`].
     pub fn next_frame(&mut self) -> Result<Frame, Lost> {
+        self.next_frame_up_to(self.max_message)
+    }
+
+    /// The next message, if it is not longer than `limit`: before a client has proved who it is, it gets little
+    /// memory.
+    ///
+    /// # Errors
+    /// See [`Lost`].
+    pub fn next_frame_up_to(&mut self, limit: usize) -> Result<Frame, Lost> {
         self.fill(5)?;
         let kind = self.input[0];
         let length = [self.input[1], self.input[2], self.input[3], self.input[4]];
-        let length = body_length(length, self.max_message).map_err(Lost::Protocol)?;
+        let length = body_length(length, limit).map_err(Lost::Protocol)?;
         self.fill(5 + length)?;
         self.input.advance(5);
         let body = self.input.split_to(length).freeze();
+        if length > KEEP_AT_MOST {
+            // The memory goes with the frame: what has come behind it moves.
+            let mut input = BytesMut::with_capacity(self.input.len().max(READ_AT_ONCE));
+            input.extend_from_slice(&self.input);
+            self.input = input;
+        }
         Ok(Frame { kind, body })
     }
 
@@ -251,6 +279,36 @@ impl Wire {
     /// The socket's.
     pub fn answer(&mut self, byte: u8) -> io::Result<()> {
         self.transport()?.write_all(&[byte])
+    }
+}
+
+/// Writes everything. The socket gives up a write after [`STALLED`]: so many of them in a row are tried as the
+/// patience has room for.
+fn write_all(transport: &mut Transport, mut bytes: &[u8], patience: Duration) -> io::Result<()> {
+    let mut stalled = Duration::ZERO;
+    loop {
+        let outcome = if bytes.is_empty() {
+            transport.flush().map(|()| 0)
+        } else {
+            transport.write(bytes)
+        };
+        match outcome {
+            Ok(_) if bytes.is_empty() => return Ok(()),
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                bytes = &bytes[written..];
+                stalled = Duration::ZERO;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                stalled += STALLED;
+                if !patience.is_zero() && stalled >= patience {
+                    tracing::info!(?stalled, "a client takes nothing of what is sent to it");
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+            Err(error) => return Err(error),
+        }
     }
 }
 

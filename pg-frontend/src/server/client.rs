@@ -48,6 +48,7 @@ fn begin(server: &Server, socket: Socket, peer: &str) -> std::io::Result<()> {
         Socket::Unix(_) => None,
     };
     let mut wire = Wire::new(socket, server.settings.max_message);
+    wire.be_patient(server.settings.send_timeout);
     let client = Client {
         server,
         handle: &handle,
@@ -81,6 +82,7 @@ impl Client<'_> {
             (_, Interrupt::AuthenticationTimeout) => {
                 PgError::new("57014", "canceling authentication due to timeout")
             }
+            (_, Interrupt::Crowded) => too_many(),
             (_, Interrupt::Shutdown) => session::shutting_down(),
             (Lost::Protocol(error), _) => error,
             (Lost::Closed, _) => return,

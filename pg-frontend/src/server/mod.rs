@@ -46,8 +46,11 @@ use writers::Commons;
 
 /// How often the watcher looks: with deadlines, and without.
 const WATCH: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(50));
-/// Clients that are not let in yet, for each place: more are turned away at once.
+/// Clients that are not let in yet, for each place. Beyond that the one that has been silent for longest makes
+/// room for the next, so that half-open connections keep nobody out.
 const WAITING_FOR_EACH: usize = 10;
+/// From the end of the grace time on, for what clients are told at the end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A session's thread; SQL nests deeply.
 const STACK: usize = 8 << 20;
 
@@ -235,7 +238,10 @@ impl Server {
             .settings
             .connections
             .saturating_mul(1 + WAITING_FOR_EACH);
-        if self.threads.fetch_add(1, Ordering::AcqRel) >= limit {
+        let threads = self.threads.fetch_add(1, Ordering::AcqRel);
+        // Who makes room needs a moment to go.
+        let room = threads < limit || threads < 2 * limit && self.sessions.make_room();
+        if !room {
             self.threads.fetch_sub(1, Ordering::AcqRel);
             client::turn_away(socket);
             return;
@@ -286,7 +292,10 @@ impl Server {
         loop {
             let late = clock::monotonic() >= deadline;
             for session in self.sessions.list() {
-                if late || matches!(session.phase(), Phase::Idle | Phase::Starting) {
+                // Who does not read either is not waited for.
+                if clock::monotonic() >= deadline + LAST_WORDS {
+                    session.interrupt(Interrupt::Gone);
+                } else if late || matches!(session.phase(), Phase::Idle | Phase::Starting) {
                     session.interrupt(Interrupt::Shutdown);
                 }
             }

@@ -54,8 +54,12 @@ pub enum Interrupt {
     StatementTimeout,
     /// Silent in a transaction for too long: the session ends.
     IdleInTransaction,
+    /// Silent outside of one for too long (`idle_session_timeout`): the session ends.
+    Idle,
     /// Not let in for too long: the session ends.
     AuthenticationTimeout,
+    /// Not let in yet, when others wanted its place: the session ends.
+    Crowded,
     /// The server ends.
     Shutdown,
     /// The client is gone.
@@ -69,8 +73,10 @@ impl Interrupt {
             1 => Self::Cancel,
             2 => Self::StatementTimeout,
             3 => Self::IdleInTransaction,
-            4 => Self::AuthenticationTimeout,
-            5 => Self::Shutdown,
+            4 => Self::Idle,
+            5 => Self::AuthenticationTimeout,
+            6 => Self::Crowded,
+            7 => Self::Shutdown,
             _ => Self::Gone,
         }
     }
@@ -221,7 +227,7 @@ impl Handle {
         if allowed > 0 && spent >= allowed && self.interrupted() == Interrupt::None {
             match phase {
                 Phase::Starting => self.interrupt(Interrupt::AuthenticationTimeout),
-                Phase::Idle => {}
+                Phase::Idle => self.interrupt(Interrupt::Idle),
                 Phase::InTransaction | Phase::Copying => {
                     self.interrupt(Interrupt::IdleInTransaction);
                 }
@@ -234,6 +240,13 @@ impl Handle {
             self.interrupt(Interrupt::Gone);
         }
         phase == Phase::Active && allowed > 0
+    }
+
+    /// The client has not said yet who it is: it may have to make room for others.
+    fn may_be_turned_out(&self) -> bool {
+        self.phase() == Phase::Starting
+            && self.allowed.load(Ordering::Relaxed) > 0
+            && self.interrupted() == Interrupt::None
     }
 
     fn hung_up(&self) -> bool {
@@ -311,6 +324,17 @@ impl Sessions {
         {
             handle.interrupt(Interrupt::Cancel);
         }
+    }
+
+    /// Ends the one that has been at its beginning for longest. False: there is none.
+    pub fn make_room(&self) -> bool {
+        let sessions = self.list();
+        let beginning = sessions.iter().filter(|handle| handle.may_be_turned_out());
+        let Some(oldest) = beginning.min_by_key(|handle| handle.started) else {
+            return false;
+        };
+        oldest.interrupt(Interrupt::Crowded);
+        true
     }
 
     /// All of them.

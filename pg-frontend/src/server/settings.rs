@@ -31,6 +31,9 @@ pub struct Settings {
     pub statement_timeout: Duration,
     /// The default of `idle_in_transaction_session_timeout`; zero is none.
     pub idle_in_transaction_timeout: Duration,
+    /// For how long a client may take nothing of what is sent to it; zero: for ever. One that holds the right to
+    /// write has the shorter time of a client that is silent.
+    pub send_timeout: Duration,
     /// How long a transaction waits for the one that writes, before 40001 (55P03 if the client set `lock_timeout`).
     pub lock_wait: Duration,
     /// How `BEGIN` begins.
@@ -94,6 +97,7 @@ impl Default for Settings {
             max_message: 256 << 20,
             statement_timeout: Duration::ZERO,
             idle_in_transaction_timeout: Duration::from_secs(30),
+            send_timeout: Duration::from_secs(300),
             lock_wait: Duration::from_secs(10),
             transaction_mode: TransactionMode::Deferred,
             server_version: "13.0".to_owned(),

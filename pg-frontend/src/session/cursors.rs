@@ -5,50 +5,30 @@ use std::sync::Arc;
 
 use rusqlite::types::Value;
 
-use super::Session;
-use super::extended::{Prepared, no_statement};
-use super::failure::{Failure, Result};
+use super::failure::Result;
 use super::portal::{Portal, SendError};
 use super::transaction::Block;
+use super::{Session, scroll};
 use crate::error::PgError;
 use crate::protocol::backend;
-use crate::sql::{Action, Parsed};
+use crate::sql::{Action, Direction, Parsed};
 use crate::types::{Format, Oid};
 
 impl<'s> Session<'s> {
-    /// `PREPARE`
-    pub(super) fn prepare_statement(
+    /// `PREPARE`; `whole` is the text of it all.
+    pub(super) fn prepare_of_sql(
         &mut self,
         name: &str,
         types: &[Oid],
         text: &Arc<str>,
+        whole: &Arc<str>,
     ) -> Result<()> {
-        if self.prepared.contains_key(name) {
-            let text = format!("prepared statement \"{name}\" already exists");
-            return Err(PgError::new("42P05", text).into());
-        }
+        self.may_prepare(name)?;
         let parsed = Parsed {
             text: Arc::clone(text),
             offset: 0,
         };
-        let planned = self.plan(&parsed, types)?;
-        let columns = self.columns(&planned)?;
-        let prepared = Prepared::new(parsed, types.to_vec(), planned, columns);
-        self.prepared.insert(name.into(), prepared);
-        Ok(())
-    }
-
-    /// `DEALLOCATE`
-    pub(super) fn deallocate(&mut self, name: Option<&str>) -> Result<()> {
-        match name {
-            None => self.prepared.clear(),
-            Some(name) => {
-                self.prepared
-                    .remove(name)
-                    .ok_or_else(|| no_statement(name))?;
-            }
-        }
-        Ok(())
+        self.prepare(name, parsed, types.to_vec(), Some(whole))
     }
 
     /// `EXECUTE`
@@ -90,39 +70,30 @@ impl<'s> Session<'s> {
         Ok(values)
     }
 
-    /// `DECLARE`
-    pub(super) fn declare(
-        &mut self,
-        name: &str,
-        hold: bool,
-        binary: bool,
-        text: &Arc<str>,
-        given: &[Oid],
-        parameters: &[Value],
-    ) -> Result<()> {
-        if !hold && self.transaction.block == Block::None {
-            let text = "DECLARE CURSOR can only be used in transaction blocks";
-            return Err(PgError::new("25P01", text).into());
-        }
-        if self.portals.contains_key(name) {
-            return Err(PgError::new("42P03", format!("cursor \"{name}\" already exists")).into());
-        }
+    /// A cursor of a query, which has not begun.
+    pub(super) fn cursor(&mut self, text: &Arc<str>, given: &[Oid]) -> Result<Portal<'s>> {
         let parsed = Parsed {
             text: Arc::clone(text),
             offset: 0,
         };
         let planned = self.plan(&parsed, given)?;
         let columns = self.columns(&planned)?;
-        let mut portal = Portal::new(planned, columns);
-        portal.parameters = parameters.to_vec();
-        portal.hold = hold;
-        // Outside of a block it is its own transaction, which ends here.
-        portal.held = hold && self.transaction.block == Block::None;
-        portal.depth = self.transaction.savepoints.len();
-        if binary {
-            portal.formats.fill(Format::Binary);
+        let mut cursor = Portal::new(planned, columns);
+        cursor.declared = true;
+        Ok(cursor)
+    }
+
+    /// `DECLARE`
+    pub(super) fn declare(&mut self, name: &str, mut cursor: Portal<'s>) -> Result<()> {
+        if !cursor.hold && self.transaction.block == Block::None {
+            let text = "DECLARE CURSOR can only be used in transaction blocks";
+            return Err(PgError::new("25P01", text).into());
         }
-        self.portals.insert(name.into(), portal);
+        self.may_open(name)?;
+        // Outside of a block it is its own transaction, which ends here.
+        cursor.held = cursor.hold && self.transaction.block == Block::None;
+        cursor.depth = self.transaction.savepoints.len();
+        self.portals.insert(name.into(), cursor);
         Ok(())
     }
 
@@ -130,58 +101,67 @@ impl<'s> Session<'s> {
     pub(super) fn fetch(
         &mut self,
         name: &str,
-        count: Option<i64>,
+        direction: Direction,
         discard: bool,
         request: &Portal<'s>,
         describe: bool,
     ) -> Result<()> {
-        let limit = match count.map(u64::try_from) {
-            None => None,
-            Some(Ok(count)) => Some(count),
-            Some(Err(_)) => {
-                return Err(PgError::new("55000", "cursor can only scan forward")
-                    .hint(
-                        "Read what you need once more with a new cursor, or with ORDER BY … DESC.",
-                    )
-                    .into());
-            }
-        };
-        let mut portal = self
+        let cursor = self
             .portals
-            .remove(name)
+            .get(name)
             .ok_or_else(|| PgError::new("34000", format!("cursor \"{name}\" does not exist")))?;
-        let planned = std::rc::Rc::clone(&portal.planned);
+        let planned = std::rc::Rc::clone(&cursor.planned);
+        let (skip, direction) = if cursor.scroll {
+            (0, direction)
+        } else {
+            let (skip, take) = scroll::forward(direction, cursor.passed, cursor.ended)?;
+            let take = take.map(|take| i64::try_from(take).unwrap_or(i64::MAX));
+            (skip, Direction::Forward(take))
+        };
         self.admit(&planned, self.transaction.block == Block::None)?;
+        let Some(mut cursor) = self.portals.remove(name) else {
+            return Ok(());
+        };
+        let columns = cursor.columns.clone();
+        let own_formats = cursor.formats.clone();
         // A cursor that is fetched from in the extended protocol has the formats of that portal.
-        let own_formats = portal.formats.clone();
         if !describe
             && request.formats.len() == own_formats.len()
             && own_formats.iter().all(|format| *format == Format::Text)
         {
-            portal.formats.clone_from(&request.formats);
+            cursor.formats.clone_from(&request.formats);
         }
         if describe
             && !discard
-            && let Some(columns) = &portal.columns
+            && let Some(columns) = &columns
         {
-            backend::row_description(&mut self.wire.out, columns, &portal.formats);
+            backend::row_description(&mut self.wire.out, columns, &cursor.formats);
         }
-        let columns = portal.columns.clone();
-        if discard {
-            portal.columns = None;
-        }
-        let outcome = self.rows(&mut portal, limit);
-        portal.columns = columns;
-        portal.formats = own_formats;
+        let outcome = self.skip(&mut cursor, skip).and_then(|()| {
+            if discard {
+                cursor.columns = None;
+            }
+            self.go(&mut cursor, direction)
+        });
         let rows = match outcome {
             Ok(sent) => sent.rows,
-            Err(SendError::Sqlite(error)) => return Err(self.explain(&error).into()),
-            Err(SendError::Client(error)) => return Err(error.into()),
-            Err(SendError::Gone) => return Err(Failure::Gone),
+            Err(error) => return Err(self.unsent(error)),
         };
-        self.portals.insert(name.into(), portal);
+        cursor.columns = columns;
+        cursor.formats = own_formats;
+        self.portals.insert(name.into(), cursor);
         let word = if discard { "MOVE" } else { "FETCH" };
         backend::complete(&mut self.wire.out, &format!("{word} {rows}"));
+        Ok(())
+    }
+
+    /// Passes over rows that nobody wants to see.
+    fn skip(&mut self, cursor: &mut Portal<'s>, rows: u64) -> Result<(), SendError> {
+        if rows > 0 {
+            let columns = cursor.columns.take();
+            self.rows(cursor, Some(rows))?;
+            cursor.columns = columns;
+        }
         Ok(())
     }
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use rusqlite::types::Value;
 
-use super::failure::{Failure, Result};
-use super::portal::{self, Portal, Progress, SendError, Sent, Sink};
+use super::failure::Result;
+use super::plans::Planned;
+use super::portal::{Portal, Progress, SendError};
 use super::transaction::{Block, failed};
 use super::{Session, copy};
 use crate::error::{PgError, is_lost_race};
@@ -13,7 +14,7 @@ use crate::protocol::backend::{self, Severity};
 use crate::server::clock;
 use crate::server::sessions::Interrupt;
 use crate::sql::{Action, Tag};
-use crate::types::Oid;
+use crate::types::{Format, Oid};
 
 /// How often a statement that is a transaction of its own is tried again after a lost race.
 const RETRIES: u32 = 20;
@@ -69,63 +70,105 @@ impl<'s> Session<'s> {
             return Err(failed().into());
         }
         match &planned.plan.action {
-            Action::Run(_) => return self.run(portal, limit, alone, describe),
+            Action::Run(_) => self.run(portal, limit, alone, describe),
             Action::Empty => {
                 backend::bare(&mut self.wire.out, b'I');
-                return Ok(());
+                Ok(())
             }
-            Action::Copy(copy) => return self.copy(copy, portal, alone),
-            Action::Show(name) => self.send_shown(name, portal, describe)?,
+            Action::Copy(copy) => self.copy(copy, portal, alone),
             Action::Fetch {
                 name,
-                count,
+                direction,
                 discard,
-            } => return self.fetch(name, *count, *discard, portal, describe),
+            } => self.fetch(name, *direction, *discard, portal, describe),
             Action::Execute { name, arguments } => {
-                return self.execute_prepared(name, arguments, limit, alone, describe);
+                self.execute_prepared(name, arguments, limit, alone, describe)
             }
             Action::Transaction(command) => {
                 let tag = self.transaction_command(command)?;
                 portal.progress = Progress::Over;
                 backend::complete(&mut self.wire.out, tag);
-                return Ok(());
+                Ok(())
             }
-            Action::Script(statements) => self.script(statements, &planned, alone)?,
+            Action::Show(name) => {
+                self.send_shown(name, portal, describe)?;
+                self.done(portal);
+                Ok(())
+            }
+            _ => {
+                self.command(&planned, &portal.parameters, alone)?;
+                self.done(portal);
+                Ok(())
+            }
+        }
+    }
+
+    /// What is done for its effect on the session or on the schema.
+    fn command(&mut self, planned: &Planned<'s>, parameters: &[Value], alone: bool) -> Result<()> {
+        match &planned.plan.action {
+            Action::Script(statements) => self.script(statements, planned, alone),
             Action::Nothing(notice) => {
                 if let Some(notice) = notice {
                     self.notice(Severity::Notice, &PgError::new("00000", notice.clone()));
                 }
+                Ok(())
             }
-            Action::Set { name, value, local } => self.set(name, value.as_deref(), *local)?,
-            Action::ResetAll => self.state.borrow_mut().reset_all(),
-            Action::Discard(what) => self.discard(what)?,
-            Action::Prepare { name, types, text } => self.prepare_statement(name, types, text)?,
-            Action::Deallocate(name) => self.deallocate(name.as_deref())?,
+            Action::Set { name, value, local } => self.set(name, value.as_deref(), *local),
+            Action::ResetAll => {
+                self.state.borrow_mut().reset_all();
+                Ok(())
+            }
+            Action::Discard(what) => self.discard(what),
+            Action::Prepare {
+                name,
+                types,
+                text,
+                whole,
+            } => self.prepare_of_sql(name, types, text, whole),
+            Action::Deallocate(name) => self.deallocate(name.as_deref()),
             Action::Declare {
                 name,
                 hold,
                 binary,
+                scroll,
                 text,
             } => {
                 let given: Vec<Oid> = planned.plan.parameters.iter().map(|ty| ty.oid).collect();
-                self.declare(name, *hold, *binary, text, &given, &portal.parameters)?;
+                let mut cursor = self.cursor(text, &given)?;
+                cursor.parameters = parameters.to_vec();
+                cursor.hold = *hold;
+                cursor.scroll = *scroll;
+                if *binary {
+                    cursor.formats.fill(Format::Binary);
+                }
+                self.declare(name, cursor)
             }
-            Action::Close(name) => self.close_cursor(name.as_deref())?,
+            Action::Close(name) => self.close_cursor(name.as_deref()),
             Action::CreateDatabase { name } => {
                 self.not_in_block("CREATE DATABASE", alone)?;
-                self.server.databases.create(name)?;
+                Ok(self.server.databases.create(name)?)
             }
             Action::DropDatabase { name, if_exists } => {
                 self.not_in_block("DROP DATABASE", alone)?;
-                self.drop_database(name, *if_exists)?;
+                self.drop_database(name, *if_exists)
             }
+            // Those that answer in ways of their own.
+            Action::Run(_)
+            | Action::Empty
+            | Action::Copy(_)
+            | Action::Fetch { .. }
+            | Action::Execute { .. }
+            | Action::Transaction(_)
+            | Action::Show(_) => Ok(()),
         }
+    }
+
+    fn done(&mut self, portal: &mut Portal<'s>) {
         portal.progress = Progress::Over;
         if self.transaction.block == Block::None {
             self.state.borrow_mut().end_transaction(true);
         }
-        self.complete(&planned.plan.tag, 0);
-        Ok(())
+        self.complete(&portal.planned.plan.tag, 0);
     }
 
     /// `CommandComplete`
@@ -183,9 +226,7 @@ impl<'s> Session<'s> {
                         return Err(self.interrupted());
                     }
                 }
-                Err(SendError::Sqlite(error)) => return Err(self.explain(&error).into()),
-                Err(SendError::Client(error)) => return Err(error.into()),
-                Err(SendError::Gone) => return Err(Failure::Gone),
+                Err(error) => return Err(self.unsent(error)),
             }
         };
         if !sent.over {
@@ -209,64 +250,8 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    /// Sends rows of a portal; begins it where it has not begun.
-    pub(super) fn rows(
-        &mut self,
-        portal: &mut Portal<'s>,
-        limit: Option<u64>,
-    ) -> Result<Sent, SendError> {
-        let planned = std::rc::Rc::clone(&portal.planned);
-        let sink = Sink {
-            columns: portal.columns.as_deref().unwrap_or_default(),
-            formats: &portal.formats,
-            style: &self.style,
-            limit,
-            silent: portal.columns.is_none(),
-        };
-        let mut statement = match std::mem::replace(&mut portal.progress, Progress::Over) {
-            Progress::Over => {
-                return Ok(Sent {
-                    rows: 0,
-                    over: true,
-                });
-            }
-            Progress::Drained(mut rows) => {
-                let sent = portal::send_drained(&mut self.wire.out, &mut rows, &sink)
-                    .map_err(SendError::Client)?;
-                portal.progress = Progress::Drained(rows);
-                return Ok(sent);
-            }
-            Progress::Open(statement) => statement,
-            Progress::Fresh => {
-                let Action::Run(sql) = &planned.plan.action else {
-                    return Err(SendError::Client(PgError::new(
-                        "55000",
-                        "portal cannot be run",
-                    )));
-                };
-                let mut statement = planned
-                    .take(self.connection, sql)
-                    .map_err(SendError::Sqlite)?;
-                bind(&mut statement, &portal.parameters).map_err(SendError::Sqlite)?;
-                statement
-            }
-        };
-        let sent = portal::send(self.wire, &mut statement, &sink)?;
-        if sent.over {
-            planned.give_back(statement);
-        } else {
-            portal.progress = Progress::Open(statement);
-        }
-        Ok(sent)
-    }
-
     /// Several statements of SQLite's for one of Postgres': all or nothing.
-    fn script(
-        &mut self,
-        statements: &[String],
-        planned: &super::plans::Planned<'s>,
-        alone: bool,
-    ) -> Result<()> {
+    fn script(&mut self, statements: &[String], planned: &Planned<'s>, alone: bool) -> Result<()> {
         let own = alone && self.transaction.block == Block::None;
         let outside = statements.iter().any(|sql| {
             let word = sql.trim_start().get(..6).unwrap_or_default();
@@ -347,7 +332,7 @@ impl<'s> Session<'s> {
         }
         if all {
             self.portals.clear();
-            self.prepared.clear();
+            self.deallocate(None)?;
             self.state.borrow_mut().reset_all();
         }
         if all || what.eq_ignore_ascii_case("plans") {
@@ -406,21 +391,10 @@ impl<'s> Session<'s> {
     }
 }
 
-fn tag_word(tag: &Tag) -> &str {
+/// The first word of what a client is told at a statement's end.
+pub(super) fn tag_word(tag: &Tag) -> &str {
     match tag {
         Tag::Rows(tag) | Tag::Changes(tag) => tag,
         Tag::Plain(tag) => tag,
     }
-}
-
-/// Binds parameters; the statement may use fewer than the client gave types for.
-pub(super) fn bind(
-    statement: &mut rusqlite::Statement<'_>,
-    parameters: &[Value],
-) -> rusqlite::Result<()> {
-    let used = statement.parameter_count();
-    for (index, value) in parameters.iter().take(used).enumerate() {
-        statement.raw_bind_parameter(index + 1, value)?;
-    }
-    Ok(())
 }

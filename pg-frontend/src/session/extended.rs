@@ -16,37 +16,11 @@ use super::transaction::{Block, failed};
 use crate::error::PgError;
 use crate::protocol::backend;
 use crate::protocol::frontend::{Bind, Message, Target, formats};
-use crate::sql::{Action, Column, Parsed};
+use crate::sql::{Action, Parsed};
 use crate::types::{self, Format, Oid};
 
-/// A prepared statement.
-#[derive(Debug)]
-pub(super) struct Prepared<'s> {
-    parsed: Parsed,
-    given: Vec<Oid>,
-    pub(super) planned: Rc<Planned<'s>>,
-    columns: Option<Arc<[Column]>>,
-}
-
-impl<'s> Prepared<'s> {
-    pub(super) fn new(
-        parsed: Parsed,
-        given: Vec<Oid>,
-        planned: Rc<Planned<'s>>,
-        columns: Option<Arc<[Column]>>,
-    ) -> Self {
-        Self {
-            parsed,
-            given,
-            planned,
-            columns,
-        }
-    }
-
-    pub(super) fn text(&self) -> &str {
-        &self.parsed.text
-    }
-}
+/// More portals at a time are a mistake or an attack: each may hold a statement of SQLite's.
+const MOST: usize = 1000;
 
 impl<'s> Session<'s> {
     /// One message of the extended protocol, but `Sync`.
@@ -59,9 +33,9 @@ impl<'s> Session<'s> {
             Message::Execute { portal, max_rows } => self.execute_message(portal, *max_rows),
             Message::Close(target, name) => {
                 match target {
-                    Target::Statement => drop(self.prepared.remove(*name)),
-                    Target::Portal => drop(self.portals.remove(*name)),
-                }
+                    Target::Statement => self.unprepare(name),
+                    Target::Portal => self.portals.remove(*name).is_some(),
+                };
                 backend::bare(&mut self.wire.out, b'3');
                 Ok(())
             }
@@ -85,10 +59,7 @@ impl<'s> Session<'s> {
     }
 
     fn parse_message(&mut self, name: &str, query: &str, given: &[Oid]) -> Result<()> {
-        if !name.is_empty() && self.prepared.contains_key(name) {
-            let text = format!("prepared statement \"{name}\" already exists");
-            return Err(PgError::new("42P05", text).into());
-        }
+        self.may_prepare(name)?;
         let statements = self.parse(query)?;
         let parsed = match &statements[..] {
             [] => Parsed {
@@ -102,10 +73,7 @@ impl<'s> Session<'s> {
             }
         };
         self.not_failed(&parsed.text)?;
-        let planned = self.plan(&parsed, given)?;
-        let columns = self.columns(&planned)?;
-        let prepared = Prepared::new(parsed, given.to_vec(), planned, columns);
-        self.prepared.insert(name.into(), prepared);
+        self.prepare(name, parsed, given.to_vec(), None)?;
         backend::bare(&mut self.wire.out, b'1');
         Ok(())
     }
@@ -120,7 +88,7 @@ impl<'s> Session<'s> {
 
     /// A prepared statement's plan as it holds now.
     pub(super) fn current(&mut self, name: &str) -> Result<Rc<Planned<'s>>> {
-        let prepared = self.prepared.get(name).ok_or_else(|| no_statement(name))?;
+        let prepared = self.prepared.get(name)?;
         if self.holds(&prepared.planned) {
             return Ok(Rc::clone(&prepared.planned));
         }
@@ -128,10 +96,7 @@ impl<'s> Session<'s> {
         self.not_failed(&parsed.text)?;
         let planned = self.plan(&parsed, &given)?;
         let columns = self.columns(&planned)?;
-        let prepared = self
-            .prepared
-            .get_mut(name)
-            .ok_or_else(|| no_statement(name))?;
+        let prepared = self.prepared.get_mut(name)?;
         if prepared.columns != columns {
             return Err(changed_result().into());
         }
@@ -141,10 +106,7 @@ impl<'s> Session<'s> {
 
     fn bind(&mut self, bind: &Bind<'_>) -> Result<()> {
         let planned = self.current(bind.statement)?;
-        let prepared = self
-            .prepared
-            .get(bind.statement)
-            .ok_or_else(|| no_statement(bind.statement))?;
+        let prepared = self.prepared.get(bind.statement)?;
         self.not_failed(prepared.text())?;
         let columns = prepared.columns.clone();
         let wanted = planned.plan.parameters.len();
@@ -157,10 +119,7 @@ impl<'s> Session<'s> {
             );
             return Err(PgError::new("08P01", text).into());
         }
-        if !bind.portal.is_empty() && self.portals.contains_key(bind.portal) {
-            let text = format!("cursor \"{}\" already exists", bind.portal);
-            return Err(PgError::new("42P03", text).into());
-        }
+        self.may_open(bind.portal)?;
         let mut portal = Portal::new(planned, columns);
         portal.parameters = self.decode(&portal.planned, bind, &given_formats)?;
         let count = portal.columns.as_ref().map_or(0, |columns| columns.len());
@@ -172,6 +131,26 @@ impl<'s> Session<'s> {
         portal.depth = self.transaction.savepoints.len();
         self.portals.insert(bind.portal.into(), portal);
         backend::bare(&mut self.wire.out, b'2');
+        Ok(())
+    }
+
+    /// A name is free for a new portal or cursor. The unnamed one is replaced.
+    ///
+    /// # Errors
+    /// 42P03: it is taken. 54000: there are too many.
+    pub(super) fn may_open(&self, name: &str) -> Result<()> {
+        if name.is_empty() {
+            return Ok(());
+        }
+        if self.portals.contains_key(name) {
+            let text = format!("cursor \"{name}\" already exists");
+            return Err(PgError::new("42P03", text).into());
+        }
+        if self.portals.len() >= MOST {
+            let text = format!("a session may have {MOST} portals and cursors at a time");
+            let hint = "Close those that are not needed any more.";
+            return Err(PgError::new("54000", text).hint(hint).into());
+        }
         Ok(())
     }
 
@@ -208,7 +187,7 @@ impl<'s> Session<'s> {
 
     fn describe_statement(&mut self, name: &str) -> Result<()> {
         self.current(name)?;
-        let prepared = self.prepared.get(name).ok_or_else(|| no_statement(name))?;
+        let prepared = self.prepared.get(name)?;
         if self.transaction.block == Block::Failed && prepared.columns.is_some() {
             return Err(failed().into());
         }
@@ -299,14 +278,6 @@ fn after_comment(text: &str) -> &str {
         }
     }
     rest
-}
-
-pub(super) fn no_statement(name: &str) -> PgError {
-    let which = match name {
-        "" => "unnamed prepared statement does not exist".to_owned(),
-        name => format!("prepared statement \"{name}\" does not exist"),
-    };
-    PgError::new("26000", which)
 }
 
 fn no_portal(name: &str) -> PgError {

@@ -6,8 +6,11 @@
 //! | `simple`, `extended` | the two ways to send statements |
 //! | `literals` | simple queries that differ in numbers share a plan |
 //! | `execute` | what is done for each kind of statement |
+//! | `prepared` | prepared statements, and what `pg_prepared_statements` says of them |
 //! | `cursors` | `PREPARE`, `EXECUTE`, `DECLARE`, `FETCH`, `CLOSE` |
 //! | `portal` | bound statements and their rows |
+//! | `scroll` | where `FETCH` and `MOVE` go |
+//! | `stored` | rows that SQLite's statement need not hold any more |
 //! | `plans`, `generations` | plans and SQLite statements, kept |
 //! | `transaction` | Postgres' transactions on SQLite's |
 //! | `durable` | group commit, checkpoints |
@@ -27,9 +30,12 @@ mod generations;
 mod literals;
 mod plans;
 mod portal;
+mod prepared;
+mod scroll;
 mod settings;
 mod simple;
 pub mod state;
+mod stored;
 mod transaction;
 pub mod variables;
 
@@ -54,10 +60,10 @@ use crate::server::sessions::{Handle, Interrupt, Phase};
 use crate::server::writers::Common;
 use crate::types::Style;
 use durable::Wal;
-use extended::Prepared;
 use failure::{Failure, Result};
 use plans::Plans;
 use portal::Portal;
+use prepared::Statements;
 use state::{Shared, State};
 use transaction::{Block, Transaction};
 
@@ -73,7 +79,7 @@ pub(crate) struct Session<'s> {
     transaction: Transaction<'s>,
     recorder: Recorder,
     plans: Plans<'s>,
-    prepared: HashMap<Box<str>, Prepared<'s>>,
+    prepared: Statements<'s>,
     portals: HashMap<Box<str>, Portal<'s>>,
     /// After an error in a batch: everything up to `Sync` is ignored.
     skipping: bool,
@@ -92,6 +98,7 @@ pub(crate) struct Session<'s> {
 struct Timeouts {
     statement: Duration,
     idle_in_transaction: Duration,
+    idle: Duration,
 }
 
 struct Counters {
@@ -168,7 +175,7 @@ pub(crate) fn run(
         connection: &connection,
         state,
         plans: Plans::new(),
-        prepared: HashMap::new(),
+        prepared: Statements::default(),
         portals: HashMap::new(),
         skipping: false,
         style: Style::default(),
@@ -240,6 +247,14 @@ impl<'s> Session<'s> {
 
     fn messages(&mut self) -> Result<()> {
         loop {
+            // A batch whose `Sync` does not come may have written already: it is as silent as any.
+            if self.transaction.block != Block::None
+                && self.handle.phase() == Phase::Active
+                && !self.wire.frame_is_here()
+            {
+                let patience = self.timeouts.idle_in_transaction;
+                self.handle.enter(Phase::InTransaction, patience);
+            }
             let frame = match self.wire.next_frame() {
                 Ok(frame) => frame,
                 Err(lost) => return Err(self.ended(lost.into())),
@@ -270,8 +285,8 @@ impl<'s> Session<'s> {
         let message = match Message::parse(frame) {
             Ok(message) => message,
             // The frame is whole: what follows can be understood.
-            Err(error) if b"QPBDCEHSXdcfp".contains(&frame.kind) => {
-                if frame.kind == b'Q' {
+            Err(error) if b"QFPBDCEHSXdcfp".contains(&frame.kind) => {
+                if matches!(frame.kind, b'Q' | b'F') {
                     self.refuse(Failure::Error(error))?;
                     self.ready()?;
                     return Ok(Next::Message);
@@ -336,7 +351,7 @@ impl<'s> Session<'s> {
         backend::ready(&mut self.wire.out, status);
         // The phase first: who has read the answer may cancel the next statement, not this one.
         match status {
-            backend::Status::Idle => self.handle.enter(Phase::Idle, Duration::ZERO),
+            backend::Status::Idle => self.handle.enter(Phase::Idle, self.timeouts.idle),
             _ => {
                 self.handle
                     .enter(Phase::InTransaction, self.timeouts.idle_in_transaction);
@@ -347,12 +362,13 @@ impl<'s> Session<'s> {
         if self.transaction.block == Block::None {
             self.checkpoint();
         }
-        let why = self.handle.interrupted();
-        let idle = self.transaction.block == Block::None;
-        if why.ends_session() || (idle && self.server.shutdown.begun()) {
-            return Err(self.interruption(why.max(Interrupt::Shutdown)));
+        match self.handle.interrupted() {
+            why if why.ends_session() => Err(self.interruption(why)),
+            _ if self.transaction.block == Block::None && self.server.shutdown.begun() => {
+                Err(self.interruption(Interrupt::Shutdown))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// A notice or a warning, if the client wants to hear of it.
@@ -387,7 +403,11 @@ impl<'s> Session<'s> {
                 "25P03",
                 "terminating connection due to idle-in-transaction timeout",
             )),
-            Interrupt::AuthenticationTimeout | Interrupt::Shutdown => {
+            Interrupt::Idle => Failure::Fatal(PgError::new(
+                "57P05",
+                "terminating connection due to idle-session timeout",
+            )),
+            Interrupt::AuthenticationTimeout | Interrupt::Crowded | Interrupt::Shutdown => {
                 Failure::Fatal(shutting_down())
             }
             Interrupt::Gone => Failure::Gone,

@@ -174,12 +174,12 @@ impl<'s> Session<'s> {
                 discard: false,
                 ..
             } => of_portal(self.portals.get(name.as_str())),
-            Action::Execute { name, .. } => match self.prepared.get(name.as_str()) {
-                Some(prepared) => {
+            Action::Execute { name, .. } => match self.prepared.get(name) {
+                Ok(prepared) => {
                     let planned = Rc::clone(&prepared.planned);
                     self.columns(&planned)?
                 }
-                None => None,
+                Err(_) => None,
             },
             Action::Show(name) => Some(super::settings::shown_columns(name).into()),
             _ => planned.plan.columns.clone().map(Arc::from),

@@ -1,19 +1,19 @@
 //! Portals: bound statements, and how far their rows have been sent.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use rusqlite::Statement;
 use rusqlite::types::Value;
+use rusqlite::{Rows, Statement};
 
-use super::failure::Result;
+use super::Session;
+use super::failure::{Failure, Result};
 use super::plans::Planned;
-use crate::error::{PgError, Result as PgResult};
+use super::stored::Stored;
+use crate::error::PgError;
 use crate::protocol::backend;
 use crate::protocol::wire::Wire;
-use crate::sql::Column;
+use crate::sql::{Action, Column, Direction};
 use crate::types::{Format, Style};
 
 /// A statement with its parameters; SQL calls those that it declares cursors.
@@ -30,6 +30,14 @@ pub(super) struct Portal<'s> {
     pub(super) held: bool,
     /// How many savepoints were open when it was made.
     pub(super) depth: usize,
+    /// By `DECLARE`.
+    pub(super) declared: bool,
+    /// `SCROLL`: it goes back as well, so its rows are stored when it begins.
+    pub(super) scroll: bool,
+    /// Rows so far.
+    pub(super) passed: i64,
+    /// It has been found that none is left.
+    pub(super) ended: bool,
 }
 
 /// How far a portal is.
@@ -39,8 +47,8 @@ pub(super) enum Progress<'s> {
     Fresh,
     /// Some rows are sent. Dropping the statement ends it.
     Open(Statement<'s>),
-    /// The rows that are left, out of SQLite's hands.
-    Drained(VecDeque<Vec<Value>>),
+    /// The rows that are left, or all of them, out of SQLite's hands.
+    Stored(Stored),
     /// No row is left, or there never were any.
     Over,
 }
@@ -57,29 +65,164 @@ impl<'s> Portal<'s> {
             hold: false,
             held: false,
             depth: 0,
+            declared: false,
+            scroll: false,
+            passed: 0,
+            ended: false,
         }
     }
 
-    /// Takes its rows into memory, so that its statement holds no snapshot any more.
-    pub(super) fn drain(&mut self) -> PgResult<()> {
-        let Progress::Open(statement) = &mut self.progress else {
-            return Ok(());
-        };
-        let count = statement.column_count();
-        let mut left = VecDeque::new();
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows
-            .next()
-            .map_err(|error| crate::error::of_sqlite(&error))?
-        {
-            let values: rusqlite::Result<Vec<Value>> =
-                (0..count).map(|column| row.get(column)).collect();
-            left.push_back(values.map_err(|error| crate::error::of_sqlite(&error))?);
+    /// Its rows are settled, though it has not read them yet: those of a cursor from its declaration on.
+    pub(super) fn sees_nothing_new(&self) -> bool {
+        match self.progress {
+            Progress::Fresh => self.declared && self.columns.is_some(),
+            Progress::Open(_) => true,
+            Progress::Stored(_) | Progress::Over => false,
         }
-        drop(rows);
-        self.progress = Progress::Drained(left);
+    }
+
+    /// Takes the rows that are left out of SQLite's hands, if it has begun: its statement holds no snapshot then.
+    pub(super) fn store(&mut self) -> Result<(), SendError> {
+        if let Progress::Open(statement) = &mut self.progress {
+            let stored = Stored::take(statement)?;
+            self.progress = Progress::Stored(stored);
+        }
         Ok(())
     }
+}
+
+impl<'s> Session<'s> {
+    /// Sends rows of a portal; begins it where it has not begun.
+    pub(super) fn rows(
+        &mut self,
+        portal: &mut Portal<'s>,
+        limit: Option<u64>,
+    ) -> Result<Sent, SendError> {
+        let limited = limit.map(|limit| i64::try_from(limit).unwrap_or(i64::MAX));
+        self.go(portal, Direction::Forward(limited))
+    }
+
+    /// Sends the rows on a portal's way. Only one whose rows are stored goes back.
+    pub(super) fn go(
+        &mut self,
+        portal: &mut Portal<'s>,
+        direction: Direction,
+    ) -> Result<Sent, SendError> {
+        let planned = Rc::clone(&portal.planned);
+        if matches!(portal.progress, Progress::Fresh) {
+            self.begin_portal(portal)?;
+        }
+        if portal.scroll {
+            portal.store()?;
+        }
+        let sink = Sink {
+            columns: portal.columns.as_deref().unwrap_or_default(),
+            formats: &portal.formats,
+            style: &self.style,
+            limit: match direction {
+                Direction::Forward(limit) => limit.and_then(|limit| u64::try_from(limit).ok()),
+                _ => None,
+            },
+            silent: portal.columns.is_none(),
+        };
+        let sent = match std::mem::replace(&mut portal.progress, Progress::Over) {
+            Progress::Fresh | Progress::Over => Sent {
+                rows: 0,
+                over: true,
+            },
+            Progress::Stored(mut rows) => {
+                let sent = rows.go(direction, self.wire, &sink)?;
+                portal.progress = Progress::Stored(rows);
+                sent
+            }
+            Progress::Open(mut statement) => {
+                let outcome = send(self.wire, &mut statement, &sink);
+                if outcome.is_err() && !planned.plan.read_only {
+                    self.undo(&mut statement);
+                }
+                let sent = outcome?;
+                if sent.over {
+                    planned.give_back(statement);
+                } else {
+                    portal.progress = Progress::Open(statement);
+                }
+                sent
+            }
+        };
+        portal.passed = portal.passed.saturating_add_unsigned(sent.rows);
+        portal.ended = sent.over;
+        Ok(sent)
+    }
+
+    /// Undoes a change that is a transaction of its own and whose rows did not go out: to reset its statement
+    /// would commit it. Within a block, the block's end undoes it.
+    fn undo(&self, statement: &mut Statement<'_>) {
+        if self.connection.is_autocommit() {
+            self.connection.get_interrupt_handle().interrupt();
+            let _ = statement.raw_query().next();
+        }
+    }
+
+    fn begin_portal(&self, portal: &mut Portal<'s>) -> Result<(), SendError> {
+        let planned = Rc::clone(&portal.planned);
+        let Action::Run(sql) = &planned.plan.action else {
+            let error = PgError::new("55000", "portal cannot be run");
+            return Err(SendError::Client(error));
+        };
+        let mut statement = planned
+            .take(self.connection, sql)
+            .map_err(SendError::Sqlite)?;
+        bind(&mut statement, &portal.parameters).map_err(SendError::Sqlite)?;
+        portal.progress = Progress::Open(statement);
+        Ok(())
+    }
+
+    /// Takes the rows of what is declared and of what has begun out of SQLite's hands, before something is
+    /// written: a cursor sees what was there when it was declared, and a statement that is open would stand in
+    /// the way of the newest snapshot. `all`: not only those whose transaction is over.
+    pub(super) fn store_portals(&mut self, all: bool) -> Result<()> {
+        let names: Vec<Box<str>> = self
+            .portals
+            .iter()
+            .filter(|(_, portal)| portal.held || all && portal.sees_nothing_new())
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in names {
+            let Some(mut portal) = self.portals.remove(&name) else {
+                continue;
+            };
+            let stored = match portal.progress {
+                Progress::Fresh => self.begin_portal(&mut portal),
+                _ => Ok(()),
+            };
+            if let Err(error) = stored.and_then(|()| portal.store()) {
+                return Err(self.unsent(error));
+            }
+            self.portals.insert(name, portal);
+        }
+        Ok(())
+    }
+
+    /// Why rows did not go out.
+    pub(super) fn unsent(&mut self, error: SendError) -> Failure {
+        match error {
+            SendError::Sqlite(error) => self.explain(&error).into(),
+            SendError::Client(error) => error.into(),
+            SendError::Gone => Failure::Gone,
+        }
+    }
+}
+
+/// Binds parameters; the statement may use fewer than the client gave types for.
+pub(super) fn bind(
+    statement: &mut rusqlite::Statement<'_>,
+    parameters: &[Value],
+) -> rusqlite::Result<()> {
+    let used = statement.parameter_count();
+    for (index, value) in parameters.iter().take(used).enumerate() {
+        statement.raw_bind_parameter(index + 1, value)?;
+    }
+    Ok(())
 }
 
 /// What to do with rows.
@@ -101,18 +244,30 @@ pub(super) struct Sent {
     pub(super) over: bool,
 }
 
-/// Sends rows of a statement, as far as the limit. The statement stays where it is, to be gone on with.
+/// Sends rows of a statement, as far as the limit. The statement stays where it is, to be gone on with, unless
+/// SQLite has ended it.
 pub(super) fn send(
     wire: &mut Wire,
     statement: &mut Statement<'_>,
     sink: &Sink<'_>,
 ) -> Result<Sent, SendError> {
     let mut rows = statement.raw_query();
+    let outcome = send_rows(wire, &mut rows, sink);
+    let ended = matches!(
+        outcome,
+        Ok(Sent { over: true, .. }) | Err(SendError::Sqlite(_))
+    );
+    if !ended {
+        // Dropping it would reset the statement.
+        std::mem::forget(rows);
+    }
+    outcome
+}
+
+fn send_rows(wire: &mut Wire, rows: &mut Rows<'_>, sink: &Sink<'_>) -> Result<Sent, SendError> {
     let mut sent = 0;
     loop {
         if sink.limit == Some(sent) {
-            // Dropping it would reset the statement.
-            std::mem::forget(rows);
             return Ok(Sent {
                 rows: sent,
                 over: false,
@@ -140,28 +295,6 @@ pub(super) fn send(
         }
         sent += 1;
     }
-}
-
-/// Sends rows that were taken into memory.
-pub(super) fn send_drained(
-    out: &mut BytesMut,
-    rows: &mut VecDeque<Vec<Value>>,
-    sink: &Sink<'_>,
-) -> PgResult<Sent> {
-    let mut sent = 0;
-    while sink.limit != Some(sent) {
-        let Some(row) = rows.pop_front() else { break };
-        sent += 1;
-        if !sink.silent {
-            let values = sink.columns.iter().zip(sink.formats).zip(&row);
-            let values = values.map(|((column, format), value)| (column.ty, *format, value.into()));
-            backend::data_row(out, values, sink.style)?;
-        }
-    }
-    Ok(Sent {
-        rows: sent,
-        over: rows.is_empty() && sink.limit != Some(sent),
-    })
 }
 
 /// Why rows did not go out.

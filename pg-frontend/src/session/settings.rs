@@ -117,6 +117,7 @@ impl Session<'_> {
         self.timeouts = super::Timeouts {
             statement: time("statement_timeout"),
             idle_in_transaction: time("idle_in_transaction_session_timeout"),
+            idle: time("idle_session_timeout"),
         };
         for name in REPORTED {
             let value = state.setting(name).unwrap_or_default();

@@ -15,7 +15,7 @@ impl<'s> Session<'s> {
     /// `Query`, up to `ReadyForQuery`.
     pub(super) fn simple(&mut self, text: &str) -> Result<()> {
         // As in Postgres: a simple query ends the unnamed statement and portal.
-        self.prepared.remove("");
+        self.unprepare("");
         self.portals.remove("");
         if let Err(failure) = self.statements(text) {
             self.refuse(failure)?;

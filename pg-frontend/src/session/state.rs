@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::variables::{self, Variable};
 use crate::databases::Databases;
 use crate::error::{PgError, Result};
 use crate::sql::schema::Known;
+use crate::types::Oid;
 
 /// What functions, the catalog and the planner ask about the session. One thread, so no lock.
 #[derive(Debug, Default)]
@@ -24,6 +26,8 @@ pub struct State {
     pub settings: BTreeMap<String, String>,
     /// Tables that the planner has read.
     pub known: Known,
+    /// Prepared statements that have names.
+    pub listed: BTreeMap<Box<str>, Listed>,
     /// When the transaction began (`now()`), in microseconds since 1970, UTC.
     pub transaction_time: i64,
     /// When the statement began (`statement_timestamp()`).
@@ -37,6 +41,19 @@ pub struct State {
     undo: Option<Undo>,
     /// For each open savepoint what was in force there; none where nothing had been changed yet.
     marks: Vec<Option<Settings>>,
+}
+
+/// A prepared statement as `pg_prepared_statements` has it.
+#[derive(Debug)]
+pub struct Listed {
+    /// The statement; the PREPARE it comes from.
+    pub text: Arc<str>,
+    /// When it was prepared, in microseconds since 1970, UTC.
+    pub time: i64,
+    /// The parameters' types.
+    pub types: Vec<Oid>,
+    /// By PREPARE, not by the protocol.
+    pub from_sql: bool,
 }
 
 /// As held by the connection's functions.

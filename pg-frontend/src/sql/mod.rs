@@ -118,6 +118,8 @@ pub enum Action {
         types: Vec<Oid>,
         /// Its text.
         text: Arc<str>,
+        /// The text of the PREPARE.
+        whole: Arc<str>,
     },
     /// `EXECUTE name (values)`: the values as SQLite expressions, rewritten.
     Execute {
@@ -136,15 +138,17 @@ pub enum Action {
         hold: bool,
         /// `BINARY`.
         binary: bool,
+        /// `SCROLL`: it goes in all directions.
+        scroll: bool,
         /// The query's text.
         text: Arc<str>,
     },
-    /// `FETCH`/`MOVE`: how many rows forward, none for all; `MOVE` sends none of them.
+    /// `FETCH`/`MOVE`; `MOVE` sends none of the rows.
     Fetch {
         /// The cursor's name.
         name: String,
-        /// Rows.
-        count: Option<i64>,
+        /// Where to.
+        direction: Direction,
         /// `MOVE`.
         discard: bool,
     },
@@ -201,6 +205,19 @@ pub enum Transaction {
     },
 }
 
+/// Where a cursor goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// So many rows on, none for all; backwards if it is less than 0, the same row again if it is 0.
+    Forward(Option<i64>),
+    /// So many rows back, none for all.
+    Backward(Option<i64>),
+    /// To a row counted from the first, or from the last if it is less than 0; 0 is before the first.
+    Absolute(i64),
+    /// To a row counted from this one.
+    Relative(i64),
+}
+
 /// A COPY.
 #[derive(Debug, Clone)]
 pub struct Copy {
@@ -208,6 +225,8 @@ pub struct Copy {
     pub sql: Arc<str>,
     /// Into the database.
     pub from: bool,
+    /// The table; empty: the rows of a query.
+    pub table: String,
     /// The columns with their types, in the order of the data.
     pub columns: Vec<Column>,
     /// How the data is written.

@@ -106,7 +106,10 @@ fn commands_have_their_actions() {
     );
     assert!(matches!(
         action("FETCH FORWARD 5 FROM c"),
-        Action::Fetch { count: Some(5), .. }
+        Action::Fetch {
+            direction: Direction::Forward(Some(5)),
+            ..
+        }
     ));
     assert!(matches!(action("PRAGMA user_version"), Action::Run(_)));
     assert!(

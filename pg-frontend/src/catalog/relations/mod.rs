@@ -108,6 +108,11 @@ const FILLED: &[(&str, Lifetime, Fill)] = &[
     ("pg_group", Model, server::groups),
     ("pg_auth_members", Model, server::members),
     ("pg_database", Statement, server::databases),
+    (
+        "pg_prepared_statements",
+        Statement,
+        server::prepared_statements,
+    ),
     ("pg_settings", Statement, server::settings),
     ("pg_stat_activity", Statement, server::activity),
     ("pg_stat_database", Statement, server::database_statistics),

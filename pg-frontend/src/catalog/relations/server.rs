@@ -9,6 +9,8 @@ use crate::catalog::rows::{Cell, Rows, View};
 use crate::session::state::State;
 use crate::session::variables;
 use crate::types::Oid;
+use crate::types::time::timestamp_text;
+use crate::types::zone::EPOCH_2000;
 
 /// PostgreSQL's own roles, which nobody is a member of.
 const ROLES: &str = include_str!("../data/pg_roles.tsv");
@@ -274,6 +276,38 @@ pub(super) fn activity(view: &View<'_>, rows: &mut Rows) -> Result<()> {
         ],
         &[],
         [row],
+    );
+    Ok(())
+}
+
+/// The session's prepared statements. How often they were planned in which way is not counted.
+pub(super) fn prepared_statements(view: &View<'_>, rows: &mut Rows) -> Result<()> {
+    let listed: Vec<[Cell; 5]> = view.session.state(|state: &State| {
+        let listed = state.listed.iter().map(|(name, statement)| {
+            let types: Vec<String> = statement.types.iter().map(Oid::to_string).collect();
+            [
+                name.to_string().into(),
+                (&statement.text).into(),
+                timestamp_text(statement.time - EPOCH_2000).into(),
+                format!("[{}]", types.join(",")).into(),
+                statement.from_sql.into(),
+            ]
+        });
+        listed.collect()
+    });
+    rows.add(
+        [
+            "name",
+            "statement",
+            "prepare_time",
+            "parameter_types",
+            "from_sql",
+        ],
+        &[
+            ("generic_plans", Cell::Integer(0)),
+            ("custom_plans", Cell::Integer(0)),
+        ],
+        listed,
     );
     Ok(())
 }

@@ -19,6 +19,9 @@ use super::frontend::Message;
 use super::wire::{Lost, Wire};
 use crate::error::PgError;
 
+/// As in Postgres (`PG_MAX_AUTH_TOKEN_LENGTH`): more is no password.
+const MAX_ANSWER: usize = 65_535;
+
 /// How clients prove who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
@@ -120,7 +123,7 @@ fn scram(wire: &mut Wire, user: &str, known: Option<&Verifier>) -> Result<bool, 
 /// Asks, and waits for a password message.
 fn answer(wire: &mut Wire) -> Result<Vec<u8>, Lost> {
     wire.flush()?;
-    let frame = wire.next_frame()?;
+    let frame = wire.next_frame_up_to(MAX_ANSWER)?;
     match Message::parse(&frame).map_err(Lost::Protocol)? {
         Message::Password(bytes) => Ok(bytes.to_vec()),
         Message::Terminate => Err(Lost::Closed),

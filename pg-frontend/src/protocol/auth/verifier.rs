@@ -1,5 +1,6 @@
 //! What is kept instead of a password.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU32;
 
@@ -135,14 +136,15 @@ impl fmt::Debug for Verifier {
 
 /// `StoredKey` and `ServerKey` of a password. <https://www.rfc-editor.org/rfc/rfc5802#section-3>
 ///
-/// SASLprep leaves ASCII as it is; other characters are taken as the client sent them.
+/// What SASLprep does not take, as control characters, is hashed as it is, as by Postgres and its clients.
 fn keys(password: &str, salt: &[u8], iterations: NonZeroU32) -> ([u8; 32], [u8; 32]) {
+    let prepared = stringprep::saslprep(password).unwrap_or(Cow::Borrowed(password));
     let mut salted = [0; 32];
     pbkdf2::derive(
         pbkdf2::PBKDF2_HMAC_SHA256,
         iterations,
         salt,
-        password.as_bytes(),
+        prepared.as_bytes(),
         &mut salted,
     );
     let client_key = sign(&salted, b"Client Key");
@@ -194,6 +196,20 @@ mod tests {
         assert_eq!(Verifier::parse(&text).unwrap(), verifier);
         assert!(verifier.proves("me", "secret"));
         assert!(!verifier.proves("me", "Secret"));
+    }
+
+    #[test]
+    fn passwords_that_look_alike_are_one() {
+        let (composed, ligature, space) =
+            ("caf\u{e9} fi", "cafe\u{301} \u{fb01}", "caf\u{e9}\u{a0}fi");
+        let verifier = Verifier::scram(composed, &[7; 16]);
+        assert!(verifier.proves("me", ligature));
+        assert!(verifier.proves("me", space));
+        assert!(!verifier.proves("me", "cafe fi"));
+        // Not prepared: it has a control character, and is taken as it is.
+        let verifier = Verifier::scram("bell\u{7} \u{fb01}", &[7; 16]);
+        assert!(verifier.proves("me", "bell\u{7} \u{fb01}"));
+        assert!(!verifier.proves("me", "bell\u{7} fi"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::{binary, csv, text};
 use crate::error::{PgError, Result};
-use crate::sql::CopyFormat;
+use crate::sql::{Column, CopyFormat};
 
 /// A row's fields. They are where the row is, or, if something had to be unescaped, in a buffer.
 #[derive(Debug, Default)]
@@ -47,6 +47,11 @@ impl Row<'_> {
         self.fields.ranges.is_empty()
     }
 
+    /// The row as it came.
+    pub(super) fn data(&self) -> &[u8] {
+        self.data
+    }
+
     /// A field; none for NULL.
     #[must_use]
     pub fn field(&self, index: usize) -> Option<&[u8]> {
@@ -82,9 +87,10 @@ enum Reader {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Decoder {
+pub struct Decoder<'c> {
     reader: Reader,
-    columns: usize,
+    table: &'c str,
+    columns: &'c [Column],
     header: bool,
     pending: Vec<u8>,
     fields: Fields,
@@ -96,10 +102,10 @@ pub struct Decoder {
 /// What is done with each row.
 pub type Take<'t> = &'t mut dyn FnMut(&Row<'_>) -> Result<()>;
 
-impl Decoder {
-    /// For data of a format with so many columns, and rows of at most `longest` bytes.
+impl<'c> Decoder<'c> {
+    /// For data of a format for these columns of a table, and rows of at most `longest` bytes.
     #[must_use]
-    pub fn new(format: &CopyFormat, columns: usize, longest: usize) -> Self {
+    pub fn new(format: &CopyFormat, table: &'c str, columns: &'c [Column], longest: usize) -> Self {
         let (reader, header) = match format {
             CopyFormat::Text {
                 delimiter,
@@ -111,6 +117,7 @@ impl Decoder {
         };
         Self {
             reader,
+            table,
             columns,
             header,
             pending: Vec::new(),
@@ -138,7 +145,7 @@ impl Decoder {
         }
         if self.pending.len() > self.longest {
             let text = format!("a row is longer than the limit of {} bytes", self.longest);
-            return Err(located(PgError::new("54000", text), self.line + 1));
+            return Err(self.located(PgError::new("54000", text), self.line + 1, &[]));
         }
         Ok(())
     }
@@ -151,10 +158,10 @@ impl Decoder {
         let pending = std::mem::take(&mut self.pending);
         self.rows(&pending, true, take)?;
         match &self.reader {
-            Reader::Binary(reader) if !reader.ended() => Err(located(
-                PgError::new("22P04", "unexpected EOF in COPY data"),
-                self.line + 1,
-            )),
+            Reader::Binary(reader) if !reader.ended() => {
+                let error = PgError::new("22P04", "unexpected EOF in COPY data");
+                Err(self.located(error, self.line + 1, &[]))
+            }
             _ => Ok(()),
         }
     }
@@ -171,7 +178,7 @@ impl Decoder {
                 Reader::Binary(reader) => reader.find(rest, &mut self.fields),
             };
             // What cannot be found has not been counted yet.
-            match found.map_err(|error| located(error, self.line + 1))? {
+            match found.map_err(|error| self.located(error, self.line + 1, rest))? {
                 Found::Part => return Ok(used),
                 Found::Other(length) => used += length,
                 Found::End => {
@@ -202,7 +209,7 @@ impl Decoder {
         };
         split
             .and_then(|()| self.count())
-            .map_err(|error| located(error, self.line))?;
+            .map_err(|error| self.located(error, self.line, data))?;
         take(&Row {
             fields: &self.fields,
             data,
@@ -213,11 +220,11 @@ impl Decoder {
     fn count(&self) -> Result<()> {
         let found = self.fields.ranges.len();
         // A table without columns has empty lines.
-        let nothing = self.columns == 0 && found <= 1;
-        match found.cmp(&self.columns) {
+        let nothing = self.columns.is_empty() && found <= 1;
+        match found.cmp(&self.columns.len()) {
             std::cmp::Ordering::Less => Err(PgError::new(
                 "22P04",
-                format!("missing data for column {} of {}", found + 1, self.columns),
+                format!("missing data for column \"{}\"", self.columns[found].name),
             )),
             std::cmp::Ordering::Greater if !nothing => Err(PgError::new(
                 "22P04",
@@ -226,11 +233,21 @@ impl Decoder {
             _ => Ok(()),
         }
     }
+
+    /// With the line that an error is in, and what it says.
+    fn located(&self, mut error: PgError, line: u64, data: &[u8]) -> PgError {
+        let mut context = place(self.table, line);
+        if !matches!(self.reader, Reader::Binary(_)) && !data.is_empty() {
+            context.push_str(&format!(": \"{}\"", excerpt(data)));
+        }
+        error.context = Some(context);
+        error
+    }
 }
 
-fn located(mut error: PgError, line: u64) -> PgError {
-    error.context = Some(format!("COPY, line {line}"));
-    error
+/// Where an error is.
+pub(super) fn place(table: &str, line: u64) -> String {
+    format!("COPY {table}, line {line}")
 }
 
 /// The beginning of data, to be shown.

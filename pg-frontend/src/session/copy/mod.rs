@@ -34,7 +34,12 @@ pub(super) fn copy_in(session: &mut Session<'_>, copy: &Copy) -> Result<u64> {
     backend::copy_response(&mut session.wire.out, b'G', format, copy.columns.len());
     session.wire.flush()?;
     let mut statement = session.connection.prepare(&copy.sql)?;
-    let mut decoder = Decoder::new(&copy.format, copy.columns.len(), session.wire.max_message());
+    let mut decoder = Decoder::new(
+        &copy.format,
+        &copy.table,
+        &copy.columns,
+        session.wire.max_message(),
+    );
     let mut rows = 0;
     loop {
         let frame = session.next_of_copy()?;
@@ -95,11 +100,11 @@ fn insert(
     for (index, column) in copy.columns.iter().enumerate() {
         let bytes = row.field(index);
         bind(statement, index + 1, column, bytes, format, style)
-            .map_err(|error| located(error, row, Some((column, bytes))))?;
+            .map_err(|error| located(error, copy, row, Some((column, bytes))))?;
     }
     match statement.raw_execute() {
         Ok(_) => Ok(()),
-        Err(error) => Err(located(of_sqlite(&error), row, None)),
+        Err(error) => Err(located(of_sqlite(&error), copy, row, None)),
     }
 }
 
@@ -128,15 +133,25 @@ fn bind(
     bound.map_err(|error| of_sqlite(&error))
 }
 
-/// With the line that an error is in.
-fn located(mut error: PgError, row: &Row<'_>, field: Option<(&Column, Option<&[u8]>)>) -> PgError {
-    let mut context = format!("COPY, line {}", row.line);
+/// With the line that an error is in: of a value with its column, else with what the line says, as Postgres has
+/// it (which finds out later that a row is there already).
+fn located(
+    mut error: PgError,
+    copy: &Copy,
+    row: &Row<'_>,
+    field: Option<(&Column, Option<&[u8]>)>,
+) -> PgError {
+    let mut context = decode::place(&copy.table, row.line);
     if let Some((column, bytes)) = field {
         context.push_str(&format!(", column {}", column.name));
         match bytes {
+            // What is between the fields of binary data is nothing to be shown.
+            _ if copy.format == CopyFormat::Binary => {}
             Some(bytes) => context.push_str(&format!(": \"{}\"", decode::excerpt(bytes))),
             None => context.push_str(": null input"),
         }
+    } else if copy.format != CopyFormat::Binary && error.code != "23505" {
+        context.push_str(&format!(": \"{}\"", decode::excerpt(row.data())));
     }
     error.context = Some(context);
     error
@@ -150,7 +165,7 @@ pub(super) fn copy_out(
 ) -> Result<u64> {
     let format = wire_format(&copy.format);
     let mut statement = session.connection.prepare(&copy.sql)?;
-    super::execute::bind(&mut statement, parameters)?;
+    super::portal::bind(&mut statement, parameters)?;
     backend::copy_response(&mut session.wire.out, b'H', format, copy.columns.len());
     head(session, copy);
     // Not a message of its own: psycopg 3 takes each for a row.

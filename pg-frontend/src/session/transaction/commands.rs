@@ -1,12 +1,13 @@
 //! `BEGIN`, `COMMIT`, `SAVEPOINT` and their kin.
 
-use super::{Block, Isolation, failed, quoted};
+use super::{Block, Isolation, failed};
 use crate::error::PgError;
 use crate::protocol::backend::Severity;
 use crate::server::settings::TransactionMode;
 use crate::session::Session;
 use crate::session::failure::Result;
 use crate::sql::Transaction as Command;
+use crate::sql::names::quote;
 
 impl Session<'_> {
     /// Runs a transaction command; returns its tag.
@@ -156,7 +157,7 @@ impl Session<'_> {
     fn savepoint(&mut self, name: &str) -> Result<()> {
         self.in_block("SAVEPOINT")?;
         self.connection
-            .execute(&format!("SAVEPOINT {}", quoted(name)), [])?;
+            .execute(&format!("SAVEPOINT {}", quote(name)), [])?;
         self.transaction.savepoints.push(name.to_owned());
         self.state.borrow_mut().savepoint();
         Ok(())
@@ -178,7 +179,7 @@ impl Session<'_> {
         self.in_block("RELEASE SAVEPOINT")?;
         let index = self.find_savepoint(name)?;
         self.connection
-            .execute(&format!("RELEASE {}", quoted(name)), [])?;
+            .execute(&format!("RELEASE {}", quote(name)), [])?;
         self.transaction.savepoints.truncate(index);
         self.state.borrow_mut().release(index);
         Ok(())
@@ -192,7 +193,7 @@ impl Session<'_> {
         self.portals
             .retain(|_, portal| portal.held || portal.depth <= index);
         self.connection
-            .execute(&format!("ROLLBACK TO {}", quoted(name)), [])?;
+            .execute(&format!("ROLLBACK TO {}", quote(name)), [])?;
         self.transaction.savepoints.truncate(index + 1);
         self.state.borrow_mut().rollback_to(index);
         if self.transaction.schema_changed {

@@ -19,6 +19,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Statement, TransactionState};
 
 use super::Session;
+use super::execute::tag_word;
 use super::failure::Result;
 use super::plans::Planned;
 use super::variables;
@@ -27,6 +28,7 @@ use crate::protocol::backend::Status;
 use crate::server::clock;
 use crate::server::settings::TransactionMode;
 use crate::server::writers::{Denied, Turn};
+use crate::sql::names::quote;
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +154,7 @@ impl<'s> Session<'s> {
             return Err(read_only(planned).into());
         }
         if writes {
-            self.drain_held()?;
+            self.store_portals(self.transaction.block != Block::None)?;
             if self.transaction.turn.is_none() {
                 self.take_turn()?;
                 if self.transaction.block != Block::None && self.may_renew() {
@@ -203,7 +205,7 @@ impl<'s> Session<'s> {
         begin.raw_execute()?;
         for name in &self.transaction.savepoints {
             self.connection
-                .execute(&format!("SAVEPOINT {}", quoted(name)), [])?;
+                .execute(&format!("SAVEPOINT {}", quote(name)), [])?;
         }
         Ok(())
     }
@@ -227,6 +229,7 @@ impl<'s> Session<'s> {
             Ok(turn) => {
                 self.counters.reserved.increment(1);
                 self.transaction.turn = Some(turn);
+                self.settle_patience();
                 Ok(())
             }
             Err(Denied::Stopped) => Err(self.interrupted()),
@@ -253,8 +256,19 @@ impl<'s> Session<'s> {
         let had = self.transaction.turn.take().is_some();
         if had {
             self.counters.reserved.decrement(1);
+            self.settle_patience();
         }
         had
+    }
+
+    /// A client that does not read what is sent to it keeps others from writing no longer than a silent one.
+    fn settle_patience(&mut self) {
+        let all = self.server.settings.send_timeout;
+        let silent = self.timeouts.idle_in_transaction;
+        let shorter = !silent.is_zero() && (all.is_zero() || silent < all);
+        let writes = self.transaction.turn.is_some();
+        self.wire
+            .be_patient(if writes && shorter { silent } else { all });
     }
 
     /// Begins SQLite's transaction.
@@ -403,28 +417,10 @@ impl<'s> Session<'s> {
             portal.held
         });
     }
-
-    /// Cursors that outlived their transaction hold a snapshot: with it nobody can write, so their rows
-    /// are taken into memory.
-    fn drain_held(&mut self) -> Result<()> {
-        for portal in self.portals.values_mut().filter(|portal| portal.held) {
-            portal.drain()?;
-        }
-        Ok(())
-    }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn read_only(planned: &Planned<'_>) -> PgError {
-    let tag = match &planned.plan.tag {
-        crate::sql::Tag::Rows(tag) | crate::sql::Tag::Changes(tag) => tag,
-        crate::sql::Tag::Plain(tag) => tag.as_str(),
-    };
-    // `INSERT 0` is how the tag begins.
-    let tag = tag.trim_end_matches([' ', '0']);
+    let tag = tag_word(&planned.plan.tag);
     PgError::new(
         "25006",
         format!("cannot execute {tag} in a read-only transaction"),

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use super::words::Words;
 use crate::error::{PgError, Result};
 use crate::session::state::State;
-use crate::sql::names::quote;
+use crate::sql::names::{literal, quote, split};
 use crate::sql::{Action, Column, Copy, CopyFormat, Parsed, Plan, Tag, schema};
 
 /// The options as they are written.
@@ -88,23 +88,40 @@ pub(crate) fn read(words: &mut Words<'_>, connection: &Connection, state: &State
         })
         .collect();
     let format = finish(&options, &outputs)?;
-    let list: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
-    let list = list.join(", ");
+    let mut list: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
     let sql = if from {
-        let values: Vec<String> = columns
-            .iter()
-            .enumerate()
-            .map(|(index, column)| copied(column, index + 1))
-            .collect();
+        let place = |(index, column)| required(&table.name, column, copied(column, index + 1));
+        let mut values: Vec<String> = columns.iter().enumerate().map(place).collect();
+        for column in &table.columns {
+            // A key that SQLite would make up, and Postgres would not.
+            let given = columns.iter().any(|other| other.name == column.name);
+            if column.key == Some(schema::Key::Plain) && !given {
+                list.push(quote(&column.name));
+                values.push(required(&table.name, column, "NULL".to_owned()));
+            }
+        }
+        let list = list.join(", ");
         format!(
             "INSERT INTO {}({list}) VALUES ({})",
             quote(&table.name),
             values.join(", ")
         )
     } else {
-        format!("SELECT {list} FROM {}", quote(&table.name))
+        format!("SELECT {} FROM {}", list.join(", "), quote(&table.name))
     };
-    Ok(plan(sql, from, outputs, format))
+    Ok(plan(sql, (from, &table.name), outputs, format))
+}
+
+/// A key that is the rowid: SQLite would make one up where NULL is given.
+fn required(table: &str, column: &schema::Column, value: String) -> String {
+    match column.key {
+        None | Some(schema::Key::Rowid) => value,
+        Some(_) => format!(
+            "pg_required({value}, {}, {})",
+            literal(split(table).1),
+            literal(&column.name)
+        ),
+    }
 }
 
 /// A parameter for a column, its length or precision enforced.
@@ -118,11 +135,17 @@ fn copied(column: &schema::Column, index: usize) -> String {
     format!("?{index}")
 }
 
-fn plan(sql: String, from: bool, columns: Vec<Column>, format: CopyFormat) -> Plan {
+fn plan(
+    sql: String,
+    (from, table): (bool, &str),
+    columns: Vec<Column>,
+    format: CopyFormat,
+) -> Plan {
     Plan {
         action: Action::Copy(Box::new(Copy {
             sql: sql.into(),
             from,
+            table: table.to_owned(),
             columns,
             format,
         })),
@@ -148,7 +171,7 @@ fn copy_query(
         return Err(PgError::new("0A000", "COPY query must have a result"));
     };
     let format = finish(options, &columns)?;
-    let mut out = plan(sql.to_string(), false, columns, format);
+    let mut out = plan(sql.to_string(), (false, ""), columns, format);
     out.read_only = inner.read_only;
     Ok(out)
 }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::session::state::State;
 use crate::sql::query::Compiler;
 use crate::sql::query::typenames::data_type;
-use crate::sql::{Action, Parsed, Plan, Tag, parse};
+use crate::sql::{Action, Direction, Parsed, Plan, Tag, parse};
 use crate::types::Oid;
 
 /// One of these commands.
@@ -76,6 +76,7 @@ fn prepare(words: &mut Words<'_>, connection: &Connection) -> Result<Plan> {
             name,
             types,
             text: text.into(),
+            whole: words.text.into(),
         },
         "PREPARE",
     ))
@@ -123,14 +124,15 @@ fn declare(
     given: &[Oid],
 ) -> Result<Plan> {
     let name = words.name()?;
-    let (mut binary, mut hold) = (false, false);
+    let (mut binary, mut hold, mut scroll) = (false, false, false);
     loop {
         if words.accept("BINARY") {
             binary = true;
+        } else if words.accept("SCROLL") {
+            scroll = true;
         } else if words.accept("INSENSITIVE")
             || words.accept("ASENSITIVE")
             || words.accept("NO SCROLL")
-            || words.accept("SCROLL")
         {
         } else {
             break;
@@ -156,6 +158,7 @@ fn declare(
         name,
         hold,
         binary,
+        scroll,
         text: parsed.text,
     };
     Ok(Plan {
@@ -164,50 +167,63 @@ fn declare(
     })
 }
 
-/// `FETCH [NEXT | FORWARD [n | ALL] | n | ALL] [FROM | IN] name`; backwards is refused.
+/// `FETCH [direction] [FROM | IN] name`
 fn fetch(words: &mut Words<'_>, discard: bool) -> Result<Plan> {
-    let backwards = || crate::sql::query::unsupported("moving a cursor backwards");
-    let mut count = Some(1);
     // A cursor may be called like a direction.
-    let alone = words.peek_at(1).is_none();
-    if alone || words.accept("NEXT") {
-        // One row.
-    } else if words.accept("FORWARD") {
-        if words.accept("ALL") {
-            count = None;
-        } else if words
-            .peek()
-            .is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit()))
-        {
-            count = Some(words.integer()?);
-        }
-    } else if words.accept("ALL") {
-        count = None;
-    } else if matches!(
-        words.peek().as_deref(),
-        Some("PRIOR" | "FIRST" | "LAST" | "ABSOLUTE" | "RELATIVE" | "BACKWARD" | "-")
-    ) {
-        return Err(backwards());
-    } else if words
-        .peek()
-        .is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit()))
-    {
-        count = Some(words.integer()?);
-    }
+    let direction = if words.peek_at(1).is_none() {
+        Direction::Forward(Some(1))
+    } else {
+        direction(words)?
+    };
     if !words.accept("FROM") {
         words.accept("IN");
     }
     let name = words.name()?;
     words.end()?;
     let word = if discard { "MOVE" } else { "FETCH" };
-    let mut plan = plain(
-        Action::Fetch {
-            name,
-            count,
-            discard,
-        },
-        word,
-    );
+    let action = Action::Fetch {
+        name,
+        direction,
+        discard,
+    };
+    let mut plan = plain(action, word);
     plan.tag = Tag::Rows(word);
     Ok(plan)
+}
+
+/// `NEXT`, `PRIOR`, `FIRST`, `LAST`, `ABSOLUTE n`, `RELATIVE n`, `n`, `ALL`, `FORWARD [n | ALL]`,
+/// `BACKWARD [n | ALL]`, or nothing.
+fn direction(words: &mut Words<'_>) -> Result<Direction> {
+    let way = words.peek().unwrap_or_default();
+    let forward = match way.as_str() {
+        "FORWARD" => Direction::Forward,
+        "BACKWARD" => Direction::Backward,
+        "NEXT" | "PRIOR" | "FIRST" | "LAST" | "ABSOLUTE" | "RELATIVE" => {
+            words.advance();
+            return Ok(match way.as_str() {
+                "NEXT" => Direction::Forward(Some(1)),
+                "PRIOR" => Direction::Backward(Some(1)),
+                "FIRST" => Direction::Absolute(1),
+                "LAST" => Direction::Absolute(-1),
+                "ABSOLUTE" => Direction::Absolute(words.integer()?),
+                _ => Direction::Relative(words.integer()?),
+            });
+        }
+        _ => return Ok(Direction::Forward(many(words)?)),
+    };
+    words.advance();
+    many(words).map(forward)
+}
+
+/// `n`, `ALL`, or nothing, which is one.
+fn many(words: &mut Words<'_>) -> Result<Option<i64>> {
+    if words.accept("ALL") {
+        return Ok(None);
+    }
+    let number =
+        |word: String| word.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+');
+    if words.peek().is_some_and(number) {
+        return words.integer().map(Some);
+    }
+    Ok(Some(1))
 }

@@ -23,11 +23,21 @@ fn csv(escape: u8) -> CopyFormat {
     }
 }
 
+fn column(name: &str) -> Column {
+    Column {
+        name: name.to_owned(),
+        ty: crate::types::Type::TEXT,
+        table: 0,
+        number: 0,
+    }
+}
+
 type Rows = Vec<Vec<Option<Vec<u8>>>>;
 
 /// Decodes data that comes in chunks of these sizes, again and again.
 fn decode(format: &CopyFormat, columns: usize, data: &[u8], sizes: &[usize]) -> Result<Rows> {
-    let mut decoder = Decoder::new(format, columns, 1 << 20);
+    let columns = vec![column("x"); columns];
+    let mut decoder = Decoder::new(format, "t", &columns, 1 << 20);
     let mut rows = Vec::new();
     let mut take = |row: &Row<'_>| {
         rows.push(
@@ -115,17 +125,17 @@ fn binary_is_read() {
 
 #[test]
 fn errors_have_their_lines() {
-    for (format, data, line) in [
-        (text(), &b"1\t2\n1\n"[..], 2),
-        (text(), b"1\t2\n1\t2\n1\t2\t3\n", 3),
-        (csv(b'"'), b"1,\"\n\n\"\n1,2,3\n", 4),
-        (csv(b'"'), b"1,\"2\n", 2),
+    for (format, data, place) in [
+        (text(), &b"1\t2\n1\n"[..], "2: \"1\""),
+        (text(), b"1\t2\n1\t2\n1\t2\t3\n", "3: \"1\t2\t3\""),
+        (csv(b'"'), b"1,\"\n\n\"\n1,2,3\n", "4: \"1,2,3\""),
+        (csv(b'"'), b"1,\"2\n", "2: \"1,\"2\n\""),
     ] {
         let error = decode(&format, 2, data, &[4]).unwrap_err();
         assert_eq!(error.code, "22P04");
         assert_eq!(
             error.context,
-            Some(format!("COPY, line {line}")),
+            Some(format!("COPY t, line {place}")),
             "{error:?}"
         );
     }
@@ -135,15 +145,10 @@ fn errors_have_their_lines() {
 fn written(rows: &[[Option<String>; 2]], format: &CopyFormat) -> Vec<u8> {
     use bytes::BytesMut;
     use rusqlite::types::ValueRef;
-    let column = |name: &str| crate::sql::Column {
-        name: name.to_owned(),
-        ty: crate::types::Type::TEXT,
-        table: 0,
-        number: 0,
-    };
     let copy = crate::sql::Copy {
         sql: "".into(),
         from: false,
+        table: String::new(),
         columns: vec![column("a"), column("b")],
         format: format.clone(),
     };
