@@ -5,6 +5,7 @@ use std::cell::RefCell;
 #[allow(dead_code, reason = "shared with the tests, which need all of it")]
 #[path = "../../wasm-udf/tests/sqlproxy/host.rs"]
 mod host;
+#[allow(dead_code, reason = "shared with the tests, which need all of it")]
 #[path = "../../wasm-udf/tests/sqlproxy/invariants.rs"]
 mod invariants;
 

@@ -61,7 +61,7 @@ pub fn decode(ty: Type, bytes: &[u8]) -> Result<Value> {
             let all = fixed::<12>(ty, bytes)?;
             let micros = i64::from_be_bytes(fixed(ty, &all[..8])?);
             let west = i32::from_be_bytes(fixed(ty, &all[8..])?);
-            if !(0..=time::DAY).contains(&micros) || west.abs() >= 57_600 {
+            if !(0..=time::DAY).contains(&micros) || west.unsigned_abs() >= 57_600 {
                 return Err(PgError::new("22008", "time out of range"));
             }
             Value::Text(format!(
@@ -471,6 +471,14 @@ mod tests {
             let mut out = BytesMut::new();
             text::output(ty, ValueRef::from(&back), &style, &mut out).unwrap();
             assert_eq!(std::str::from_utf8(&out).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn offsets_beyond_the_day_are_refused() {
+        for west in [57_600_i32, -57_600, i32::MAX, i32::MIN] {
+            let bytes = [&[0; 8][..], &west.to_be_bytes()].concat();
+            assert_eq!(decode(Type::TIMETZ, &bytes).unwrap_err().code, "22008");
         }
     }
 
