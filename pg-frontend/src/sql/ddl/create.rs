@@ -7,8 +7,8 @@ use sqlparser::ast::{
 };
 
 use super::constraints::{self, Constraint, Kind};
-use super::objects;
 use super::rebuild::{ColumnPart, Parts};
+use super::sequences;
 use crate::error::{PgError, Result};
 use crate::session::state::State;
 use crate::sql::command::script;
@@ -401,7 +401,7 @@ pub(crate) fn column_part(
     } else if made.is_some() {
         part.not_null = true;
         let sequence = constraints::made_up(&table.name, std::slice::from_ref(&column.name), "seq");
-        before.extend(objects::sequence_for(
+        before.extend(sequences::sequence_for(
             &sequence,
             &table.name,
             &column.name,
