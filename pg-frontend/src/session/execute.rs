@@ -68,6 +68,7 @@ impl<'s> Session<'s> {
         {
             return Err(failed().into());
         }
+        let mut changed = 0;
         match &planned.plan.action {
             Action::Run(_) => return self.run(portal, limit, alone, describe),
             Action::Empty => {
@@ -90,7 +91,7 @@ impl<'s> Session<'s> {
                 backend::complete(&mut self.wire.out, tag);
                 return Ok(());
             }
-            Action::Script(statements) => self.script(statements, &planned, alone)?,
+            Action::Script(statements) => changed = self.script(statements, &planned, alone)?,
             Action::Nothing(notice) => {
                 if let Some(notice) = notice {
                     self.notice(Severity::Notice, &PgError::new("00000", notice.clone()));
@@ -124,7 +125,7 @@ impl<'s> Session<'s> {
         if self.transaction.block == Block::None {
             self.state.borrow_mut().end_transaction(true);
         }
-        self.complete(&planned.plan.tag, 0);
+        self.complete(&planned.plan.tag, changed);
         Ok(())
     }
 
@@ -266,7 +267,7 @@ impl<'s> Session<'s> {
         statements: &[String],
         planned: &super::plans::Planned<'s>,
         alone: bool,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let own = alone && self.transaction.block == Block::None;
         let outside = statements.iter().any(|sql| {
             let word = sql.trim_start().get(..6).unwrap_or_default();
@@ -278,13 +279,14 @@ impl<'s> Session<'s> {
                 return Err(self.explain(&error).into());
             }
         }
+        let changed = self.connection.changes();
         self.schema_changed();
         if own && outside {
             self.end_alone(true)?;
         } else if own && self.transaction.block == Block::Implicit {
             self.commit()?;
         }
-        Ok(())
+        Ok(changed)
     }
 
     fn send_shown(&mut self, name: &str, portal: &mut Portal<'s>, describe: bool) -> Result<()> {

@@ -1,11 +1,14 @@
 //! `DROP`: what goes, what goes with it (`CASCADE`), and what keeps it (`RESTRICT`).
 
+use std::ops::ControlFlow;
+
 use crate::error::{PgError, Result};
 use crate::session::state::State;
 use crate::sql::command::words::Words;
 use crate::sql::command::{plain, script};
 use crate::sql::names::{self, Name, SCHEMAS, literal, quote};
-use crate::sql::schema::{self, ENUMS};
+use crate::sql::schema::{self, ENUMS, Table};
+use sqlparser::ast::visit_relations;
 use crate::sql::{Action, Plan};
 use rusqlite::Connection;
 
@@ -138,6 +141,9 @@ fn drop_one(
                 } else {
                     refuse_referenced(connection, &table.name, all)?;
                 }
+            }
+            if !cascade {
+                refuse_viewed(connection, &table, all)?;
             }
             if cascade {
                 out.extend(
@@ -279,14 +285,59 @@ fn detach(connection: &Connection, table: &str) -> Result<Vec<String>> {
     Ok(out)
 }
 
+/// Views that read it must go in the same command.
+fn refuse_viewed(connection: &Connection, table: &Table, all: &[Name]) -> Result<()> {
+    let kind = if table.view { "view" } else { "table" };
+    let (_, bare) = names::split(&table.name);
+    for view in dependent_views(connection, &table.name)? {
+        if all.iter().any(|name| is_named(name, &view)) {
+            continue;
+        }
+        let text = format!("cannot drop {kind} {bare} because other objects depend on it");
+        let mut error = PgError::new("2BP01", text);
+        let (_, view) = names::split(&view);
+        error.detail = Some(format!("view {view} depends on {kind} {bare}"));
+        return Err(error.hint("Use DROP ... CASCADE to drop the dependent objects too."));
+    }
+    Ok(())
+}
+
+/// Whether a name as it is written may be that of SQLite's relation.
+fn is_named(name: &Name, relation: &str) -> bool {
+    name.in_sqlite() == relation || name.schema.is_none() && name.name == names::split(relation).1
+}
+
+/// Views that read a table or view, and the views that read those.
 fn dependent_views(connection: &Connection, table: &str) -> Result<Vec<String>> {
     let mut statement = connection
-        .prepare(
-            "SELECT name FROM sqlite_schema WHERE type = 'view' AND name <> ?1 AND instr(sql, ?2)",
-        )
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'view' UNION ALL SELECT name, sql FROM sqlite_temp_schema WHERE type = 'view'")
         .map_err(|error| schema::unreadable(&error))?;
-    statement
-        .query_map([table, &quote(table)], |row| row.get(0))
+    let views: Vec<(String, String)> = statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
         .and_then(Iterator::collect)
-        .map_err(|error| schema::unreadable(&error))
+        .map_err(|error| schema::unreadable(&error))?;
+    let mut found = vec![table.to_owned()];
+    let mut asked = 0;
+    while let Some(name) = found.get(asked).cloned() {
+        for (view, text) in &views {
+            if !found.contains(view) && reads(text, &name) {
+                found.push(view.clone());
+            }
+        }
+        asked += 1;
+    }
+    Ok(found.split_off(1))
+}
+
+/// Whether a view, by SQLite's text of it, reads a relation.
+fn reads(text: &str, relation: &str) -> bool {
+    let query = schema::read_view_header(text).map(|(_, query)| query);
+    let Some(statement) = query.and_then(|query| crate::sql::parse::statement(&query).ok()) else {
+        return text.contains(&quote(relation));
+    };
+    let read = visit_relations(&statement, |name| match Name::of(name) {
+        Ok(name) if is_named(&name, relation) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    read.is_break()
 }

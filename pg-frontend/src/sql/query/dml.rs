@@ -31,6 +31,18 @@ pub(crate) struct Change {
     pub(crate) returning: Option<Vec<Output>>,
 }
 
+/// 428C9: a value for a column that makes its own.
+pub(super) fn not_assignable(column: &Column, what: &str) -> PgError {
+    let name = &column.name;
+    let mut error = PgError::new("428C9", what.replace("{}", name));
+    error.detail = Some(if column.generated {
+        format!("Column \"{name}\" is a generated column.")
+    } else {
+        format!("Column \"{name}\" is an identity column defined as GENERATED ALWAYS.")
+    });
+    error
+}
+
 impl Compiler<'_> {
     pub(super) fn target<'t>(
         &self,

@@ -15,8 +15,8 @@ use crate::error::{PgError, Result};
 use crate::sql::names::{fold, idents, literal};
 use crate::types::Type;
 use sqlparser::ast::{
-    self, Array, CastKind, DateTimeField, Expr, Interval as IntervalExpr, Spanned as _, Value,
-    ValueWithSpan,
+    self, Array, BinaryOperator, CastKind, DateTimeField, Expr, Interval as IntervalExpr,
+    Spanned as _, Value, ValueWithSpan,
 };
 use sqlparser::tokenizer::Span;
 
@@ -34,7 +34,7 @@ impl Compiler<'_> {
         {
             scope.loose.truncate(mark);
         }
-        Ok(out)
+        Ok(self.in_set(level, out))
     }
 
     /// An expression, made one of a type.
@@ -122,6 +122,20 @@ impl Compiler<'_> {
                 escape_char,
                 any: false,
             } => self.like_expr(inner, pattern, escape_char.as_deref(), *negated, true),
+            Expr::Like {
+                negated,
+                expr: inner,
+                pattern,
+                escape_char: None,
+                any: true,
+            } => self.like_quantified(inner, &like_operator(*negated, false), pattern, false),
+            Expr::ILike {
+                negated,
+                expr: inner,
+                pattern,
+                escape_char: None,
+                any: true,
+            } => self.like_quantified(inner, &like_operator(*negated, true), pattern, false),
             Expr::SimilarTo {
                 negated,
                 expr: inner,
@@ -375,6 +389,12 @@ impl Compiler<'_> {
         negated: bool,
         fold: bool,
     ) -> Result<Typed> {
+        if let Some(array) = all_of(pattern)
+            && escape.is_none()
+        {
+            let op = like_operator(negated, fold);
+            return self.like_quantified(inner, &op, array, true);
+        }
         let a = self.expr(inner)?;
         let b = self.expr(pattern)?;
         let escape = escape.map(|escape| self.expr(escape)).transpose()?;
@@ -487,6 +507,29 @@ impl Compiler<'_> {
             )),
             _ => Err(unsupported("AT TIME ZONE of times of day")),
         }
+    }
+}
+
+/// `LIKE` and `ILIKE` as operators, which `ANY` and `ALL` take.
+fn like_operator(negated: bool, fold: bool) -> BinaryOperator {
+    match (negated, fold) {
+        (false, false) => BinaryOperator::PGLikeMatch,
+        (true, false) => BinaryOperator::PGNotLikeMatch,
+        (false, true) => BinaryOperator::PGILikeMatch,
+        (true, true) => BinaryOperator::PGNotILikeMatch,
+    }
+}
+
+/// The array of `LIKE ALL (array)`, which the parser reads as a call.
+fn all_of(pattern: &Expr) -> Option<&Expr> {
+    let Expr::Function(function) = pattern else {
+        return None;
+    };
+    let name = function_name(&function.name).ok()?;
+    let arguments = super::call::Arguments::of(function).ok()?;
+    match arguments.exprs.as_slice() {
+        [only] if name == "all" => Some(only),
+        _ => None,
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn relation_of(table: &Table, alias: &str, schema: Option<String>) ->
             ty: column.ty,
             not_null: column.not_null,
             native: column.ty.is_native_numeric(),
-            source: (!table.view).then(|| Rc::new((table.name.clone(), column.name.clone()))),
+            source: Some(Rc::new((table.name.clone(), column.name.clone()))),
             primary: column.primary > 0,
             hidden: column.hidden,
             fields: None,

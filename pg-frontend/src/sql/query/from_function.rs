@@ -113,6 +113,7 @@ impl Compiler<'_> {
         }
         // A table function of SQLite's, or of the catalog.
         if let Some(table) = schema::load(self.connection, &called)? {
+            self.writes |= matches!(called.as_str(), "session_capture" | "sqlproxy_serve");
             let mut parts = Vec::new();
             for expr in arguments {
                 let typed = self.expr(expr)?;

@@ -23,9 +23,6 @@ impl Compiler<'_> {
                 let mut out = Vec::new();
                 for expr in exprs {
                     match expr {
-                        Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_) => {
-                            return Err(unsupported("GROUPING SETS, CUBE and ROLLUP"));
-                        }
                         Expr::Tuple(items) if items.is_empty() => {}
                         Expr::Tuple(items) => {
                             for item in items {
@@ -102,7 +99,9 @@ impl Compiler<'_> {
     /// Columns outside of aggregates must be grouped by.
     pub(super) fn check_groups(&mut self, grouped: bool) -> Result<()> {
         // Grouping by the whole primary key of a table covers its other columns.
-        let groups = self.scope().groups.clone().unwrap_or_default();
+        let mut groups = self.scope().groups.clone().unwrap_or_default();
+        let left_out = &self.scope().left_out;
+        groups.retain(|group| !left_out.contains(group));
         let covered: Vec<String> = self
             .scope()
             .relations

@@ -14,7 +14,7 @@ use sqlparser::ast::{
 use sqlparser::tokenizer::Span;
 use std::rc::Rc;
 
-use super::dml::{Change, is_default, table_alias};
+use super::dml::{Change, is_default, not_assignable, table_alias};
 use super::update::unqualify;
 
 impl Compiler<'_> {
@@ -165,10 +165,10 @@ impl Compiler<'_> {
         overriding: bool,
     ) -> Result<(Vec<Column>, String)> {
         let SetExpr::Values(values) = source.body.as_ref() else {
-            return self.insert_select(source, table, columns);
+            return self.insert_select(source, table, columns, overriding);
         };
         if source.order_by.is_some() || source.limit_clause.is_some() || source.with.is_some() {
-            return self.insert_select(source, table, columns);
+            return self.insert_select(source, table, columns, overriding);
         }
         let rows: Vec<&[Expr]> = values
             .rows
@@ -190,7 +190,7 @@ impl Compiler<'_> {
             return Ok((Vec::new(), "DEFAULT VALUES".to_owned()));
         }
         let chosen: Vec<Column> = used.iter().map(|index| columns[*index].clone()).collect();
-        self.check_required(table, &chosen, overriding, false)?;
+        self.check_required(table, &chosen, overriding)?;
         let mut lists = Vec::new();
         for row in rows {
             let mut parts = Vec::new();
@@ -215,14 +215,7 @@ impl Compiler<'_> {
 
     /// A key that SQLite would make up must be given where Postgres would not make it up; one that is
     /// `GENERATED ALWAYS` must not.
-    fn check_required(
-        &self,
-        table: &Table,
-        given: &[Column],
-        overriding: bool,
-        selects: bool,
-    ) -> Result<()> {
-        let _ = selects;
+    fn check_required(&self, table: &Table, given: &[Column], overriding: bool) -> Result<()> {
         for column in &table.columns {
             let is_given = given.iter().any(|other| other.name == column.name);
             if column.key == Some(Key::Plain) && !is_given {
@@ -238,30 +231,17 @@ impl Compiler<'_> {
                 error.column = Some(column.name.clone());
                 return Err(error);
             }
-            if column.key == (Some(Key::Identity { always: true })) && is_given && !overriding {
-                let mut error = PgError::new(
-                    "428C9",
-                    format!(
-                        "cannot insert a non-DEFAULT value into column \"{}\"",
-                        column.name
-                    ),
+            let always = column.key == Some(Key::Identity { always: true });
+            if is_given && (column.generated || always && !overriding) {
+                let error = not_assignable(
+                    column,
+                    "cannot insert a non-DEFAULT value into column \"{}\"",
                 );
-                error.detail = Some(format!(
-                    "Column \"{}\" is an identity column defined as GENERATED ALWAYS.",
-                    column.name
-                ));
-                return Err(error.hint("Use OVERRIDING SYSTEM VALUE to override."));
-            }
-            if column.generated && is_given {
-                let mut error = PgError::new(
-                    "428C9",
-                    format!(
-                        "cannot insert a non-DEFAULT value into column \"{}\"",
-                        column.name
-                    ),
-                );
-                error.detail = Some(format!("Column \"{}\" is a generated column.", column.name));
-                return Err(error);
+                return Err(if always {
+                    error.hint("Use OVERRIDING SYSTEM VALUE to override.")
+                } else {
+                    error
+                });
             }
         }
         Ok(())
@@ -272,12 +252,13 @@ impl Compiler<'_> {
         source: &Query,
         table: &Table,
         columns: Vec<Column>,
+        overriding: bool,
     ) -> Result<(Vec<Column>, String)> {
         let types: Vec<Type> = columns.iter().map(|column| column.ty).collect();
         let compiled = self.subquery_as(source, &types)?;
         self.check_width(compiled.columns.len(), columns.len(), source.span())?;
         let chosen: Vec<Column> = columns.into_iter().take(compiled.columns.len()).collect();
-        self.check_required(table, &chosen, true, true)?;
+        self.check_required(table, &chosen, overriding)?;
         // The WHERE keeps ON CONFLICT apart from a join's ON.
         let list: Vec<String> = compiled
             .columns

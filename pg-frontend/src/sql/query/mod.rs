@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | [`scope`] | relations and columns in sight, names resolved |
 //! | [`select`], [`with`], [`set_operations`] | queries, their `WITH`, `UNION` and its kin |
-//! | [`target_list`], [`grouping`], [`order`] | the clauses of a `SELECT` |
+//! | [`target_list`], [`grouping`], [`grouping_sets`], [`order`] | the clauses of a `SELECT` |
 //! | [`from`], [`joins`], [`from_function`], [`values`] | `FROM`, `VALUES` |
 //! | [`dml`], [`insert`], [`update`] | `INSERT`, `UPDATE`, `DELETE` |
 //! | [`expr`], [`subqueries`], [`parts`] | expressions |
@@ -26,6 +26,7 @@ pub(crate) mod expr;
 pub(crate) mod from;
 mod from_function;
 mod grouping;
+mod grouping_sets;
 mod insert;
 mod joins;
 pub(crate) mod operators;

@@ -244,7 +244,7 @@ impl Compiler<'_> {
     }
 }
 
-fn order_exprs(order: Option<&OrderBy>) -> Result<Vec<&OrderByExpr>> {
+pub(super) fn order_exprs(order: Option<&OrderBy>) -> Result<Vec<&OrderByExpr>> {
     match order.map(|order| &order.kind) {
         None => Ok(Vec::new()),
         Some(OrderByKind::Expressions(exprs)) => Ok(exprs.iter().collect()),

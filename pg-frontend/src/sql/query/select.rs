@@ -77,13 +77,16 @@ impl Compiler<'_> {
         if select.into.is_some() {
             return Err(unsupported("SELECT INTO in this place"));
         }
+        if let Some(sets) = self.grouping_sets(&select.group_by)? {
+            return self.select_by_sets(select, &sets, order, limit, expected);
+        }
         self.scopes.push(Scope::default());
         let out = self.select_inner(select, order, limit, expected);
         self.scopes.pop();
         out
     }
 
-    fn select_inner(
+    pub(super) fn select_inner(
         &mut self,
         select: &Select,
         order: Option<&OrderBy>,
@@ -111,6 +114,8 @@ impl Compiler<'_> {
         if !groups.is_empty() {
             self.scope().groups = Some(groups.iter().map(|(sql, _)| sql.clone()).collect());
         }
+        self.left_out(&select.projection)?;
+        let is_set = self.scope().all_groups.is_some();
         let (mut items, mut outputs) = self.projection(&select.projection, expected)?;
         let having = match &select.having {
             Some(expr) => Some(self.condition(expr, "HAVING")?.sql),
@@ -118,7 +123,7 @@ impl Compiler<'_> {
         };
         let windows = self.named_windows(select)?;
         let keys = self.order_keys(order, &outputs, &items)?;
-        if self.scope().aggregates || !groups.is_empty() || having.is_some() {
+        if self.scope().aggregates || !groups.is_empty() || having.is_some() || is_set {
             self.check_groups(!groups.is_empty())?;
         }
         let sources = self.scope().row_sources.take().unwrap_or_default();
@@ -149,11 +154,15 @@ impl Compiler<'_> {
             }
         }
         unique_aliases(&mut outputs);
-        let list: Vec<String> = items
+        let mut list: Vec<String> = items
             .iter()
             .zip(&outputs)
             .map(|(item, output)| format!("{} AS {}", self.final_form(item), quote(&output.alias)))
             .collect();
+        if is_set {
+            // Also the set of nothing gives one row.
+            list.push("count(*) AS \"_set\"".to_owned());
+        }
         sql.push_str(&if list.is_empty() {
             "NULL AS \"_none\"".to_owned()
         } else {

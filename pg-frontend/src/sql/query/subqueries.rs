@@ -153,19 +153,11 @@ impl Compiler<'_> {
         let item = self.array_item(&format!("\"{alias}\".\"value\""), element);
         if operator.is_err() {
             // LIKE and regular expressions.
-            let test = self.binary_typed(x, op, item, span)?;
-            let (exists, test) = if all {
-                ("NOT EXISTS", format!("NOT {}", test.sql))
-            } else {
-                ("EXISTS", test.sql)
-            };
-            return Ok(Typed::new(
-                format!(
-                    "({exists} (SELECT 1 FROM json_each({}) AS \"{alias}\" WHERE {test}))",
-                    array.sql
-                ),
-                Type::BOOL,
-            ));
+            let mut test = self.binary_typed(x, op, item, span)?;
+            if all {
+                test.sql = format!("(NOT {})", test.sql);
+            }
+            return Ok(any_of(&test, if all { "NOT " } else { "" }, &array, &alias));
         }
         let x = if x.is_unknown() {
             self.coerce(x, element.bare(), Context::Implicit, span)?
@@ -182,27 +174,29 @@ impl Compiler<'_> {
             && element.oid != 17
             && self.order_key(element, false).is_none();
         if plain {
-            let test = format!(
-                "({} {not}IN (SELECT \"value\" FROM json_each({})))",
-                x.sql, array.sql
-            );
-            // Of an array that is NULL nothing is known; `json_each` has no rows of it.
-            let sure = array.not_null || matches!(array.kind, Kind::Parameter(_)) && !negated;
-            let test = if sure {
-                test
-            } else {
-                format!("(CASE WHEN {} NOTNULL THEN {test} END)", array.sql)
-            };
-            return Ok(Typed::new(test, Type::BOOL));
+            let rows = rows_of_array(&array);
+            return Ok(Typed::new(
+                format!("({} {not}IN (SELECT \"value\" FROM {rows}))", x.sql),
+                Type::BOOL,
+            ));
         }
         let test = self.compare(x, &inner, item, span)?;
-        Ok(Typed::new(
-            format!(
-                "(SELECT {not}pg_any_of(max({0}), count(*) > count({0})) FROM json_each({1}) AS \"{alias}\")",
-                test.sql, array.sql
-            ),
-            Type::BOOL,
-        ))
+        Ok(any_of(&test, not, &array, &alias))
+    }
+
+    /// `x LIKE ANY (array)`, `x NOT ILIKE ALL (array)`.
+    pub(super) fn like_quantified(
+        &mut self,
+        left: &Expr,
+        op: &ast::BinaryOperator,
+        right: &Expr,
+        all: bool,
+    ) -> Result<Typed> {
+        let right = match right {
+            Expr::Nested(inner) => inner,
+            other => other,
+        };
+        self.quantified(left, op, right, all)
     }
 
     /// An element of an array's JSON as a value of its type.
@@ -239,6 +233,25 @@ impl Compiler<'_> {
         out.native = column.native;
         Ok(out)
     }
+}
+
+/// An array's elements as rows. Of an array that is NULL nothing is known: it has one element, NULL.
+fn rows_of_array(array: &Typed) -> String {
+    if array.not_null {
+        format!("json_each({})", array.sql)
+    } else {
+        format!("json_each(ifnull({}, '[null]'))", array.sql)
+    }
+}
+
+/// Whether a test is true of any of an array's elements. NULLs: the aggregate over the tests knows three values.
+fn any_of(test: &Typed, not: &str, array: &Typed, alias: &str) -> Typed {
+    let rows = rows_of_array(array);
+    let sql = format!(
+        "(SELECT {not}pg_any_of(max({0}), count(*) > count({0})) FROM {rows} AS \"{alias}\")",
+        test.sql
+    );
+    Typed::new(sql, Type::BOOL)
 }
 
 /// A query that cannot give two rows: an aggregate of all, `LIMIT 1`, no `FROM`.

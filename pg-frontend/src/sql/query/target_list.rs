@@ -68,7 +68,7 @@ impl Compiler<'_> {
                     }
                     for (name, typed) in all {
                         self.note_star(&name, &typed);
-                        items.push(typed);
+                        items.push(self.in_set(self.scopes.len() - 1, typed));
                         names.push(name);
                         spans.push(Span::empty());
                     }
@@ -79,7 +79,7 @@ impl Compiler<'_> {
                 ) => {
                     for (name, typed) in self.all_columns(Some(&idents(name)?))? {
                         self.note_star(&name, &typed);
-                        items.push(typed);
+                        items.push(self.in_set(self.scopes.len() - 1, typed));
                         names.push(name);
                         spans.push(Span::empty());
                     }

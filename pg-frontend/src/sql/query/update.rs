@@ -5,13 +5,13 @@ use super::from::relation_of;
 use super::scope::{Relation, Scope};
 use crate::error::Result;
 use crate::sql::names::{Name, quote};
-use crate::sql::schema::{Column, Table};
+use crate::sql::schema::{Column, Key, Table};
 use crate::types::Type;
 use sqlparser::ast::{
     Assignment, AssignmentTarget, Expr, Query, Spanned as _, Update, UpdateTableFromKind,
 };
 
-use super::dml::{Change, as_alias};
+use super::dml::{Change, as_alias, is_default, not_assignable};
 
 impl Compiler<'_> {
     /// `SET a = 1, (b, c) = (2, 3)`.
@@ -26,6 +26,9 @@ impl Compiler<'_> {
                 AssignmentTarget::ColumnName(name) => {
                     let written = Name::of(name)?.name;
                     let column = self.target(table, &written, name.span())?.clone();
+                    if !self.is_assigned(&column, &assignment.value)? {
+                        continue;
+                    }
                     let value = self.assigned(&assignment.value, table, &column)?;
                     parts.push(format!("{} = {value}", quote(&column.name)));
                 }
@@ -44,6 +47,16 @@ impl Compiler<'_> {
         Ok(parts.join(", "))
     }
 
+    /// Whether a column gets a value. A generated one keeps its own: it may be set to `DEFAULT` only.
+    fn is_assigned(&self, column: &Column, value: &Expr) -> Result<bool> {
+        let always = column.key == Some(Key::Identity { always: true });
+        if (always || column.generated) && !is_default(value) {
+            let what = "column \"{}\" can only be updated to DEFAULT";
+            return Err(not_assignable(column, what));
+        }
+        Ok(!column.generated)
+    }
+
     fn assign_several(
         &mut self,
         columns: &[Column],
@@ -52,6 +65,9 @@ impl Compiler<'_> {
         parts: &mut Vec<String>,
     ) -> Result<()> {
         if let Expr::Subquery(query) = value {
+            for column in columns {
+                self.is_assigned(column, value)?;
+            }
             let types: Vec<Type> = columns.iter().map(|column| column.ty).collect();
             let compiled = self.subquery_as(query, &types)?;
             let list: Vec<String> = columns.iter().map(|column| quote(&column.name)).collect();
@@ -72,6 +88,9 @@ impl Compiler<'_> {
             ));
         }
         for (column, item) in columns.iter().zip(items) {
+            if !self.is_assigned(column, item)? {
+                continue;
+            }
             let sql = self.assigned(item, table, column)?;
             parts.push(format!("{} = {sql}", quote(&column.name)));
         }
@@ -108,7 +127,13 @@ impl Compiler<'_> {
             None => String::new(),
         };
         self.scope().relations.insert(0, relation.clone());
-        let set = self.assignments(&update.assignments, table)?;
+        let mut set = self.assignments(&update.assignments, table)?;
+        if set.is_empty() {
+            // Generated columns alone, set to DEFAULT: the rows are written, and stay as they are.
+            if let Some(column) = table.visible().find(|column| !column.generated) {
+                set = format!("{0} = {0}", quote(&column.name));
+            }
+        }
         let mut sql = format!(
             "{with}UPDATE {}{} SET {set}",
             quote(&table.name),
