@@ -7,7 +7,6 @@ use super::{Arguments, Entry, bool_value, int_value, text_value};
 use crate::error::{PgError, Result};
 use crate::sql::names::quote;
 use crate::types::{cast, json};
-use md5::Digest as _;
 use rusqlite::types::{Value, ValueRef};
 
 use self::quoting::{RESERVED, format, parse_ident, quote_literal};

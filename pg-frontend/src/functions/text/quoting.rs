@@ -4,7 +4,6 @@ use crate::error::{PgError, Result};
 use crate::functions::{Arguments, text_value};
 use crate::sql::names::{literal, quote};
 use crate::types::json;
-use md5::Digest as _;
 use rusqlite::types::Value;
 
 pub(super) fn quote_literal(text: &str) -> String {

@@ -8,9 +8,9 @@ use crate::sql::command::words::Words;
 use crate::sql::command::{plain, script};
 use crate::sql::names::{self, Name, SCHEMAS, literal, quote};
 use crate::sql::schema::{self, ENUMS, Table};
-use sqlparser::ast::visit_relations;
 use crate::sql::{Action, Plan};
 use rusqlite::Connection;
+use sqlparser::ast::visit_relations;
 
 use super::sequences::{SEQUENCES, sequence_exists};
 

@@ -221,8 +221,12 @@ impl Compiler<'_> {
             if same && self.order_key(ty, false).is_none() {
                 let x = all.remove(0);
                 let x = self.checked(x);
+                // One item is compared with, several are first made one type: the column's.
+                let ty = match all.len() {
+                    1 => counterpart(ty),
+                    _ => ty.bare(),
+                };
                 for item in all {
-                    let ty = counterpart(ty);
                     list.push(self.coerce(item, ty, Context::Implicit, span)?.sql);
                 }
                 return Ok(Typed::new(

@@ -31,7 +31,10 @@ impl Compiler<'_> {
             return Ok(None);
         };
         let several = |expr: &Expr| {
-            matches!(expr, Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_))
+            matches!(
+                expr,
+                Expr::GroupingSets(_) | Expr::Cube(_) | Expr::Rollup(_)
+            )
         };
         if !exprs.iter().any(several) {
             return Ok(None);
@@ -97,7 +100,10 @@ impl Compiler<'_> {
                 }
             }
         }
-        let carried = keys.iter().filter(|key| matches!(key, Key::Carried)).count();
+        let carried = keys
+            .iter()
+            .filter(|key| matches!(key, Key::Carried))
+            .count();
         let shown = columns.len() - carried;
         let list: Vec<String> = columns[..shown]
             .iter()
@@ -186,9 +192,10 @@ impl Compiler<'_> {
 
     /// A value as a set has it: NULL where the set leaves it out.
     pub(super) fn in_set(&self, level: usize, typed: Typed) -> Typed {
-        let left_out = self.scopes.get(level).is_some_and(|scope| {
-            scope.in_aggregate == 0 && scope.left_out.contains(&typed.sql)
-        });
+        let left_out = self
+            .scopes
+            .get(level)
+            .is_some_and(|scope| scope.in_aggregate == 0 && scope.left_out.contains(&typed.sql));
         if !left_out {
             return typed;
         }
@@ -302,5 +309,7 @@ fn has_windows(projection: &[SelectItem]) -> bool {
             }
         }
     }
-    projection.iter().any(|item| item.visit(&mut Windows).is_break())
+    projection
+        .iter()
+        .any(|item| item.visit(&mut Windows).is_break())
 }

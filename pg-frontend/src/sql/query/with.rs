@@ -11,7 +11,7 @@ use super::{Compiler, Output};
 use crate::error::{PgError, Result};
 use crate::sql::names::{fold, quote};
 use crate::types::Type;
-use sqlparser::ast::{Query, SetExpr, Spanned as _, With};
+use sqlparser::ast::{Query, SetExpr, With};
 use std::rc::Rc;
 
 use super::target_list::unique_aliases;
