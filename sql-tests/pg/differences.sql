@@ -100,3 +100,36 @@ SELECT region, grouping(region) FROM s GROUP BY region ORDER BY 1;
 SELECT region, item FROM s GROUP BY ROLLUP (region);
 SELECT grouping(item) FROM s GROUP BY ROLLUP (region);
 SELECT region, (SELECT count(*) FROM s x WHERE x.region = s.region) FROM s GROUP BY ROLLUP (region) ORDER BY 1;
+
+-- Conditions and defaults as they are printed.
+CREATE TABLE c (id serial PRIMARY KEY, t text DEFAULT 'x', c char(3) DEFAULT 'a', ts timestamptz DEFAULT now(), d date DEFAULT CURRENT_DATE, b bool DEFAULT false, n numeric(10,2) DEFAULT 0, m numeric DEFAULT 1.5, i int DEFAULT -1, j jsonb DEFAULT '{}', u uuid DEFAULT gen_random_uuid(), v varchar(5) DEFAULT 'v', big bigint DEFAULT 5);
+ALTER TABLE c ADD CONSTRAINT k01 CHECK (i > -5);
+ALTER TABLE c ADD CONSTRAINT k02 CHECK (t IN ('x', 'y'));
+ALTER TABLE c ADD CONSTRAINT k03 CHECK (length(t) > 0 AND n >= 0);
+ALTER TABLE c ADD CONSTRAINT k04 CHECK (t <> '');
+ALTER TABLE c ADD CONSTRAINT k05 CHECK (v LIKE 'a%' OR v IS NULL);
+ALTER TABLE c ADD CONSTRAINT k06 CHECK (i BETWEEN 1 AND 5);
+ALTER TABLE c ADD CONSTRAINT k07 CHECK (v IN ('a', 'b'));
+ALTER TABLE c ADD CONSTRAINT k08 CHECK (i IN (1, 2));
+ALTER TABLE c ADD CONSTRAINT k09 CHECK (i NOT IN (1, 2) AND (t = 'a' OR t = 'b'));
+ALTER TABLE c ADD CONSTRAINT k10 CHECK (v = 'x');
+ALTER TABLE c ADD CONSTRAINT k11 CHECK (v = t);
+ALTER TABLE c ADD CONSTRAINT k12 CHECK (n > 0);
+ALTER TABLE c ADD CONSTRAINT k14 CHECK (big > 3000000000);
+ALTER TABLE c ADD CONSTRAINT k15 CHECK (i + 1 < 10);
+ALTER TABLE c ADD CONSTRAINT k16 CHECK (lower(v) = 'a');
+ALTER TABLE c ADD CONSTRAINT k17 CHECK (NOT (i > 5));
+ALTER TABLE c ADD CONSTRAINT k18 CHECK (n > i);
+ALTER TABLE c ADD CONSTRAINT k19 CHECK (t IS NOT NULL);
+SELECT conname, pg_get_constraintdef(oid), pg_get_constraintdef(oid, true) FROM pg_constraint WHERE conrelid = 'c'::regclass ORDER BY conname;
+SELECT constraint_name, check_clause FROM information_schema.check_constraints WHERE constraint_name LIKE 'k%' ORDER BY 1;
+SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = 'c'::regclass ORDER BY adnum;
+CREATE INDEX ci ON c (lower(t), i DESC) WHERE n > 0 AND t = 'x';
+CREATE INDEX ci2 ON c (lower(v));
+SELECT pg_get_indexdef('ci'::regclass), pg_get_indexdef('ci2'::regclass);
+-- What was printed is understood.
+ALTER TABLE c ADD CONSTRAINT k20 CHECK ((t = ANY (ARRAY['x'::text, 'y'::text])));
+ALTER TABLE c ADD CONSTRAINT k21 CHECK (((v)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[])));
+ALTER TABLE c ADD CONSTRAINT k22 CHECK ((i <> ALL (ARRAY[7, 8])));
+SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname IN ('k20', 'k22') ORDER BY conname;
+SELECT 1 = ANY (ARRAY[1, 2]), 3 = ANY (ARRAY[1, NULL]), 'a' = ANY ('{a,b}'), 3 <> ALL (ARRAY[1, NULL]);

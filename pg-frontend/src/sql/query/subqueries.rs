@@ -125,6 +125,14 @@ impl Compiler<'_> {
             return self.in_subquery(x, &inner, query, negated, span);
         }
         let x = self.expr(left)?;
+        // Elements that are written out are a list, which may stand in a CHECK.
+        if inner == "="
+            && let Some(items) = written_out(right)
+        {
+            let items = items.iter().map(|item| self.expr(item));
+            let items = items.collect::<Result<Vec<_>>>()?;
+            return self.in_list(x, items, negated, span);
+        }
         let array = self.expr(right)?;
         let not = if negated { "NOT " } else { "" };
         let element = match array.ty.element() {
@@ -232,6 +240,34 @@ impl Compiler<'_> {
         let mut out = Typed::new(sql, ty);
         out.native = column.native;
         Ok(out)
+    }
+}
+
+/// The elements of an array that is written out, in a cast or not.
+fn written_out(array: &Expr) -> Option<Vec<Expr>> {
+    match array {
+        Expr::Nested(inner) => written_out(inner),
+        Expr::Array(array) if !array.elem.is_empty() => {
+            let nested = array.elem.iter().any(|item| matches!(item, Expr::Array(_)));
+            (!nested).then(|| array.elem.clone())
+        }
+        Expr::Cast {
+            kind,
+            expr,
+            data_type: ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(element, _)),
+            format,
+        } => Some(
+            written_out(expr)?
+                .into_iter()
+                .map(|item| Expr::Cast {
+                    kind: kind.clone(),
+                    expr: Box::new(item),
+                    data_type: (**element).clone(),
+                    format: format.clone(),
+                })
+                .collect(),
+        ),
+        _ => None,
     }
 }
 
