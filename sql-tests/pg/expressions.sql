@@ -73,7 +73,6 @@ SELECT 1 LIMIT ALL;
 SELECT 1 OFFSET 0;
 SELECT 1 FETCH FIRST ROW ONLY;
 SELECT 1 LIMIT -1;
--- differs: a result without columns cannot be made
 SELECT FROM (VALUES (1)) v;
 -- params: ["5"]
 SELECT $1::int + 1;

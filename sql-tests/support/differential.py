@@ -25,7 +25,7 @@ class Statement:
 
 @dataclass
 class Answer:
-    """What a server said: columns (name, type), rows, tag; or a SQLSTATE."""
+    """What a server said: columns (name, type, modifier, number in their table), rows, tag; or a SQLSTATE."""
 
     columns: list = field(default_factory=list)
     rows: list = field(default_factory=list)
@@ -97,11 +97,17 @@ def ask(connection: pq.PGconn, statement: Statement, binary: bool) -> Answer:
     if result.status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.BAD_RESPONSE):
         return failed(result)
     answer.tag = (result.command_status or b"").decode()
-    answer.columns = [(result.fname(index).decode(), result.ftype(index), result.fmod(index)) for index in range(result.nfields)]
+    answer.columns = [column(result, index) for index in range(result.nfields)]
     answer.rows = [
         tuple(result.get_value(row, column) for column in range(result.nfields)) for row in range(result.ntuples)
     ]
     return answer
+
+
+def column(result, index: int) -> tuple:
+    """Tables have other oids on each server: that a column is of one is compared, and its number there."""
+    number = result.ftablecol(index) if result.ftable(index) else 0
+    return (result.fname(index).decode(), result.ftype(index), result.fmod(index), number)
 
 
 def failed(result) -> Answer:

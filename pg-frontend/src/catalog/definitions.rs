@@ -11,7 +11,7 @@ use super::model::{Constraint, ConstraintRule, Index, IndexKey, Model, Table};
 use super::names::Path;
 use super::oids::PUBLIC;
 use super::text::quote_ident;
-use super::{ddl, names};
+use super::{ddl, names, print};
 use crate::sql::schema;
 use crate::types::Oid;
 
@@ -26,7 +26,7 @@ pub(super) fn index(model: &Model, table: &Table, index: &Index, pretty: bool) -
         .condition
         .as_ref()
         .map_or_else(String::new, |condition| {
-            format!(" WHERE {}", enclosed(condition, pretty))
+            format!(" WHERE {}", print::condition(table, condition, pretty))
         });
     format!(
         "CREATE {}INDEX {} ON {} USING btree ({}){condition}",
@@ -40,8 +40,8 @@ pub(super) fn index(model: &Model, table: &Table, index: &Index, pretty: bool) -
 /// A column of an index: `lower(name)`, and with `order`: `name DESC`.
 pub(super) fn index_key(table: &Table, key: &IndexKey, order: bool) -> String {
     let mut out = match &key.expression {
-        Some(expression) if called(expression).is_some() => expression.clone(),
-        Some(expression) => format!("({expression})"),
+        Some(expression) if called(expression).is_some() => print::argument(table, expression),
+        Some(expression) => format!("({})", print::argument(table, expression)),
         None => quote_ident(table.column_name(key.column)),
     };
     if order {
@@ -84,7 +84,9 @@ pub(super) fn constraint(
             format!("PRIMARY KEY ({})", columns(table, &constraint.columns))
         }
         ConstraintRule::Unique(_) => format!("UNIQUE ({})", columns(table, &constraint.columns)),
-        ConstraintRule::Check(expression) => format!("CHECK ({})", enclosed(expression, pretty)),
+        ConstraintRule::Check(expression) => {
+            format!("CHECK ({})", print::condition(table, expression, pretty))
+        }
         ConstraintRule::Foreign(reference) => {
             let target = model.target(reference);
             let (name, referred) = match &target {
@@ -118,14 +120,6 @@ pub(super) fn constraint(
             }
             out
         }
-    }
-}
-
-fn enclosed(expression: &str, pretty: bool) -> String {
-    if pretty {
-        expression.to_owned()
-    } else {
-        format!("({expression})")
     }
 }
 

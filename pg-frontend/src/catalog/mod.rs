@@ -12,7 +12,7 @@
 //! | [`oids`] | object ids of what is in the database |
 //! | [`rows`], [`relations`] | the relations |
 //! | [`functions`], [`definitions`] | `pg_get_indexdef`, `format_type`, `pg_reg_oid` and their kin |
-//! | [`names`], [`text`] | names to ids and back; SQL as Postgres prints it |
+//! | [`names`], [`text`], [`print`] | names to ids and back; SQL as Postgres prints it |
 //! | [`ffi`] | virtual tables and functions of SQLite |
 
 mod current;
@@ -23,6 +23,7 @@ mod functions;
 mod model;
 mod names;
 pub mod oids;
+mod print;
 mod read;
 mod read_keys;
 mod relations;

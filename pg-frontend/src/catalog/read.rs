@@ -76,7 +76,7 @@ impl Reader<'_> {
             .map(|(oid, name)| Namespace { oid, name })
             .collect();
         let made = if self.has("pg_frontend_schemas")? {
-            self.strings("SELECT name FROM pg_frontend_schemas ORDER BY rowid")?
+            self.strings("SELECT name FROM pg_frontend_schemas ORDER BY name")?
         } else {
             Vec::new()
         };

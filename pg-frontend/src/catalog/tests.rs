@@ -163,7 +163,7 @@ fn indexes_and_constraints() {
         [
             "authors_name_key|u|[2]|NULL|UNIQUE (name)",
             "authors_pkey|p|[1]|NULL|PRIMARY KEY (id)",
-            "authors_rating_check|c|[3]|NULL|CHECK ((rating >= 0))",
+            "authors_rating_check|c|[3]|NULL|CHECK ((rating >= (0)::numeric))",
             "books_author_fkey|f|[2]|[1]|FOREIGN KEY (author) REFERENCES authors(id) ON DELETE CASCADE",
             "books_pkey|p|[1]|NULL|PRIMARY KEY (id)",
             "titles|u|[2,3]|NULL|UNIQUE (author, title)",

@@ -123,6 +123,19 @@ pub(super) fn default(sql: &str, ty: Type) -> String {
     {
         return format!("nextval({sequence}::regclass)");
     }
+    if sql == "pg_current_date()" {
+        return "CURRENT_DATE".to_owned();
+    }
+    if ty.oid == 1700 && is_one_string(sql) && sql.len() > 2 {
+        // Digits are a number's own text.
+        let digits = &sql[1..sql.len() - 1];
+        if digits
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+        {
+            return digits.to_owned();
+        }
+    }
     if sql.starts_with('\'') && is_one_string(sql) {
         return format!(
             "{sql}::{}",

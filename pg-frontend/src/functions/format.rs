@@ -1,17 +1,24 @@
 //! `to_char`, `to_timestamp`, `to_date`, `to_number`: the usual patterns.
 //! <https://www.postgresql.org/docs/15/functions-formatting.html>
 
+mod numbers;
+mod read;
+
 use super::session::style;
-use super::time::{fields, iso_week};
-use super::{Arguments, Entry, numeric_value, text_value};
-use crate::error::{PgError, Result};
+use super::time::extract::iso_week;
+use super::time::fields;
+use super::{Entry, numeric_value, text_value};
+use crate::error::PgError;
 use crate::types::Type;
 use crate::types::interval::Interval;
 use crate::types::numeric::Numeric;
 use crate::types::text::{as_interval, as_moment};
-use crate::types::time::{self, DAY, Fields, SECOND, days_of, month_length, offset_text, split};
+use crate::types::time::{self, DAY, Fields, SECOND, days_of, offset_text, split};
 
-const MONTHS: [&str; 12] = [
+use self::numbers::number_text;
+use self::read::read;
+
+pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",
@@ -25,6 +32,7 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
+
 const DAYS: [&str; 7] = [
     "Sunday",
     "Monday",
@@ -45,7 +53,7 @@ const PATTERNS: &[&str] = &[
 ];
 
 /// A piece of a format.
-enum Piece<'f> {
+pub(super) enum Piece<'f> {
     /// A pattern, without padding (`FM`), with an ending (`TH`, `th`).
     Pattern {
         name: &'static str,
@@ -55,7 +63,7 @@ enum Piece<'f> {
     Text(&'f str),
 }
 
-fn pieces(format: &str) -> Vec<Piece<'_>> {
+pub(super) fn pieces(format: &str) -> Vec<Piece<'_>> {
     let mut out = Vec::new();
     let mut rest = format;
     let mut fill = true;
@@ -118,7 +126,7 @@ struct Shown {
     interval: Option<Interval>,
 }
 
-fn number(value: i64, width: usize, fill: bool) -> String {
+pub(super) fn number(value: i64, width: usize, fill: bool) -> String {
     if fill {
         format!("{value:0width$}")
     } else {
@@ -144,7 +152,7 @@ fn cased(text: &str, pattern: &str) -> String {
     }
 }
 
-fn ordinal(value: i64) -> &'static str {
+pub(super) fn ordinal(value: i64) -> &'static str {
     match (value % 10, value % 100) {
         (_, 11..=13) => "th",
         (1, _) => "st",
@@ -159,7 +167,7 @@ const ROMAN: [&str; 12] = [
 ];
 
 impl Shown {
-    fn pattern(&self, name: &str, fill: bool) -> String {
+    pub(super) fn pattern(&self, name: &str, fill: bool) -> String {
         let at = &self.at;
         let hour = self
             .interval
@@ -236,7 +244,7 @@ impl Shown {
         }
     }
 
-    fn text(&self, format: &str) -> String {
+    pub(super) fn text(&self, format: &str) -> String {
         let mut out = String::new();
         for piece in pieces(format) {
             match piece {
@@ -333,305 +341,6 @@ pub(super) const STRICT: &[Entry] = &[
         numeric_value(&if negative { number.neg() } else { number })
     }),
 ];
-
-/// A number of so many digits at most, taken from the front.
-fn take_digits(rest: &mut &str, most: usize, name: &str) -> Result<i64> {
-    let end = rest
-        .bytes()
-        .take(most)
-        .take_while(u8::is_ascii_digit)
-        .count();
-    if end == 0 {
-        let found: String = rest.chars().take(most).collect();
-        return Err(PgError::new(
-            "22007",
-            format!("invalid value \"{found}\" for \"{name}\""),
-        ));
-    }
-    let value = rest[..end].parse().unwrap_or(0);
-    *rest = &rest[end..];
-    Ok(value)
-}
-
-/// A text read by a format: the moment it shows, and the offset if it says one.
-fn read(a: &Arguments<'_>) -> Result<(i64, Option<i32>)> {
-    let (text, format) = (a.text(0)?, a.text(1)?);
-    let mut rest = text;
-    let (mut year, mut month, mut day) = (1, 1, 1);
-    let (mut hour, mut minute, mut second, mut micros) = (0i64, 0i64, 0i64, 0i64);
-    let mut half: Option<bool> = None;
-    let mut twelve = false;
-    let mut day_of_year = None;
-    let mut offset = None;
-    for piece in pieces(format) {
-        let Piece::Pattern { name, .. } = piece else {
-            // A separator of the format passes over one of the text's.
-            let skip = rest.chars().next().filter(|c| {
-                !c.is_alphanumeric() || matches!(piece, Piece::Text(text) if text.starts_with(*c))
-            });
-            rest = &rest[skip.map_or(0, char::len_utf8)..];
-            continue;
-        };
-        rest = rest.trim_start();
-        let mut digits = |most: usize| take_digits(&mut rest, most, name);
-        match name {
-            "YYYY" | "IYYY" => year = digits(4)?,
-            "YYY" | "YY" | "Y" => {
-                let value = digits(name.len())?;
-                year = if value < 70 {
-                    2000 + value
-                } else {
-                    1900 + value
-                };
-            }
-            "MM" => month = digits(2)?,
-            "DD" => day = digits(2)?,
-            "DDD" => day_of_year = Some(digits(3)?),
-            "HH24" => hour = digits(2)?,
-            "HH" | "HH12" => {
-                hour = digits(2)?;
-                twelve = true;
-            }
-            "MI" => minute = digits(2)?,
-            "SS" => second = digits(2)?,
-            "MS" | "FF3" => {
-                let before = rest.len();
-                let value = take_digits(&mut rest, 3, name)?;
-                micros = value * 10i64.pow(6 - u32::try_from(before - rest.len()).unwrap_or(3));
-            }
-            "US" | "FF6" => {
-                let before = rest.len();
-                let value = take_digits(&mut rest, 6, name)?;
-                micros = value * 10i64.pow(6 - u32::try_from(before - rest.len()).unwrap_or(6));
-            }
-            "SSSS" | "SSSSS" => second = digits(5)?,
-            "J" => {
-                let days = digits(7)? - 2_451_545;
-                let (y, m, d) = time::civil(i32::try_from(days).unwrap_or(0));
-                (year, month, day) = (y.into(), m.into(), d.into());
-            }
-            "MONTH" | "Month" | "month" | "MON" | "Mon" | "mon" => {
-                let lower = rest.to_ascii_lowercase();
-                let full = name.len() > 3;
-                let index = MONTHS
-                    .iter()
-                    .position(|month| {
-                        lower.starts_with(
-                            &month[..if full { month.len() } else { 3 }].to_ascii_lowercase(),
-                        )
-                    })
-                    .ok_or_else(|| {
-                        PgError::new(
-                            "22007",
-                            format!(
-                                "invalid value \"{}\" for \"{name}\"",
-                                rest.chars().take(3).collect::<String>()
-                            ),
-                        )
-                    })?;
-                rest = &rest[if full { MONTHS[index].len() } else { 3 }..];
-                month = index as i64 + 1;
-            }
-            "DAY" | "Day" | "day" | "DY" | "Dy" | "dy" => {
-                rest = rest.trim_start_matches(|c: char| c.is_alphabetic());
-            }
-            "AM" | "PM" | "am" | "pm" | "A.M." | "P.M." | "a.m." | "p.m." => {
-                half = Some(rest.starts_with(['p', 'P']));
-                rest = &rest[name.len().min(rest.len())..];
-            }
-            "TZH" => {
-                let negative = rest.starts_with('-');
-                rest = rest.trim_start_matches(['+', '-']);
-                let end = rest.bytes().take(2).take_while(u8::is_ascii_digit).count();
-                let hours: i32 = rest[..end].parse().unwrap_or(0);
-                rest = &rest[end..];
-                offset = Some(if negative {
-                    -hours * 3600
-                } else {
-                    hours * 3600
-                });
-            }
-            _ => {}
-        }
-    }
-    if twelve {
-        hour = hour % 12 + if half == Some(true) { 12 } else { 0 };
-    }
-    let out_of_range = || {
-        PgError::new(
-            "22008",
-            format!("date/time field value out of range: \"{text}\""),
-        )
-    };
-    let small = |value: i64| i32::try_from(value).map_err(|_| out_of_range());
-    let (y, m, d) = (small(year)?, small(month)?, small(day)?);
-    if !(1..=9999).contains(&y)
-        || !(1..=12).contains(&m)
-        || d < 1
-        || d > month_length(y, m)
-        || hour > 24
-        || minute > 59
-        || second > 86_400
-    {
-        return Err(out_of_range());
-    }
-    let days = match day_of_year {
-        Some(of_year) => i64::from(days_of(y, 1, 1)) + of_year - 1,
-        None => days_of(y, m, d).into(),
-    };
-    Ok((
-        days * DAY + (hour * 3600 + minute * 60 + second) * SECOND + micros,
-        offset,
-    ))
-}
-
-/// A number by a pattern of `9 0 . , D G S MI PL PR L EEEE FM`.
-fn number_text(number: &Numeric, format: &str) -> String {
-    let upper = format.to_ascii_uppercase();
-    let fill = !upper.starts_with("FM");
-    if let Some(plain) = upper.strip_suffix("TH") {
-        let shown = number_text(number, plain);
-        let digits = number.trunc(0).to_i64().unwrap_or(0).abs();
-        let ending = ordinal(digits);
-        return format!(
-            "{shown}{}",
-            if format.ends_with("TH") {
-                ending.to_uppercase()
-            } else {
-                ending.to_owned()
-            }
-        );
-    }
-    let body = upper.trim_start_matches("FM").to_owned();
-    if body.contains("EEEE") {
-        let digits = body
-            .split_once(['.', 'D'])
-            .map_or(0, |(_, tail)| tail.matches('9').count());
-        let text = format!("{:.digits$e}", number.to_f64());
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let exponent: i32 = exponent.parse().unwrap_or(0);
-        let space = if fill && !mantissa.starts_with('-') {
-            " "
-        } else {
-            ""
-        };
-        return format!(
-            "{space}{mantissa}e{}{:02}",
-            if exponent < 0 { '-' } else { '+' },
-            exponent.abs()
-        );
-    }
-    if body.trim_end_matches("TH") == "RN" {
-        return String::new();
-    }
-    let (whole_format, fraction_format) = match body.find(['.', 'D']) {
-        Some(at) => (&body[..at], &body[at + 1..]),
-        None => (body.as_str(), ""),
-    };
-    let places = |format: &str| format.bytes().filter(|c| matches!(c, b'9' | b'0')).count();
-    let scale = places(fraction_format);
-    let negative = number.is_negative();
-    let rounded = number.round(scale as i64).to_string();
-    let digits = rounded.trim_start_matches('-');
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let width = places(whole_format);
-    let overflow = whole.len() > width && !(whole == "0" && width == 0);
-    let mut out = String::new();
-    // From the right: the last place takes the last digit.
-    let first_zero = whole_format.find('0').unwrap_or(usize::MAX);
-    let mut place = 0;
-    let mut started = false;
-    for (index, c) in whole_format.char_indices() {
-        match c {
-            '9' | '0' => {
-                let from_right = width - place;
-                place += 1;
-                if overflow {
-                    out.push('#');
-                    started = true;
-                } else if from_right <= whole.len()
-                    && (whole != "0" || index >= first_zero || (from_right == 1 && scale == 0))
-                {
-                    out.push_str(&whole[whole.len() - from_right..=whole.len() - from_right]);
-                    started = true;
-                } else if index >= first_zero {
-                    out.push('0');
-                    started = true;
-                } else if fill {
-                    out.push(' ');
-                }
-            }
-            ',' | 'G' => {
-                if started {
-                    out.push(',');
-                } else if fill {
-                    out.push(' ');
-                }
-            }
-            'S' | 'M' | 'I' | 'P' | 'R' | 'L' | 'T' | 'H' => {}
-            other => out.push(other),
-        }
-    }
-    if body.contains(['.', 'D']) {
-        out.push('.');
-        let mut shown = if overflow {
-            "#".repeat(scale)
-        } else {
-            fraction.to_owned()
-        };
-        if !fill {
-            // Zeros that `9` does not ask for are left out.
-            let keep = fraction_format
-                .rfind('0')
-                .map_or(0, |at| places(&fraction_format[..=at]));
-            while shown.len() > keep && shown.ends_with('0') {
-                shown.pop();
-            }
-        }
-        out.push_str(&shown);
-    }
-    signed(out, negative, fill, &body)
-}
-
-fn signed(digits: String, negative: bool, fill: bool, body: &str) -> String {
-    if body.starts_with('S') || body.ends_with('S') {
-        let sign = if negative { '-' } else { '+' };
-        if body.ends_with('S') {
-            return format!("{digits}{sign}");
-        }
-        let at = digits.len() - digits.trim_start().len();
-        return format!("{}{sign}{}", &digits[..at], &digits[at..]);
-    }
-    if body.ends_with("MI") {
-        return format!(
-            "{digits}{}",
-            if negative {
-                "-"
-            } else if fill {
-                " "
-            } else {
-                ""
-            }
-        );
-    }
-    if body.ends_with("PR") {
-        let trimmed = digits.trim_start();
-        return match (negative, fill) {
-            (true, _) => format!("{}<{trimmed}>", &digits[..digits.len() - trimmed.len()]),
-            (false, true) => format!(" {digits} "),
-            (false, false) => digits,
-        };
-    }
-    let at = digits.len() - digits.trim_start().len();
-    let sign = if negative {
-        "-"
-    } else if fill {
-        " "
-    } else {
-        ""
-    };
-    format!("{}{sign}{}", &digits[..at], &digits[at..])
-}
 
 #[cfg(test)]
 mod tests {

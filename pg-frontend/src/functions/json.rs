@@ -1,20 +1,33 @@
 //! JSON: operators and functions of `json` and `jsonb`.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | [`changes`] | a part changed, added, taken away |
+//! | [`made`] | JSON made of values |
+//! | [`path`](self::path) | SQL/JSON paths |
 
-use rusqlite::types::{Value, ValueRef};
+mod changes;
+mod made;
+mod path;
 
 use super::{Arguments, Entry, bool_value, int_value, text_value};
 use crate::error::{PgError, Result};
+use crate::types::array;
 use crate::types::json::{Json, quote};
-use crate::types::{Type, array, cast};
+use rusqlite::types::{Value, ValueRef};
+
+use self::changes::{change, insert, remove, stripped, without};
+use self::made::{object, to_json};
+use self::path::jsonpath;
 
 /// An argument that is JSON.
-fn json(a: &Arguments<'_>, index: usize) -> Result<Json> {
+pub(super) fn json(a: &Arguments<'_>, index: usize) -> Result<Json> {
     Json::parse(a.text(index)?)
         .ok_or_else(|| PgError::new("22P02", "invalid input syntax for type json"))
 }
 
 /// A path: an array of text.
-fn path(a: &Arguments<'_>, index: usize) -> Result<Vec<Option<String>>> {
+pub(super) fn path(a: &Arguments<'_>, index: usize) -> Result<Vec<Option<String>>> {
     Ok(array::items(a.value(index))?
         .into_iter()
         .map(|item| match item {
@@ -284,7 +297,7 @@ fn normal(value: Value) -> Result<Value> {
     }
 }
 
-fn keys(a: &Arguments<'_>) -> Result<Vec<Option<String>>> {
+pub(super) fn keys(a: &Arguments<'_>) -> Result<Vec<Option<String>>> {
     (1..a.len())
         .map(|index| Ok(Some(a.text(index)?.to_owned())))
         .collect()
@@ -305,82 +318,6 @@ fn list(items: impl Iterator<Item = Option<String>>) -> String {
     out
 }
 
-/// A value as JSON.
-pub(super) fn to_json(value: ValueRef<'_>, ty: Type, binary: bool) -> Result<String> {
-    if value == ValueRef::Null {
-        return Ok("null".to_owned());
-    }
-    let style = super::session::style();
-    if let Some(element) = ty.element() {
-        let items = array::items(value)?;
-        let mut out = String::new();
-        array_json(&items, element, binary, &mut out)?;
-        return Ok(out);
-    }
-    Ok(match ty.oid {
-        16 => if crate::types::text::as_bool(value)? {
-            "true"
-        } else {
-            "false"
-        }
-        .to_owned(),
-        20 | 21 | 23 | 26 => cast::output(ty, value, &style)?,
-        700 | 701 | 1700 => {
-            let text = cast::output(ty, value, &style)?;
-            if text.starts_with(|c: char| c.is_ascii_digit() || c == '-')
-                && !text.ends_with("nfinity")
-            {
-                text
-            } else {
-                format!("\"{text}\"")
-            }
-        }
-        114 | 3802 => {
-            let text = cast::output(ty, value, &style)?;
-            match (binary && ty.oid == 114)
-                .then(|| Json::parse(&text))
-                .flatten()
-            {
-                Some(json) => json.normalized().text(),
-                None => text,
-            }
-        }
-        _ => {
-            let mut text = cast::output(ty, value, &style)?;
-            // Times are in ISO's own form there.
-            if matches!(ty.oid, 1114 | 1184) && text.len() > 10 && text.as_bytes()[10] == b' ' {
-                text.replace_range(10..11, "T");
-                if ty.oid == 1184 && matches!(text.as_bytes()[text.len() - 3], b'+' | b'-') {
-                    text.push_str(":00");
-                }
-            }
-            let mut out = String::new();
-            quote(&text, &mut out);
-            out
-        }
-    })
-}
-
-fn array_json(items: &[Json], element: Type, binary: bool, out: &mut String) -> Result<()> {
-    out.push('[');
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            out.push_str(if binary { ", " } else { "," });
-        }
-        match item {
-            Json::Array(nested) => array_json(nested, element, binary, out)?,
-            Json::Null => out.push_str("null"),
-            _ => out.push_str(&to_json(
-                ValueRef::from(&array::item_value(element, item)),
-                element,
-                binary,
-            )?),
-        }
-    }
-    out.push(']');
-    Ok(())
-}
-
 fn exists(json: &Json, key: &str) -> bool {
     match json {
         Json::Object(_) => json.member(key).is_some(),
@@ -390,260 +327,4 @@ fn exists(json: &Json, key: &str) -> bool {
         Json::String(text) => text == key,
         _ => false,
     }
-}
-
-fn without(json: Json, key: &str) -> Json {
-    match json {
-        Json::Object(members) => Json::Object(
-            members
-                .into_iter()
-                .filter(|(name, _)| name != key)
-                .collect(),
-        ),
-        Json::Array(items) => Json::Array(
-            items
-                .into_iter()
-                .filter(|item| !matches!(item, Json::String(text) if text == key))
-                .collect(),
-        ),
-        other => other,
-    }
-}
-
-fn place(items: &[Json], key: &str) -> Option<usize> {
-    let index: i64 = key.parse().ok()?;
-    let index = if index < 0 {
-        index + items.len() as i64
-    } else {
-        index
-    };
-    usize::try_from(index)
-        .ok()
-        .filter(|index| *index < items.len())
-}
-
-fn remove(json: &mut Json, path: &[Option<String>]) {
-    let Some((Some(key), rest)) = path.split_first() else {
-        return;
-    };
-    match json {
-        Json::Object(members) => {
-            if rest.is_empty() {
-                members.retain(|(name, _)| name != key);
-            } else if let Some((_, inner)) = members.iter_mut().find(|(name, _)| name == key) {
-                remove(inner, rest);
-            }
-        }
-        Json::Array(items) => {
-            if let Some(index) = place(items, key) {
-                if rest.is_empty() {
-                    items.remove(index);
-                } else {
-                    remove(&mut items[index], rest);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn change(
-    json: &mut Json,
-    path: &[Option<String>],
-    value: Json,
-    create: bool,
-    _inserted: bool,
-) -> Result<()> {
-    let Some((key, rest)) = path.split_first() else {
-        return Ok(());
-    };
-    let key = key
-        .as_deref()
-        .ok_or_else(|| PgError::new("22004", "path element must not be null"))?;
-    match json {
-        Json::Object(members) => {
-            let found = members.iter_mut().find(|(name, _)| name == key);
-            match (found, rest.is_empty()) {
-                (Some((_, inner)), true) => *inner = value,
-                (Some((_, inner)), false) => change(inner, rest, value, create, false)?,
-                (None, true) if create => members.push((key.to_owned(), value)),
-                (None, _) => {}
-            }
-        }
-        Json::Array(items) => {
-            let index: i64 = key.parse().map_err(|_| {
-                PgError::new(
-                    "22P02",
-                    format!("path element is not an integer: \"{key}\""),
-                )
-            })?;
-            match (place(items, key), rest.is_empty()) {
-                (Some(index), true) => items[index] = value,
-                (Some(at), false) => change(&mut items[at], rest, value, create, false)?,
-                (None, true) if create && index < 0 => items.insert(0, value),
-                (None, true) if create => items.push(value),
-                (None, _) => {}
-            }
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-fn insert(json: &mut Json, path: &[Option<String>], value: Json, after: bool) -> Result<()> {
-    let Some((Some(key), rest)) = path.split_first() else {
-        return Ok(());
-    };
-    match json {
-        Json::Object(members) => {
-            let found = members.iter_mut().find(|(name, _)| name == key);
-            match (found, rest.is_empty()) {
-                (Some(_), true) => Err(PgError::new("22023", "cannot replace existing key")),
-                (Some((_, inner)), false) => insert(inner, rest, value, after),
-                (None, true) => {
-                    members.push((key.clone(), value));
-                    Ok(())
-                }
-                (None, false) => Ok(()),
-            }
-        }
-        Json::Array(items) => {
-            let index: i64 = key.parse().unwrap_or(0);
-            match (place(items, key), rest.is_empty()) {
-                (Some(at), true) => items.insert(at + usize::from(after), value),
-                (Some(at), false) => return insert(&mut items[at], rest, value, after),
-                (None, true) if index < 0 => items.insert(0, value),
-                (None, true) => items.push(value),
-                (None, false) => {}
-            }
-            Ok(())
-        }
-        _ => Ok(()),
-    }
-}
-
-fn stripped(json: Json) -> Json {
-    match json {
-        Json::Object(members) => Json::Object(
-            members
-                .into_iter()
-                .filter(|(_, value)| *value != Json::Null)
-                .map(|(key, value)| (key, stripped(value)))
-                .collect(),
-        ),
-        Json::Array(items) => Json::Array(items.into_iter().map(stripped).collect()),
-        other => other,
-    }
-}
-
-/// `json_object('{a,1,b,2}')`, `json_object(keys, values)`.
-fn object(a: &Arguments<'_>) -> Result<Value> {
-    let first = path(a, 0)?;
-    let pairs: Vec<(Option<String>, Option<String>)> = if a.len() > 1 {
-        let second = path(a, 1)?;
-        if first.len() != second.len() {
-            return Err(PgError::new("2202E", "mismatched array dimensions"));
-        }
-        first.into_iter().zip(second).collect()
-    } else {
-        if first.len() % 2 == 1 {
-            return Err(PgError::new(
-                "2202E",
-                "array must have even number of elements",
-            ));
-        }
-        first
-            .chunks(2)
-            .map(|pair| (pair[0].clone(), pair[1].clone()))
-            .collect()
-    };
-    let mut out = String::from("{");
-    for (index, (key, value)) in pairs.into_iter().enumerate() {
-        if index > 0 {
-            out.push_str(", ");
-        }
-        let key =
-            key.ok_or_else(|| PgError::new("22004", "null value not allowed for object key"))?;
-        quote(&key, &mut out);
-        out.push_str(" : ");
-        match value {
-            Some(value) => quote(&value, &mut out),
-            None => out.push_str("null"),
-        }
-    }
-    out.push('}');
-    text_value(out)
-}
-
-/// Paths of keys, indexes and wildcards: `$.a[*].b`. Filters are refused.
-fn jsonpath(json: &Json, path: &str) -> Result<Vec<Json>> {
-    let refused = || {
-        PgError::new("0A000", format!("the jsonpath \"{path}\" is not supported"))
-            .hint("Keys, indexes and wildcards are.")
-    };
-    let mut rest = path.trim();
-    rest = rest
-        .strip_prefix("strict ")
-        .or_else(|| rest.strip_prefix("lax "))
-        .unwrap_or(rest)
-        .trim_start();
-    rest = rest.strip_prefix('$').ok_or_else(refused)?;
-    let mut found = vec![json.clone()];
-    while !rest.is_empty() {
-        if let Some(after) = rest.strip_prefix("[*]") {
-            rest = after;
-            found = found
-                .into_iter()
-                .flat_map(|json| match json {
-                    Json::Array(items) => items,
-                    other => vec![other],
-                })
-                .collect();
-        } else if let Some(after) = rest.strip_prefix(".*") {
-            rest = after;
-            found = found
-                .into_iter()
-                .flat_map(|json| match json {
-                    Json::Object(members) => members.into_iter().map(|(_, value)| value).collect(),
-                    _ => Vec::new(),
-                })
-                .collect();
-        } else if let Some(after) = rest.strip_prefix('[') {
-            let (index, after) = after.split_once(']').ok_or_else(refused)?;
-            let index: i64 = index.trim().parse().map_err(|_| refused())?;
-            rest = after;
-            found = found
-                .iter()
-                .filter_map(|json| json.item(index).cloned())
-                .collect();
-        } else if let Some(after) = rest.strip_prefix('.') {
-            let (key, after) = match after.strip_prefix('"') {
-                Some(quoted) => quoted.split_once('"').ok_or_else(refused)?,
-                None => {
-                    let end = after
-                        .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-                        .unwrap_or(after.len());
-                    after.split_at(end)
-                }
-            };
-            if key.is_empty() {
-                return Err(refused());
-            }
-            rest = after;
-            found = found
-                .iter()
-                .flat_map(|json| match json {
-                    // Lax: an array's elements are looked at.
-                    Json::Array(items) => items
-                        .iter()
-                        .filter_map(|item| item.member(key).cloned())
-                        .collect::<Vec<_>>(),
-                    other => other.member(key).cloned().into_iter().collect(),
-                })
-                .collect();
-        } else {
-            return Err(refused());
-        }
-    }
-    Ok(found)
 }

@@ -54,6 +54,7 @@ pub fn register(connection: &Connection, shared: &Shared) -> rusqlite::Result<()
         values::STRICT,
         arithmetic::STRICT,
         text::STRICT,
+        text::bytes::STRICT,
         regex::STRICT,
         time::STRICT,
         format::STRICT,

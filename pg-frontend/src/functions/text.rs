@@ -1,28 +1,21 @@
-//! Strings and bytea.
+//! Strings: lengths, parts, padding, patterns. Bytea is in [`bytes`], SQL's quoting in [`quoting`].
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use md5::{Digest as _, Md5};
-use rusqlite::types::{Value, ValueRef};
+pub(super) mod bytes;
+mod quoting;
 
 use super::{Arguments, Entry, bool_value, int_value, text_value};
 use crate::error::{PgError, Result};
-use crate::sql::names::{literal, quote};
-use crate::types::{bytea, cast, json};
+use crate::sql::names::quote;
+use crate::types::{cast, json};
+use rusqlite::types::{Value, ValueRef};
+
+use self::quoting::{RESERVED, format, parse_ident, quote_literal};
 
 /// The longest text that is made.
 const LONGEST: usize = 256 << 20;
 
-fn blob(bytes: impl Into<Vec<u8>>) -> Result<Value> {
-    Ok(Value::Blob(bytes.into()))
-}
-
 fn too_long() -> PgError {
     PgError::new("54000", "requested length too large")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// One character for one, as the C library does it.
@@ -71,8 +64,6 @@ pub(super) const STRICT: &[Entry] = &[
     ("pg_bit_length", 1, |a| int_value(a.bytes(0)?.len() * 8)),
     ("pg_substr", 2, substr),
     ("pg_substr", 3, substr),
-    ("pg_substr_bytes", 2, substr_bytes),
-    ("pg_substr_bytes", 3, substr_bytes),
     ("pg_left", 2, |a| {
         let (text, count) = (a.text(0)?, a.int(1)?);
         let length = text.chars().count() as i64;
@@ -137,32 +128,8 @@ pub(super) const STRICT: &[Entry] = &[
     ("pg_ltrim", 2, |a| trim(a, true, false)),
     ("pg_rtrim", 1, |a| trim(a, false, true)),
     ("pg_rtrim", 2, |a| trim(a, false, true)),
-    ("pg_btrim_bytes", 2, |a| {
-        let (bytes, set) = (a.bytes(0)?, a.bytes(1)?);
-        let start = bytes
-            .iter()
-            .position(|byte| !set.contains(byte))
-            .unwrap_or(bytes.len());
-        let end = bytes
-            .iter()
-            .rposition(|byte| !set.contains(byte))
-            .map_or(start, |at| at + 1);
-        blob(&bytes[start..end])
-    }),
     ("pg_strpos", 2, |a| place(a.text(0)?, a.text(1)?)),
     ("pg_strpos_turned", 2, |a| place(a.text(1)?, a.text(0)?)),
-    ("pg_strpos_bytes", 2, |a| {
-        let (bytes, needle) = (a.bytes(0)?, a.bytes(1)?);
-        if needle.is_empty() {
-            return int_value(1);
-        }
-        int_value(
-            bytes
-                .windows(needle.len())
-                .position(|part| part == needle)
-                .map_or(0, |at| at + 1),
-        )
-    }),
     ("pg_overlay", 3, overlay),
     ("pg_overlay", 4, overlay),
     ("pg_split_part", 3, |a| {
@@ -227,95 +194,6 @@ pub(super) const STRICT: &[Entry] = &[
                 .map_or(0, |c| i64::from(u32::from(c))),
         ))
     }),
-    ("pg_md5", 1, |a| text_value(hex(&Md5::digest(a.bytes(0)?)))),
-    ("pg_sha224", 1, |_| {
-        Err(PgError::new("0A000", "sha224 is not supported").hint("Use sha256."))
-    }),
-    ("pg_sha256", 1, |a| {
-        blob(ring::digest::digest(&ring::digest::SHA256, a.bytes(0)?).as_ref())
-    }),
-    ("pg_sha384", 1, |a| {
-        blob(ring::digest::digest(&ring::digest::SHA384, a.bytes(0)?).as_ref())
-    }),
-    ("pg_sha512", 1, |a| {
-        blob(ring::digest::digest(&ring::digest::SHA512, a.bytes(0)?).as_ref())
-    }),
-    ("pg_encode", 2, |a| {
-        let bytes = a.bytes(0)?;
-        match a.text(1)?.to_ascii_lowercase().as_str() {
-            "hex" => text_value(hex(bytes)),
-            "base64" => {
-                // Lines of 76 characters.
-                let all = STANDARD.encode(bytes);
-                let lines: Vec<&str> = all
-                    .as_bytes()
-                    .chunks(76)
-                    .filter_map(|line| std::str::from_utf8(line).ok())
-                    .collect();
-                text_value(lines.join("\n"))
-            }
-            "escape" => {
-                let mut out = bytes::BytesMut::new();
-                for byte in bytes {
-                    match byte {
-                        0 | 0x80..=0xff => bytea::write_escape(&[*byte], &mut out),
-                        b'\\' => out.extend_from_slice(b"\\\\"),
-                        _ => out.extend_from_slice(&[*byte]),
-                    }
-                }
-                text_value(String::from_utf8_lossy(&out))
-            }
-            other => Err(PgError::new(
-                "22023",
-                format!("unrecognized encoding: \"{other}\""),
-            )),
-        }
-    }),
-    ("pg_decode", 2, |a| {
-        let text = a.text(0)?;
-        match a.text(1)?.to_ascii_lowercase().as_str() {
-            "hex" => blob(bytea::parse_hex(text)?),
-            "base64" => {
-                let packed: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-                blob(
-                    STANDARD
-                        .decode(packed)
-                        .map_err(|_| PgError::new("22023", "invalid base64 end sequence"))?,
-                )
-            }
-            "escape" => blob(bytea::parse(text)?),
-            other => Err(PgError::new(
-                "22023",
-                format!("unrecognized encoding: \"{other}\""),
-            )),
-        }
-    }),
-    ("pg_get_byte", 2, |a| {
-        let bytes = a.bytes(0)?;
-        let at = usize::try_from(a.int(1)?)
-            .ok()
-            .filter(|at| *at < bytes.len());
-        let at = at.ok_or_else(|| PgError::new("2202E", "index out of valid range"))?;
-        Ok(Value::Integer(bytes[at].into()))
-    }),
-    ("pg_set_byte", 3, |a| {
-        let mut bytes = a.bytes(0)?.to_vec();
-        let at = usize::try_from(a.int(1)?)
-            .ok()
-            .filter(|at| *at < bytes.len());
-        let at = at.ok_or_else(|| PgError::new("2202E", "index out of valid range"))?;
-        bytes[at] = u8::try_from(a.int(2)? & 0xff).unwrap_or(0);
-        blob(bytes)
-    }),
-    ("pg_bytea_cat", 2, |a| {
-        blob([a.bytes(0)?, a.bytes(1)?].concat())
-    }),
-    ("pg_convert_from", 2, |a| {
-        let text = std::str::from_utf8(a.bytes(0)?)
-            .map_err(|_| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\""))?;
-        text_value(text)
-    }),
-    ("pg_convert_to", 2, |a| blob(a.text(0)?.as_bytes())),
     ("pg_to_ascii", 1, |a| {
         text_value(
             a.text(0)?
@@ -430,25 +308,6 @@ fn substr(a: &Arguments<'_>) -> Result<Value> {
     text_value(text.chars().skip(skip).take(take).collect::<String>())
 }
 
-fn substr_bytes(a: &Arguments<'_>) -> Result<Value> {
-    let (bytes, start) = (a.bytes(0)?, a.int(1)?);
-    let end = if a.len() > 2 {
-        start.saturating_add(a.int(2)?)
-    } else {
-        i64::MAX
-    };
-    let skip = usize::try_from(start.max(1) - 1).unwrap_or(0);
-    let take = usize::try_from(end - start.max(1)).unwrap_or(0);
-    blob(
-        bytes
-            .iter()
-            .skip(skip)
-            .take(take)
-            .copied()
-            .collect::<Vec<u8>>(),
-    )
-}
-
 fn pad(a: &Arguments<'_>, left: bool) -> Result<Value> {
     let (text, length, fill) = (
         a.text(0)?,
@@ -470,7 +329,7 @@ fn pad(a: &Arguments<'_>, left: bool) -> Result<Value> {
     })
 }
 
-fn trim(a: &Arguments<'_>, start: bool, end: bool) -> Result<Value> {
+pub(super) fn trim(a: &Arguments<'_>, start: bool, end: bool) -> Result<Value> {
     let set = set(a)?;
     let mut text = a.text(0)?;
     if start {
@@ -489,7 +348,7 @@ fn place(text: &str, needle: &str) -> Result<Value> {
     )
 }
 
-fn overlay(a: &Arguments<'_>) -> Result<Value> {
+pub(super) fn overlay(a: &Arguments<'_>) -> Result<Value> {
     let (text, with, from) = (a.text(0)?, a.text(1)?, a.int(2)?);
     let length = a.int_or(3, with.chars().count() as i64)?;
     if from <= 0 {
@@ -510,7 +369,7 @@ fn overlay(a: &Arguments<'_>) -> Result<Value> {
 }
 
 /// LIKE with an escape character, or none.
-fn like(text: &str, pattern: &str, escape: &str) -> Result<Value> {
+pub(super) fn like(text: &str, pattern: &str, escape: &str) -> Result<Value> {
     enum Part {
         Any,
         One,
@@ -558,261 +417,6 @@ fn like(text: &str, pattern: &str, escape: &str) -> Result<Value> {
         }
     }
     bool_value(parts[part..].iter().all(|part| matches!(part, Part::Any)))
-}
-
-fn quote_literal(text: &str) -> String {
-    if text.contains('\\') {
-        return format!("E{}", literal(&text.replace('\\', "\\\\")));
-    }
-    literal(text)
-}
-
-/// Words that need quotes as names.
-pub(crate) const RESERVED: &[&str] = &[
-    "all",
-    "analyse",
-    "analyze",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "asymmetric",
-    "both",
-    "case",
-    "cast",
-    "check",
-    "collate",
-    "column",
-    "constraint",
-    "create",
-    "current_catalog",
-    "current_date",
-    "current_role",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "default",
-    "deferrable",
-    "desc",
-    "distinct",
-    "do",
-    "else",
-    "end",
-    "except",
-    "false",
-    "fetch",
-    "for",
-    "foreign",
-    "from",
-    "grant",
-    "group",
-    "having",
-    "in",
-    "initially",
-    "intersect",
-    "into",
-    "lateral",
-    "leading",
-    "limit",
-    "localtime",
-    "localtimestamp",
-    "not",
-    "null",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "placing",
-    "primary",
-    "references",
-    "returning",
-    "select",
-    "session_user",
-    "some",
-    "symmetric",
-    "table",
-    "then",
-    "to",
-    "trailing",
-    "true",
-    "union",
-    "unique",
-    "user",
-    "using",
-    "variadic",
-    "when",
-    "where",
-    "window",
-    "with",
-    "between",
-    "bigint",
-    "boolean",
-    "char",
-    "character",
-    "coalesce",
-    "dec",
-    "decimal",
-    "exists",
-    "extract",
-    "float",
-    "greatest",
-    "int",
-    "integer",
-    "interval",
-    "least",
-    "national",
-    "nchar",
-    "none",
-    "numeric",
-    "overlay",
-    "position",
-    "precision",
-    "real",
-    "row",
-    "setof",
-    "smallint",
-    "substring",
-    "time",
-    "timestamp",
-    "treat",
-    "trim",
-    "values",
-    "varchar",
-    "authorization",
-    "binary",
-    "concurrently",
-    "cross",
-    "freeze",
-    "full",
-    "ilike",
-    "inner",
-    "is",
-    "isnull",
-    "join",
-    "left",
-    "like",
-    "natural",
-    "notnull",
-    "outer",
-    "overlaps",
-    "right",
-    "similar",
-    "tablesample",
-    "verbose",
-    "collation",
-];
-
-/// `format('%s %I %L', …)`.
-fn format(a: &Arguments<'_>) -> Result<Value> {
-    if a.is_null(0) {
-        return Ok(Value::Null);
-    }
-    let mut out = String::new();
-    let mut chars = a.text(0)?.chars().peekable();
-    let mut next = 1;
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            out.push(c);
-            continue;
-        }
-        if chars.next_if_eq(&'%').is_some() {
-            out.push('%');
-            continue;
-        }
-        let mut digits = String::new();
-        let left = chars.next_if_eq(&'-').is_some();
-        while let Some(digit) = chars.next_if(char::is_ascii_digit) {
-            digits.push(digit);
-        }
-        if chars.next_if_eq(&'$').is_some() {
-            next = digits.parse().unwrap_or(next);
-            digits.clear();
-            while let Some(digit) = chars.next_if(char::is_ascii_digit) {
-                digits.push(digit);
-            }
-        }
-        let kind = chars
-            .next()
-            .ok_or_else(|| PgError::new("22023", "unterminated format() type specifier"))?;
-        if next >= a.len() {
-            return Err(PgError::new("22023", "too few arguments for format()"));
-        }
-        let word = match (kind, a.is_null(next)) {
-            ('s', true) => String::new(),
-            ('s', false) => a.text(next)?.to_owned(),
-            ('I', true) => {
-                return Err(PgError::new(
-                    "22004",
-                    "null values cannot be formatted as an SQL identifier",
-                ));
-            }
-            ('I', false) => {
-                let text = a.text(next)?;
-                let plain = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-                    && text
-                        .bytes()
-                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_')
-                    && !RESERVED.contains(&text);
-                if plain { text.to_owned() } else { quote(text) }
-            }
-            ('L', true) => "NULL".to_owned(),
-            ('L', false) => quote_literal(a.text(next)?),
-            (other, _) => {
-                return Err(PgError::new(
-                    "22023",
-                    format!("unrecognized format() type specifier \"{other}\""),
-                )
-                .hint("For a single \"%\" use \"%%\"."));
-            }
-        };
-        next += 1;
-        let width: usize = digits.parse().unwrap_or(0);
-        let missing = width.saturating_sub(word.chars().count());
-        if !left {
-            out.extend(std::iter::repeat_n(' ', missing));
-        }
-        out.push_str(&word);
-        if left {
-            out.extend(std::iter::repeat_n(' ', missing));
-        }
-    }
-    text_value(out)
-}
-
-fn parse_ident(a: &Arguments<'_>) -> Result<Value> {
-    let text = a.text(0)?;
-    let invalid = || {
-        PgError::new(
-            "22023",
-            format!("string is not a valid identifier: \"{text}\""),
-        )
-    };
-    let mut parts = Vec::new();
-    let tokens = crate::sql::lexer::tokens(text).map_err(|_| invalid())?;
-    for (index, token) in tokens.iter().enumerate() {
-        let word = &text[token.start..token.end];
-        match (index % 2, token.kind) {
-            (0, crate::sql::lexer::Kind::Word | crate::sql::lexer::Kind::Quoted) => {
-                parts.push(crate::sql::lexer::name_value(token.kind, word));
-            }
-            (1, _) if word == "." => {}
-            _ => return Err(invalid()),
-        }
-    }
-    if tokens.len() % 2 == 0 {
-        return Err(invalid());
-    }
-    let mut out = String::from("[");
-    for (index, part) in parts.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        json::quote(part, &mut out);
-    }
-    out.push(']');
-    text_value(out)
 }
 
 #[cfg(test)]

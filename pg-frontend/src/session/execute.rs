@@ -90,23 +90,27 @@ impl<'s> Session<'s> {
                 backend::complete(&mut self.wire.out, tag);
                 Ok(())
             }
+            Action::Script(statements) => {
+                let changed = self.script(statements, &planned, alone)?;
+                self.done(portal, changed);
+                Ok(())
+            }
             Action::Show(name) => {
                 self.send_shown(name, portal, describe)?;
-                self.done(portal);
+                self.done(portal, 0);
                 Ok(())
             }
             _ => {
                 self.command(&planned, &portal.parameters, alone)?;
-                self.done(portal);
+                self.done(portal, 0);
                 Ok(())
             }
         }
     }
 
-    /// What is done for its effect on the session or on the schema.
+    /// What is done for its effect on the session or on the server.
     fn command(&mut self, planned: &Planned<'s>, parameters: &[Value], alone: bool) -> Result<()> {
         match &planned.plan.action {
-            Action::Script(statements) => self.script(statements, planned, alone),
             Action::Nothing(notice) => {
                 if let Some(notice) = notice {
                     self.notice(Severity::Notice, &PgError::new("00000", notice.clone()));
@@ -159,16 +163,17 @@ impl<'s> Session<'s> {
             | Action::Fetch { .. }
             | Action::Execute { .. }
             | Action::Transaction(_)
+            | Action::Script(_)
             | Action::Show(_) => Ok(()),
         }
     }
 
-    fn done(&mut self, portal: &mut Portal<'s>) {
+    fn done(&mut self, portal: &mut Portal<'s>, changed: u64) {
         portal.progress = Progress::Over;
         if self.transaction.block == Block::None {
             self.state.borrow_mut().end_transaction(true);
         }
-        self.complete(&portal.planned.plan.tag, 0);
+        self.complete(&portal.planned.plan.tag, changed);
     }
 
     /// `CommandComplete`
@@ -251,7 +256,7 @@ impl<'s> Session<'s> {
     }
 
     /// Several statements of SQLite's for one of Postgres': all or nothing.
-    fn script(&mut self, statements: &[String], planned: &Planned<'s>, alone: bool) -> Result<()> {
+    fn script(&mut self, statements: &[String], planned: &Planned<'s>, alone: bool) -> Result<u64> {
         let own = alone && self.transaction.block == Block::None;
         let outside = statements.iter().any(|sql| {
             let word = sql.trim_start().get(..6).unwrap_or_default();
@@ -263,13 +268,14 @@ impl<'s> Session<'s> {
                 return Err(self.explain(&error).into());
             }
         }
+        let changed = self.connection.changes();
         self.schema_changed();
         if own && outside {
             self.end_alone(true)?;
         } else if own && self.transaction.block == Block::Implicit {
             self.commit()?;
         }
-        Ok(())
+        Ok(changed)
     }
 
     fn send_shown(&mut self, name: &str, portal: &mut Portal<'s>, describe: bool) -> Result<()> {

@@ -280,7 +280,8 @@ fn send_rows(wire: &mut Wire, rows: &mut Rows<'_>, sink: &Sink<'_>) -> Result<Se
             });
         };
         if !sink.silent {
-            if sent == 0 && row.as_ref().column_count() != sink.columns.len() {
+            // A row without columns is one of NULL in SQLite.
+            if sent == 0 && row.as_ref().column_count() != sink.columns.len().max(1) {
                 return Err(SendError::Client(changed_result()));
             }
             let values = sink.columns.iter().zip(sink.formats).enumerate();

@@ -274,7 +274,6 @@ pub fn load(connection: &Connection, name: &str) -> Result<Option<Table>> {
         .query([name])
         .map_err(|error| unreadable(&error))?;
     let mut columns = Vec::new();
-    let mut untyped = false;
     let read = |rows: &mut rusqlite::Rows<'_>| -> rusqlite::Result<Option<(Column, String)>> {
         let Some(row) = rows.next()? else {
             return Ok(None);
@@ -300,10 +299,6 @@ pub fn load(connection: &Connection, name: &str) -> Result<Option<Table>> {
     while let Some((mut column, declared)) = read(&mut rows).map_err(|error| unreadable(&error))? {
         column.number = i16::try_from(columns.len() + 1).unwrap_or(0);
         column.ty = declared_type(connection, &declared);
-        untyped |= matches!(
-            declared.as_str(),
-            "" | "NUM" | "INT" | "TEXT" | "REAL" | "BLOB"
-        );
         if declared == "INTEGER" && column.primary == 1 {
             column.key = Some(Key::Rowid);
         }
@@ -320,7 +315,7 @@ pub fn load(connection: &Connection, name: &str) -> Result<Option<Table>> {
         view: false,
         temporary: false,
     };
-    if untyped && let Some(sql) = view_text(connection, name)? {
+    if let Some(sql) = view_text(connection, name)? {
         table.view = true;
         if let Some((types, _)) = read_view_header(&sql) {
             for (column, ty) in table.columns.iter_mut().zip(types) {

@@ -70,6 +70,27 @@ fn parameters_take_their_types_from_where_they_stand() {
 }
 
 #[test]
+fn a_query_that_calls_a_writer_waits_for_its_turn() {
+    let connection = with_table();
+    for name in ["proc_create", "proc_drop", "changeset_apply", "harmless"] {
+        let flags = rusqlite::functions::FunctionFlags::default();
+        connection
+            .create_scalar_function(name, 1, flags, |_| Ok(1))
+            .unwrap();
+    }
+    for (text, read_only) in [
+        ("SELECT proc_create('x')", false),
+        ("SELECT id, proc_drop(name) FROM t", false),
+        ("SELECT * FROM (SELECT changeset_apply($1)) x", false),
+        ("SELECT harmless(1)", true),
+        ("SELECT name FROM t FOR UPDATE", false),
+    ] {
+        let plan = planned(&connection, text).unwrap();
+        assert_eq!(plan.read_only, read_only, "{text}");
+    }
+}
+
+#[test]
 fn commands_have_their_actions() {
     let connection = with_table();
     let action = |text: &str| planned(&connection, text).unwrap().action;

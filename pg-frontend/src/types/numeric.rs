@@ -4,18 +4,20 @@
 //! digits that Postgres gives them (`select_div_scale` in its `numeric.c`).
 //! <https://www.postgresql.org/docs/15/datatype-numeric.html>
 
+mod arithmetic;
+mod wire;
+
+use crate::error::{PgError, Result};
+use num_bigint::{BigInt, Sign};
+use rusqlite::types::ValueRef;
 use std::cmp::Ordering;
 use std::fmt;
 
-use num_bigint::{BigInt, BigUint, Sign};
-use rusqlite::types::ValueRef;
-
-use crate::error::{PgError, Result};
-
 /// The most digits behind the point.
-const MAX_SCALE: u32 = 16383;
+pub(super) const MAX_SCALE: u32 = 16383;
+
 /// Significant digits of a quotient, at least.
-const MIN_SIGNIFICANT: i64 = 16;
+pub(super) const MIN_SIGNIFICANT: i64 = 16;
 
 /// A number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,11 +38,11 @@ pub enum Numeric {
 }
 
 /// 10 to a power.
-fn ten(power: u32) -> BigInt {
+pub(super) fn ten(power: u32) -> BigInt {
     BigInt::from(10u32).pow(power)
 }
 
-fn finite(unscaled: BigInt, scale: u32) -> Numeric {
+pub(super) fn finite(unscaled: BigInt, scale: u32) -> Numeric {
     Numeric::Finite { unscaled, scale }
 }
 
@@ -150,7 +152,7 @@ impl Numeric {
         Some(Self::special(value))
     }
 
-    fn special(value: f64) -> Self {
+    pub(super) fn special(value: f64) -> Self {
         if value.is_nan() {
             Self::NaN
         } else if value > 0.0 {
@@ -201,295 +203,6 @@ impl Numeric {
             Self::NegInfinity => true,
             _ => false,
         }
-    }
-
-    fn raised(unscaled: &BigInt, from: u32, to: u32) -> BigInt {
-        if to > from {
-            unscaled * ten(to - from)
-        } else {
-            unscaled.clone()
-        }
-    }
-
-    /// Both on the scale of the finer one.
-    fn aligned(&self, other: &Self) -> Option<(BigInt, BigInt, u32)> {
-        match (self, other) {
-            (
-                Self::Finite {
-                    unscaled: a,
-                    scale: s,
-                },
-                Self::Finite {
-                    unscaled: b,
-                    scale: t,
-                },
-            ) => {
-                let scale = (*s).max(*t);
-                Some((
-                    Self::raised(a, *s, scale),
-                    Self::raised(b, *t, scale),
-                    scale,
-                ))
-            }
-            _ => None,
-        }
-    }
-
-    /// Arithmetic with NaN or infinities goes by doubles' rules.
-    fn by_doubles(&self, other: &Self, operation: fn(f64, f64) -> f64) -> Self {
-        let value = |number: &Self| match number {
-            Self::Finite { unscaled, .. } => match unscaled.sign() {
-                Sign::Minus => -1.0,
-                Sign::NoSign => 0.0,
-                Sign::Plus => 1.0,
-            },
-            special => special.to_f64(),
-        };
-        let result = operation(value(self), value(other));
-        if result == 0.0 {
-            Self::zero()
-        } else {
-            Self::special(result)
-        }
-    }
-
-    /// The sum.
-    #[must_use]
-    pub fn add(&self, other: &Self) -> Self {
-        match self.aligned(other) {
-            Some((a, b, scale)) => finite(a + b, scale),
-            None => self.by_doubles(other, |a, b| a + b),
-        }
-    }
-
-    /// The difference.
-    #[must_use]
-    pub fn sub(&self, other: &Self) -> Self {
-        match self.aligned(other) {
-            Some((a, b, scale)) => finite(a - b, scale),
-            None => self.by_doubles(other, |a, b| a - b),
-        }
-    }
-
-    /// The product.
-    #[must_use]
-    pub fn mul(&self, other: &Self) -> Self {
-        match (self, other) {
-            (
-                Self::Finite {
-                    unscaled: a,
-                    scale: s,
-                },
-                Self::Finite {
-                    unscaled: b,
-                    scale: t,
-                },
-            ) => {
-                let product = finite(a * b, s + t);
-                if s + t > MAX_SCALE {
-                    product.round(i64::from(MAX_SCALE))
-                } else {
-                    product
-                }
-            }
-            _ => self.by_doubles(other, |a, b| a * b),
-        }
-    }
-
-    /// The quotient, with as many digits as Postgres gives it. By zero: 22012.
-    ///
-    /// # Errors
-    /// 22012.
-    pub fn div(&self, other: &Self) -> Result<Self> {
-        if other.is_zero() {
-            return Err(division_by_zero());
-        }
-        if let (Self::Finite { .. }, Self::Finite { .. }) = (self, other) {
-            let scale = self.quotient_scale(other);
-            return Ok(self.div_to(other, scale));
-        }
-        Ok(self.by_doubles(other, |a, b| a / b))
-    }
-
-    /// The quotient rounded to a scale; both finite, the divisor not zero.
-    fn div_to(&self, other: &Self, scale: u32) -> Self {
-        let (
-            Self::Finite {
-                unscaled: a,
-                scale: s,
-            },
-            Self::Finite {
-                unscaled: b,
-                scale: t,
-            },
-        ) = (self, other)
-        else {
-            return Self::NaN;
-        };
-        // a/10^s / (b/10^t) = a*10^(t+scale) / (b*10^s) / 10^scale
-        let above = a * ten(t + scale);
-        let below = b * ten(*s);
-        finite(round_quotient(&above, &below), scale)
-    }
-
-    /// The place of the first digit in groups of four, and that group.
-    fn leading(&self) -> (i64, i64) {
-        let Self::Finite { unscaled, scale } = self else {
-            return (0, 0);
-        };
-        if unscaled.sign() == Sign::NoSign {
-            return (0, 0);
-        }
-        let digits = unscaled.magnitude().to_string();
-        let exponent = digits.len() as i64 - 1 - i64::from(*scale);
-        let weight = exponent.div_euclid(4);
-        let wanted = usize::try_from(exponent.rem_euclid(4)).unwrap_or(0) + 1;
-        let mut group = 0i64;
-        for index in 0..wanted {
-            let digit = digits
-                .as_bytes()
-                .get(index)
-                .map_or(0, |c| i64::from(c - b'0'));
-            group = group * 10 + digit;
-        }
-        (weight, group)
-    }
-
-    fn quotient_scale(&self, other: &Self) -> u32 {
-        let (weight_a, first_a) = self.leading();
-        let (weight_b, first_b) = other.leading();
-        let mut weight = weight_a - weight_b;
-        if first_a <= first_b {
-            weight -= 1;
-        }
-        let scale = (MIN_SIGNIFICANT - weight * 4)
-            .max(i64::from(self.scale()))
-            .max(i64::from(other.scale()))
-            .clamp(0, 1000);
-        u32::try_from(scale).unwrap_or(0)
-    }
-
-    /// The remainder of the division, with the dividend's sign.
-    ///
-    /// # Errors
-    /// 22012.
-    pub fn rem(&self, other: &Self) -> Result<Self> {
-        if other.is_zero() {
-            return Err(division_by_zero());
-        }
-        Ok(match self.aligned(other) {
-            Some((a, b, scale)) => finite(a % b, scale),
-            None => match (self, other) {
-                (Self::Finite { .. }, Self::Infinity | Self::NegInfinity) => self.clone(),
-                _ => Self::NaN,
-            },
-        })
-    }
-
-    /// The quotient without its fraction (`div`).
-    ///
-    /// # Errors
-    /// 22012.
-    pub fn div_trunc(&self, other: &Self) -> Result<Self> {
-        if other.is_zero() {
-            return Err(division_by_zero());
-        }
-        Ok(match self.aligned(other) {
-            Some((a, b, _)) => finite(a / b, 0),
-            None => self.by_doubles(other, |a, b| a / b),
-        })
-    }
-
-    /// With its sign turned.
-    #[must_use]
-    pub fn neg(&self) -> Self {
-        match self {
-            Self::Finite { unscaled, scale } => finite(-unscaled, *scale),
-            Self::NaN => Self::NaN,
-            Self::Infinity => Self::NegInfinity,
-            Self::NegInfinity => Self::Infinity,
-        }
-    }
-
-    /// Rounded half away from zero to a scale, which may be negative.
-    #[must_use]
-    pub fn round(&self, to: i64) -> Self {
-        self.rescale(to, round_quotient)
-    }
-
-    /// Cut to a scale, which may be negative.
-    #[must_use]
-    pub fn trunc(&self, to: i64) -> Self {
-        self.rescale(to, |a, b| a / b)
-    }
-
-    fn rescale(&self, to: i64, divide: fn(&BigInt, &BigInt) -> BigInt) -> Self {
-        let Self::Finite { unscaled, scale } = self else {
-            return self.clone();
-        };
-        let to = to.clamp(-200_000, i64::from(MAX_SCALE));
-        let by = i64::from(*scale) - to;
-        let target = u32::try_from(to.max(0)).unwrap_or(0);
-        if by <= 0 {
-            let missing = u32::try_from(-by).unwrap_or(0);
-            return finite(unscaled * ten(missing), target);
-        }
-        let by = u32::try_from(by).unwrap_or(u32::MAX);
-        let value = divide(unscaled, &ten(by));
-        match u32::try_from(-to) {
-            Ok(zeros) if zeros > 0 => finite(value * ten(zeros), 0),
-            _ => finite(value, target),
-        }
-    }
-
-    /// The largest whole number not above it.
-    #[must_use]
-    pub fn floor(&self) -> Self {
-        let cut = self.trunc(0);
-        if self.is_negative() && cut.compare(self) != Ordering::Equal {
-            return cut.sub(&Self::from(1i64));
-        }
-        cut
-    }
-
-    /// The smallest whole number not below it.
-    #[must_use]
-    pub fn ceil(&self) -> Self {
-        self.neg().floor().neg()
-    }
-
-    /// The square root, with the digits Postgres gives it; below zero: 2201F.
-    ///
-    /// # Errors
-    /// 2201F.
-    pub fn sqrt(&self) -> Result<Self> {
-        if self.is_negative() {
-            return Err(PgError::new(
-                "2201F",
-                "cannot take square root of a negative number",
-            ));
-        }
-        let Self::Finite { unscaled, scale } = self else {
-            return Ok(self.clone());
-        };
-        let (weight, _) = self.leading();
-        let root = if weight >= 0 {
-            (weight + 1) * 2 - 1
-        } else {
-            1 - (1 - weight) * 2
-        };
-        let digits = (MIN_SIGNIFICANT - root)
-            .max(i64::from(*scale))
-            .clamp(0, 1000);
-        let digits = u32::try_from(digits).unwrap_or(0);
-        // One digit more, then round.
-        let shift = 2 * (digits + 1);
-        let raised: BigUint = if shift >= *scale {
-            unscaled.magnitude() * ten(shift - scale).magnitude()
-        } else {
-            unscaled.magnitude() / ten(scale - shift).magnitude()
-        };
-        Ok(finite(BigInt::from(raised.sqrt()), digits + 1).round(i64::from(digits)))
     }
 
     /// How they order; NaN is above all.
@@ -554,132 +267,6 @@ impl Numeric {
         }
         Ok(rounded)
     }
-
-    /// Sign and decimal digits, for the binary form: groups of four digits from the highest, the
-    /// first group's weight.
-    fn groups(&self) -> (bool, i16, Vec<u16>, u16) {
-        let Self::Finite { unscaled, scale } = self else {
-            return (false, 0, Vec::new(), 0);
-        };
-        let mut digits = unscaled.magnitude().to_string();
-        let scale_usize = *scale as usize;
-        while digits.len() <= scale_usize {
-            digits.insert(0, '0');
-        }
-        let (whole, fraction) = digits.split_at(digits.len() - scale_usize);
-        let head = whole.len().div_ceil(4) * 4;
-        let tail = fraction.len().div_ceil(4) * 4;
-        // More zeros than a format's width may be.
-        let zeros = |count: usize| "0".repeat(count);
-        let padded = format!(
-            "{}{whole}{fraction}{}",
-            zeros(head - whole.len()),
-            zeros(tail - fraction.len())
-        );
-        let mut groups: Vec<u16> = padded
-            .as_bytes()
-            .chunks(4)
-            .map(|group| {
-                group
-                    .iter()
-                    .fold(0, |value, digit| value * 10 + u16::from(digit - b'0'))
-            })
-            .collect();
-        let mut weight = (head / 4) as i64 - 1;
-        let zeros = groups.iter().take_while(|group| **group == 0).count();
-        groups.drain(..zeros);
-        weight -= zeros as i64;
-        while groups.last() == Some(&0) {
-            groups.pop();
-        }
-        if groups.is_empty() {
-            weight = 0;
-        }
-        let negative = unscaled.sign() == Sign::Minus;
-        (
-            negative,
-            i16::try_from(weight).unwrap_or(i16::MAX),
-            groups,
-            u16::try_from(*scale).unwrap_or(u16::MAX),
-        )
-    }
-
-    /// Appends the binary form: groups, weight, sign, scale, groups of four digits.
-    pub fn write_binary(&self, out: &mut bytes::BytesMut) {
-        let (negative, weight, groups, scale) = self.groups();
-        let sign: u16 = match self {
-            Self::Finite { .. } => {
-                if negative {
-                    0x4000
-                } else {
-                    0
-                }
-            }
-            Self::NaN => 0xC000,
-            Self::Infinity => 0xD000,
-            Self::NegInfinity => 0xF000,
-        };
-        out.extend_from_slice(
-            &u16::try_from(groups.len())
-                .unwrap_or(u16::MAX)
-                .to_be_bytes(),
-        );
-        out.extend_from_slice(&weight.to_be_bytes());
-        out.extend_from_slice(&sign.to_be_bytes());
-        out.extend_from_slice(&scale.to_be_bytes());
-        for group in groups {
-            out.extend_from_slice(&group.to_be_bytes());
-        }
-    }
-
-    /// Reads the binary form.
-    #[must_use]
-    pub fn read_binary(bytes: &[u8]) -> Option<Self> {
-        let word = |at: usize| Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
-        let count = usize::from(word(0)?);
-        let weight = i64::from(word(2)?.cast_signed());
-        let sign = word(4)?;
-        let scale = u32::from(word(6)?);
-        if bytes.len() != 8 + count * 2 || scale > MAX_SCALE {
-            return None;
-        }
-        match sign {
-            0xC000 => return Some(Self::NaN),
-            0xD000 => return Some(Self::Infinity),
-            0xF000 => return Some(Self::NegInfinity),
-            0 | 0x4000 => {}
-            _ => return None,
-        }
-        let mut unscaled = BigInt::from(0);
-        for index in 0..count {
-            let group = word(8 + index * 2)?;
-            if group > 9999 {
-                return None;
-            }
-            unscaled = unscaled * 10_000 + group;
-        }
-        // The last group's place is 10^(4 * (weight - count + 1)).
-        let place = 4 * (weight - count as i64 + 1);
-        let number = if place >= 0 {
-            finite(unscaled * ten(u32::try_from(place).ok()?), 0)
-        } else {
-            finite(unscaled, u32::try_from(-place).ok()?)
-        };
-        let number = if sign == 0x4000 { number.neg() } else { number };
-        Some(number.trunc(i64::from(scale)))
-    }
-}
-
-/// `a / b`, rounded half away from zero.
-fn round_quotient(a: &BigInt, b: &BigInt) -> BigInt {
-    let quotient = a / b;
-    let rest = a - &quotient * b;
-    let twice: BigUint = rest.magnitude() * 2u32;
-    if twice >= *b.magnitude() {
-        let negative = (a.sign() == Sign::Minus) != (b.sign() == Sign::Minus);
-        return if negative { quotient - 1 } else { quotient + 1 };
-    }
-    quotient
 }
 
 /// 22012.

@@ -1,8 +1,14 @@
 //! Values in text: [`input`] makes a representation of what a client or a literal says, [`output`]
 //! writes a representation as Postgres would.
 
-use bytes::BytesMut;
-use rusqlite::types::{Value, ValueRef};
+mod literals;
+mod stored;
+
+pub use literals::{parse_bool, parse_int, parse_uuid};
+use literals::{parse_f32, parse_inet, parse_macaddr, parse_oid};
+pub(crate) use stored::{
+    as_bool, as_date, as_f64, as_int, as_interval, as_moment, as_numeric, as_str, misfit,
+};
 
 use super::interval::Interval;
 use super::json::Json;
@@ -11,6 +17,8 @@ use super::time::{self, parse_date, parse_time, parse_timestamp, parse_timestamp
 use super::zone::Zone;
 use super::{Style, Type, array, bytea, float};
 use crate::error::{PgError, Result};
+use bytes::BytesMut;
+use rusqlite::types::{Value, ValueRef};
 
 /// 22P02.
 pub(crate) fn invalid(ty: Type, text: &str) -> PgError {
@@ -172,152 +180,6 @@ fn not_json(ty: &str, text: &str) -> PgError {
     error
 }
 
-/// Reads an integer.
-///
-/// # Errors
-/// 22P02, 22003.
-pub fn parse_int(ty: Type, text: &str) -> Result<i64> {
-    let trimmed = text.trim_matches(|c: char| c.is_ascii_whitespace());
-    let digits = trimmed.strip_prefix(['-', '+']).unwrap_or(trimmed);
-    if digits.is_empty() || !digits.bytes().all(|c| c.is_ascii_digit()) {
-        return Err(invalid(ty, text));
-    }
-    let (low, high) = ty.int_range();
-    trimmed
-        .parse::<i64>()
-        .ok()
-        .filter(|value| (low..=high).contains(value))
-        .ok_or_else(|| {
-            PgError::new(
-                "22003",
-                format!(
-                    "value \"{trimmed}\" is out of range for type {}",
-                    ty.display()
-                ),
-            )
-        })
-}
-
-fn parse_f32(text: &str) -> Result<f64> {
-    let value = float::parse_f64(text).map_err(|mut error| {
-        error.message = error.message.replace("double precision", "real");
-        error
-    })?;
-    #[allow(clippy::cast_possible_truncation, reason = "checked below")]
-    let short = value as f32;
-    if short.is_infinite() && value.is_finite() {
-        return Err(PgError::new(
-            "22003",
-            format!("\"{}\" is out of range for type real", text.trim()),
-        ));
-    }
-    Ok(f64::from(short))
-}
-
-/// Reads a boolean: any unique beginning of `true`, `false`, `yes`, `no`; `on`, `off`, `1`, `0`.
-///
-/// # Errors
-/// 22P02.
-pub fn parse_bool(text: &str) -> Result<bool> {
-    let lower = text.trim().to_ascii_lowercase();
-    let begins = |word: &str| !lower.is_empty() && word.starts_with(&lower);
-    if begins("true") || begins("yes") || lower == "on" || lower == "1" {
-        Ok(true)
-    } else if begins("false") || begins("no") || lower == "off" || lower == "of" || lower == "0" {
-        Ok(false)
-    } else {
-        Err(invalid(Type::BOOL, text))
-    }
-}
-
-fn parse_oid(ty: Type, text: &str) -> Result<i64> {
-    let value = parse_int(Type::INT8, text).map_err(|_| invalid(ty, text))?;
-    if ty.oid != 5069 && !(-(1 << 31)..1 << 32).contains(&value) {
-        return Err(PgError::new(
-            "22003",
-            format!(
-                "value \"{}\" is out of range for type {}",
-                text.trim(),
-                ty.display()
-            ),
-        ));
-    }
-    Ok(if value < 0 && ty.oid != 5069 {
-        value + (1 << 32)
-    } else {
-        value
-    })
-}
-
-/// A UUID in its usual form: lower case, with hyphens.
-///
-/// # Errors
-/// 22P02.
-pub fn parse_uuid(text: &str) -> Result<String> {
-    let error = || invalid(Type::UUID, text);
-    let body = text.trim();
-    let body = match body.strip_prefix('{') {
-        Some(rest) => rest.strip_suffix('}').ok_or_else(error)?,
-        None => body,
-    };
-    let mut out = String::with_capacity(36);
-    let mut count = 0;
-    for c in body.chars() {
-        if c == '-' && count % 4 == 0 && count > 0 {
-            continue;
-        }
-        if !c.is_ascii_hexdigit() || count == 32 {
-            return Err(error());
-        }
-        if matches!(count, 8 | 12 | 16 | 20) {
-            out.push('-');
-        }
-        out.push(c.to_ascii_lowercase());
-        count += 1;
-    }
-    if count == 32 && !body.ends_with('-') {
-        Ok(out)
-    } else {
-        Err(error())
-    }
-}
-
-fn parse_inet(ty: Type, text: &str) -> Result<String> {
-    let error = || invalid(ty, text);
-    let (address, bits) = match text.trim().split_once('/') {
-        Some((address, bits)) => (address, Some(bits.parse::<u8>().map_err(|_| error())?)),
-        None => (text.trim(), None),
-    };
-    let address: std::net::IpAddr = address.parse().map_err(|_| error())?;
-    let full = if address.is_ipv4() { 32 } else { 128 };
-    if bits.is_some_and(|bits| bits > full) {
-        return Err(error());
-    }
-    Ok(match (bits, ty.oid) {
-        (Some(bits), _) if bits < full => format!("{address}/{bits}"),
-        (_, 650) => format!("{address}/{full}"),
-        _ => address.to_string(),
-    })
-}
-
-fn parse_macaddr(text: &str) -> Result<String> {
-    let digits: Vec<char> = text
-        .chars()
-        .filter(|c| !matches!(c, ':' | '-' | '.' | ' '))
-        .collect();
-    if digits.len() != 12 || !digits.iter().all(char::is_ascii_hexdigit) {
-        return Err(PgError::new(
-            "22P02",
-            format!("invalid input syntax for type macaddr: \"{text}\""),
-        ));
-    }
-    let pairs: Vec<String> = digits
-        .chunks(2)
-        .map(|pair| pair.iter().collect::<String>().to_ascii_lowercase())
-        .collect();
-    Ok(pairs.join(":"))
-}
-
 /// Appends an integer.
 pub fn write_int(value: i64, out: &mut BytesMut) {
     let mut digits = [0u8; 20];
@@ -336,127 +198,6 @@ pub fn write_int(value: i64, out: &mut BytesMut) {
         digits[at] = b'-';
     }
     out.extend_from_slice(&digits[at..]);
-}
-
-/// A value of SQLite's that cannot be one of the type.
-pub(crate) fn misfit(ty: Type, value: ValueRef<'_>) -> PgError {
-    let shown = match value {
-        ValueRef::Null => "NULL".to_owned(),
-        ValueRef::Integer(value) => value.to_string(),
-        ValueRef::Real(value) => value.to_string(),
-        ValueRef::Text(text) => String::from_utf8_lossy(text).chars().take(80).collect(),
-        ValueRef::Blob(bytes) => format!("{} bytes", bytes.len()),
-    };
-    invalid(ty, &shown)
-}
-
-/// Text of a value; 22021 where it is no UTF-8.
-pub(crate) fn as_str<'a>(ty: Type, value: ValueRef<'a>) -> Result<&'a str> {
-    match value {
-        ValueRef::Text(bytes) => std::str::from_utf8(bytes)
-            .map_err(|_| PgError::new("22021", "invalid byte sequence for encoding \"UTF8\"")),
-        other => Err(misfit(ty, other)),
-    }
-}
-
-/// An integer of SQLite's within a type's range.
-pub(crate) fn as_int(ty: Type, value: ValueRef<'_>) -> Result<i64> {
-    let (low, high) = ty.int_range();
-    let integer = match value {
-        ValueRef::Integer(integer) => integer,
-        #[allow(clippy::cast_possible_truncation, reason = "whole and in range")]
-        ValueRef::Real(real) if real.fract() == 0.0 && real.abs() < 9e18 => real as i64,
-        ValueRef::Text(_) => return parse_int(ty, as_str(ty, value)?),
-        other => return Err(misfit(ty, other)),
-    };
-    if (low..=high).contains(&integer) {
-        return Ok(integer);
-    }
-    Err(PgError::new(
-        "22003",
-        format!("{} out of range", ty.display()),
-    ))
-}
-
-/// A double of SQLite's.
-pub(crate) fn as_f64(ty: Type, value: ValueRef<'_>) -> Result<f64> {
-    match value {
-        ValueRef::Real(real) => Ok(real),
-        #[allow(
-            clippy::cast_precision_loss,
-            reason = "a whole number in a float column"
-        )]
-        ValueRef::Integer(integer) => Ok(integer as f64),
-        ValueRef::Text(_) => float::parse_f64(as_str(ty, value)?),
-        other => Err(misfit(ty, other)),
-    }
-}
-
-/// A boolean of SQLite's.
-pub(crate) fn as_bool(value: ValueRef<'_>) -> Result<bool> {
-    match value {
-        ValueRef::Integer(integer) => Ok(integer != 0),
-        ValueRef::Real(real) => Ok(real != 0.0),
-        ValueRef::Text(_) => parse_bool(as_str(Type::BOOL, value)?),
-        other => Err(misfit(Type::BOOL, other)),
-    }
-}
-
-/// A number of SQLite's, with the scale of a numeric type.
-pub(crate) fn as_numeric(ty: Type, value: ValueRef<'_>) -> Result<Numeric> {
-    let number = Numeric::from_value(value).ok_or_else(|| misfit(ty, value))?;
-    Ok(match super::names::precision_and_scale(ty.modifier) {
-        Some((_, scale)) => number.round(scale.into()),
-        None => number,
-    })
-}
-
-/// A moment of SQLite's: its text; a whole number is seconds since 1970, another number a Julian day, as
-/// SQLite's own date functions have it.
-pub(crate) fn as_moment(ty: Type, value: ValueRef<'_>) -> Result<i64> {
-    match value {
-        ValueRef::Text(bytes) => match time::canonical(bytes) {
-            Some(micros) => Ok(micros),
-            None if ty.oid == 1184 => {
-                parse_timestamptz(as_str(ty, value)?, super::style::DateOrder::Mdy, Zone::UTC)
-            }
-            None => parse_timestamp(as_str(ty, value)?, super::style::DateOrder::Mdy),
-        },
-        ValueRef::Integer(seconds) => seconds
-            .checked_mul(time::SECOND)
-            .map(|micros| micros - super::zone::EPOCH_2000)
-            .ok_or_else(|| misfit(ty, value))
-            .and_then(|micros| time::check(micros, "timestamp")),
-        #[allow(
-            clippy::cast_possible_truncation,
-            reason = "checked by the range of years"
-        )]
-        ValueRef::Real(day) if day.abs() < 1e8 => time::check(
-            ((day - 2_451_544.5) * 86_400e3).round() as i64 * 1000,
-            "timestamp",
-        ),
-        other => Err(misfit(ty, other)),
-    }
-}
-
-/// A day's number of SQLite's.
-pub(crate) fn as_date(value: ValueRef<'_>) -> Result<i32> {
-    match as_moment(Type::DATE, value)? {
-        time::INFINITY => Ok(i32::MAX),
-        time::NEG_INFINITY => Ok(i32::MIN),
-        micros => Ok(time::split(micros).0),
-    }
-}
-
-/// An interval of SQLite's.
-pub(crate) fn as_interval(value: ValueRef<'_>) -> Result<Interval> {
-    match value {
-        ValueRef::Integer(seconds) => Ok(Interval {
-            micros: seconds.saturating_mul(time::SECOND),
-            ..Interval::default()
-        }),
-        other => Interval::parse(as_str(Type::INTERVAL, other)?, None),
-    }
 }
 
 /// Appends a value as the type's text.

@@ -4,6 +4,7 @@ use rusqlite::Result;
 
 use super::facts;
 use crate::catalog::model::{Constraint, ConstraintRule, Index, Model, Table};
+use crate::catalog::print;
 use crate::catalog::rows::{Cell, Rows, View, array};
 use crate::types::Oid;
 
@@ -130,7 +131,7 @@ fn constraint(model: &Model, table: &Table, constraint: &Constraint) -> [Cell; 1
         _ => target.as_ref().and_then(|target| target.index),
     };
     let check = match &constraint.rule {
-        ConstraintRule::Check(expression) => Some(expression.clone()),
+        ConstraintRule::Check(expression) => Some(print::condition(table, expression, false)),
         _ => None,
     };
     [

@@ -3,18 +3,23 @@
 //!
 //! | module | what |
 //! | --- | --- |
-//! | [`objects`], [`keys`] | schemas, tables, columns, sequences; indexes, constraints, triggers |
+//! | [`objects`], [`attributes`], [`dependencies`] | schemas, tables, sequences; columns; what needs what |
+//! | [`keys`] | indexes, constraints, triggers |
 //! | [`kinds`] | types and enums |
 //! | [`server`] | databases, roles, settings, activity |
 //! | [`views`] | `pg_tables`, `pg_indexes`, statistics |
-//! | [`information_schema`], [`standard_constraints`] | the standard's views |
+//! | [`information_schema`], [`standard_columns`], [`standard_constraints`], [`standard_privileges`] | the standard's views |
 
+mod attributes;
+mod dependencies;
 mod information_schema;
 mod keys;
 mod kinds;
 mod objects;
 mod server;
+mod standard_columns;
 mod standard_constraints;
+mod standard_privileges;
 mod views;
 
 use std::collections::HashMap;
@@ -88,10 +93,10 @@ const OWNER: Cell = Cell::Integer(super::oids::OWNER as i64);
 /// Rows that depend on the database or the session.
 const FILLED: &[(&str, Lifetime, Fill)] = &[
     ("pg_attrdef", Model, objects::defaults),
-    ("pg_attribute", Model, objects::attributes),
+    ("pg_attribute", Model, attributes::attributes),
     ("pg_class", Model, objects::classes),
     ("pg_constraint", Model, keys::constraints),
-    ("pg_depend", Model, objects::dependencies),
+    ("pg_depend", Model, dependencies::dependencies),
     ("pg_description", Model, objects::descriptions),
     ("pg_index", Model, keys::indexes),
     ("pg_init_privs", Model, objects::first_privileges),
@@ -136,8 +141,8 @@ const FILLED: &[(&str, Lifetime, Fill)] = &[
     ),
     ("schemata", Model, information_schema::schemata),
     ("tables", Model, information_schema::tables),
-    ("columns", Model, information_schema::columns),
-    ("element_types", Model, information_schema::element_types),
+    ("columns", Model, standard_columns::columns),
+    ("element_types", Model, standard_columns::element_types),
     ("views", Model, information_schema::views),
     (
         "table_constraints",
@@ -174,22 +179,22 @@ const FILLED: &[(&str, Lifetime, Fill)] = &[
     (
         "table_privileges",
         Model,
-        information_schema::table_privileges,
+        standard_privileges::table_privileges,
     ),
     (
         "role_table_grants",
         Model,
-        information_schema::table_privileges,
+        standard_privileges::table_privileges,
     ),
     (
         "column_privileges",
         Model,
-        information_schema::column_privileges,
+        standard_privileges::column_privileges,
     ),
     (
         "role_column_grants",
         Model,
-        information_schema::column_privileges,
+        standard_privileges::column_privileges,
     ),
     ("enabled_roles", Model, information_schema::enabled_roles),
     ("character_sets", Model, information_schema::character_sets),

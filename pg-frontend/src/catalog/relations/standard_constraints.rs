@@ -6,7 +6,7 @@ use rusqlite::Result;
 use super::information_schema::{database, schema, yes_or_no};
 use crate::catalog::model::{Column, Constraint, ConstraintRule, Model, Table};
 use crate::catalog::rows::{Cell, Rows, View};
-use crate::catalog::text;
+use crate::catalog::{print, text};
 
 fn each_constraint<'m>(view: &View<'m>) -> impl Iterator<Item = (&'m Table, &'m Constraint)> {
     let tables = view.model.tables.iter();
@@ -99,7 +99,7 @@ pub(super) fn check_constraints(view: &View<'_>, rows: &mut Rows) -> Result<()> 
     let checks: Vec<[Cell; 3]> = each_constraint(view)
         .filter_map(|(table, constraint)| match &constraint.rule {
             ConstraintRule::Check(expression) => {
-                let clause = format!("(({expression}))");
+                let clause = format!("({})", print::condition(table, expression, false));
                 Some([
                     schema(model, table.namespace),
                     constraint.name.clone().into(),

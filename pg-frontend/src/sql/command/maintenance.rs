@@ -93,11 +93,7 @@ fn select_into(
                 let temporary = if temporary { "TEMPORARY " } else { "" };
                 let created = format!("CREATE {temporary}TABLE {name} AS {query}");
                 let mut inner = Words::new(&created)?;
-                let mut plan = crate::sql::ddl::read(&mut inner, connection, state)?;
-                if let Some(plan) = &mut plan {
-                    plan.tag = Tag::Plain("SELECT".to_owned());
-                }
-                return Ok(plan);
+                return crate::sql::ddl::read(&mut inner, connection, state);
             }
             _ => {}
         }

@@ -7,8 +7,8 @@ use sqlparser::ast::{
 };
 
 use super::constraints::{self, Constraint, Kind};
-use super::objects;
 use super::rebuild::{ColumnPart, Parts};
+use super::sequences;
 use crate::error::{PgError, Result};
 use crate::session::state::State;
 use crate::sql::command::script;
@@ -401,7 +401,7 @@ pub(crate) fn column_part(
     } else if made.is_some() {
         part.not_null = true;
         let sequence = constraints::made_up(&table.name, std::slice::from_ref(&column.name), "seq");
-        before.extend(objects::sequence_for(
+        before.extend(sequences::sequence_for(
             &sequence,
             &table.name,
             &column.name,
@@ -486,11 +486,22 @@ fn table_as(
             rest: String::new(),
         });
     }
-    let statements = vec![
-        parts.create(name),
-        format!("INSERT INTO {} {}", quote(name), compiled.sql),
-    ];
+    let mut statements = vec![parts.create(name)];
+    if is_without_data(text) {
+        return Ok(script(statements, "CREATE TABLE AS"));
+    }
+    statements.push(format!("INSERT INTO {} {}", quote(name), compiled.sql));
     let mut plan = script(statements, "SELECT");
-    plan.tag = Tag::Plain("CREATE TABLE AS".to_owned());
+    plan.tag = Tag::Changes("SELECT");
     Ok(plan)
+}
+
+/// It ends with `WITH NO DATA`.
+fn is_without_data(text: &str) -> bool {
+    let mut words = text.split_ascii_whitespace().rev();
+    ["DATA", "NO", "WITH"].iter().all(|word| {
+        words
+            .next()
+            .is_some_and(|own| own.eq_ignore_ascii_case(word))
+    })
 }

@@ -4,20 +4,27 @@
 //! | --- | --- |
 //! | [`create`] | `CREATE TABLE`, also `AS` and `LIKE` |
 //! | [`constraints`] | primary keys, foreign keys, unique and check constraints, and their names |
-//! | [`rebuild`] | a table's parts read back and the table made anew, for what SQLite's `ALTER TABLE` cannot do |
-//! | [`alter`] | `ALTER TABLE` |
+//! | [`reader`], [`rebuild`] | a table's parts read back and the table made anew, for what SQLite's `ALTER TABLE` cannot do |
+//! | [`alter`], [`alter_columns`], [`alter_constraints`] | `ALTER TABLE` |
 //! | [`index`] | `CREATE INDEX` |
 //! | [`view`] | `CREATE VIEW` |
 //! | [`comments`] | `COMMENT ON` |
-//! | [`objects`] | schemas, sequences, enums, databases, `DROP`, and what is accepted without effect |
+//! | [`objects`] | schemas, databases, and what is accepted without effect |
+//! | [`sequences`], [`enums`], [`drop`] | sequences, enums, `DROP` |
 
 pub(crate) mod alter;
+mod alter_columns;
+mod alter_constraints;
 pub(crate) mod comments;
 pub(crate) mod constraints;
 pub(crate) mod create;
+pub(crate) mod drop;
+mod enums;
 pub(crate) mod index;
 pub(crate) mod objects;
+mod reader;
 pub(crate) mod rebuild;
+pub(crate) mod sequences;
 pub(crate) mod view;
 
 use rusqlite::Connection;

@@ -1,23 +1,21 @@
 //! Aggregates and window functions.
 
-use sqlparser::ast::{
-    Expr, Function, FunctionArgumentClause, FunctionArguments, OrderByExpr, Spanned as _,
-    WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
-};
-use sqlparser::tokenizer::Span;
-
 use super::call::Arguments;
 use super::coerce::Context;
 use super::{Compiler, Kind, Typed, unsupported};
 use crate::error::Result;
-use crate::sql::names::{fold, literal, quote};
+use crate::sql::names::literal;
 use crate::types::Type;
+use sqlparser::ast::{
+    Function, FunctionArgumentClause, FunctionArguments, OrderByExpr, Spanned as _,
+};
+use sqlparser::tokenizer::Span;
 
 /// What follows an aggregate's arguments.
-struct Tail {
+pub(super) struct Tail {
     order: String,
-    filter: String,
-    over: String,
+    pub(super) filter: String,
+    pub(super) over: String,
     windowed: bool,
 }
 
@@ -420,7 +418,7 @@ impl Compiler<'_> {
                 format!("WITHIN GROUP is required for ordered-set aggregate {name}"),
             ));
         };
-        let descending = super::select::is_descending(order);
+        let descending = super::order::is_descending(order);
         let value = self.expr(&order.expr)?;
         let value = self.settled(value, order.expr.span())?;
         let mut value = self.scaled(value);
@@ -448,7 +446,7 @@ impl Compiler<'_> {
         ))
     }
 
-    fn tail(&mut self, function: &Function) -> Result<Tail> {
+    pub(super) fn tail(&mut self, function: &Function) -> Result<Tail> {
         let mut order = String::new();
         if let FunctionArguments::List(list) = &function.args {
             for clause in &list.clauses {
@@ -485,100 +483,5 @@ impl Compiler<'_> {
             parts.push(self.order_term(&self.sortable(&typed), typed.not_null, item));
         }
         Ok(parts.join(", "))
-    }
-
-    /// `row_number() OVER …` and its kin.
-    pub(crate) fn window_call(
-        &mut self,
-        name: &str,
-        function: &Function,
-        span: Span,
-    ) -> Result<Typed> {
-        let arguments = Arguments::of(function)?;
-        let mut typed = Vec::new();
-        for expr in &arguments.exprs {
-            let value = self.expr(expr)?;
-            typed.push(self.settled(value, expr.span())?);
-        }
-        let ty = match (name, typed.as_slice()) {
-            ("row_number" | "rank" | "dense_rank", []) => Type::INT8,
-            ("percent_rank" | "cume_dist", []) => Type::FLOAT8,
-            ("ntile", [_]) => Type::INT4,
-            ("lag" | "lead", [first, ..])
-            | ("first_value" | "last_value", [first])
-            | ("nth_value", [first, _]) => first.ty,
-            _ => return Err(self.no_function(name, &typed, span)),
-        };
-        if let ("lag" | "lead", [first, _, default]) = (name, typed.as_slice()) {
-            let (first, default) = (first.ty, default.clone());
-            typed[2] = self.coerce(default, first.bare(), Context::Implicit, span)?;
-        }
-        let native = typed.first().is_some_and(|first| first.native);
-        let tail = self.tail(function)?;
-        let parts: Vec<&str> = typed.iter().map(|item| item.sql.as_str()).collect();
-        let mut out = Typed::new(
-            format!("{name}({}){}{}", parts.join(", "), tail.filter, tail.over),
-            ty,
-        );
-        out.native = native;
-        out.not_null = typed.is_empty();
-        Ok(out)
-    }
-
-    fn window(&mut self, window: &WindowType) -> Result<String> {
-        match window {
-            WindowType::NamedWindow(name) => Ok(quote(&fold(name))),
-            WindowType::WindowSpec(spec) => Ok(format!("({})", self.window_spec(spec)?)),
-        }
-    }
-
-    /// What stands in the parentheses of a window.
-    pub(crate) fn window_spec(&mut self, spec: &WindowSpec) -> Result<String> {
-        let mut parts = Vec::new();
-        if let Some(name) = &spec.window_name {
-            parts.push(quote(&fold(name)));
-        }
-        if !spec.partition_by.is_empty() {
-            let mut keys = Vec::new();
-            for expr in &spec.partition_by {
-                let typed = self.expr(expr)?;
-                keys.push(self.sortable(&typed));
-            }
-            parts.push(format!("PARTITION BY {}", keys.join(", ")));
-        }
-        if !spec.order_by.is_empty() {
-            parts.push(format!("ORDER BY {}", self.order_items(&spec.order_by)?));
-        }
-        if let Some(frame) = &spec.window_frame {
-            parts.push(self.frame(frame)?);
-        }
-        Ok(parts.join(" "))
-    }
-
-    fn frame(&mut self, frame: &WindowFrame) -> Result<String> {
-        let units = match frame.units {
-            WindowFrameUnits::Rows => "ROWS",
-            WindowFrameUnits::Range => "RANGE",
-            WindowFrameUnits::Groups => "GROUPS",
-        };
-        let start = self.bound(&frame.start_bound)?;
-        Ok(match &frame.end_bound {
-            Some(end) => format!("{units} BETWEEN {start} AND {}", self.bound(end)?),
-            None => format!("{units} {start}"),
-        })
-    }
-
-    fn bound(&mut self, bound: &WindowFrameBound) -> Result<String> {
-        let mut amount = |amount: &Option<Box<Expr>>, word: &str| -> Result<String> {
-            Ok(match amount {
-                Some(expr) => format!("{} {word}", self.expr_as(expr, Type::INT8)?.sql),
-                None => format!("UNBOUNDED {word}"),
-            })
-        };
-        match bound {
-            WindowFrameBound::CurrentRow => Ok("CURRENT ROW".to_owned()),
-            WindowFrameBound::Preceding(expr) => amount(expr, "PRECEDING"),
-            WindowFrameBound::Following(expr) => amount(expr, "FOLLOWING"),
-        }
     }
 }

@@ -53,6 +53,16 @@ impl<'a> Arguments<'a> {
     }
 }
 
+/// The extension's functions that change the database. A query that calls one waits for its turn to
+/// write, as `INSERT` does.
+const WRITERS: &[&str] = &[
+    "changeset_apply",
+    "proc_create",
+    "proc_drop",
+    "sqlproxy_request",
+    "sqlproxy_run",
+];
+
 impl Compiler<'_> {
     /// A call.
     pub(crate) fn call(&mut self, function: &Function, span: Span) -> Result<Typed> {
@@ -136,6 +146,7 @@ impl Compiler<'_> {
             return self.coerce(only.clone(), ty, Context::Explicit, span);
         }
         if candidates.is_empty() && self.sqlite_has(name) {
+            self.writes |= WRITERS.contains(&name);
             let mut parts = Vec::new();
             for mut argument in arguments {
                 // It knows SQLite's values only: no decimal numbers as text.

@@ -431,6 +431,8 @@ impl Compiler<'_> {
         span: Span,
     ) -> Result<(Vec<Typed>, Type)> {
         let mut ty = Type::UNKNOWN;
+        // A literal or parameter has no modifier: then the result has none.
+        let modified = !items.iter().any(Typed::is_unknown);
         for item in &items {
             ty = common(ty, item.ty).ok_or_else(|| {
                 self.error_at(
@@ -446,6 +448,8 @@ impl Compiler<'_> {
         }
         if ty.oid == Type::UNKNOWN.oid {
             ty = Type::TEXT;
+        } else if !modified {
+            ty = ty.bare();
         }
         let all_native = items.iter().all(|item| self.is_native(item));
         let items = items

@@ -8,6 +8,15 @@ use crate::error::Result;
 use crate::sql::names::literal;
 use crate::types::Type;
 
+/// What a literal or a parameter becomes beside a value of a type: `varchar` has text's operators.
+fn counterpart(ty: Type) -> Type {
+    if ty.oid == Type::VARCHAR.oid {
+        Type::TEXT
+    } else {
+        ty.bare()
+    }
+}
+
 impl Compiler<'_> {
     /// Two operands made one type, as an operator between them needs it.
     pub(crate) fn pair(
@@ -20,8 +29,8 @@ impl Compiler<'_> {
         let (a, b) = (self.checked(a), self.checked(b));
         let ty = match (a.is_unknown(), b.is_unknown()) {
             (true, true) => Type::TEXT,
-            (true, false) => b.ty.bare(),
-            (false, true) => a.ty.bare(),
+            (true, false) => counterpart(b.ty),
+            (false, true) => counterpart(a.ty),
             (false, false) => match common(a.ty, b.ty) {
                 Some(ty) => ty,
                 None => return Err(self.no_operator(a.ty, operator, b.ty, span)),
@@ -212,8 +221,13 @@ impl Compiler<'_> {
             if same && self.order_key(ty, false).is_none() {
                 let x = all.remove(0);
                 let x = self.checked(x);
+                // One item is compared with, several are first made one type: the column's.
+                let ty = match all.len() {
+                    1 => counterpart(ty),
+                    _ => ty.bare(),
+                };
                 for item in all {
-                    list.push(self.coerce(item, ty.bare(), Context::Implicit, span)?.sql);
+                    list.push(self.coerce(item, ty, Context::Implicit, span)?.sql);
                 }
                 return Ok(Typed::new(
                     format!("({} {not}IN ({}))", x.sql, list.join(", ")),

@@ -1,16 +1,24 @@
-//! Expressions.
-
-use sqlparser::ast::{
-    self, AccessExpr, Array, CastKind, DateTimeField, Expr, InTarget, Interval as IntervalExpr,
-    Spanned as _, Subscript, Value, ValueWithSpan,
-};
-use sqlparser::tokenizer::Span;
+//! Expressions: each form of the syntax tree made a [`Typed`].
+//!
+//! | | |
+//! | --- | --- |
+//! | `expr`, `expr_as`, `condition` | an expression; one of a type; one that is true or not |
+//! | `expr_inner` | which form goes where |
+//! | names, literals, parameters | here |
+//! | `IN`, `ANY`, queries as values | [`subqueries`](super::subqueries) |
+//! | rows, arrays, fields | [`parts`](super::parts) |
+//! | operators | [`operators`](super::operators), [`compare`](super::compare), [`arithmetic`](super::arithmetic) |
 
 use super::coerce::Context;
 use super::{Compiler, Kind, Typed, unsupported};
 use crate::error::{PgError, Result};
 use crate::sql::names::{fold, idents, literal};
 use crate::types::Type;
+use sqlparser::ast::{
+    self, Array, BinaryOperator, CastKind, DateTimeField, Expr, Interval as IntervalExpr,
+    Spanned as _, Value, ValueWithSpan,
+};
+use sqlparser::tokenizer::Span;
 
 impl Compiler<'_> {
     /// An expression; its literals may still be without a type.
@@ -26,7 +34,7 @@ impl Compiler<'_> {
         {
             scope.loose.truncate(mark);
         }
-        Ok(out)
+        Ok(self.in_set(level, out))
     }
 
     /// An expression, made one of a type.
@@ -114,6 +122,20 @@ impl Compiler<'_> {
                 escape_char,
                 any: false,
             } => self.like_expr(inner, pattern, escape_char.as_deref(), *negated, true),
+            Expr::Like {
+                negated,
+                expr: inner,
+                pattern,
+                escape_char: None,
+                any: true,
+            } => self.like_quantified(inner, &like_operator(*negated, false), pattern, false),
+            Expr::ILike {
+                negated,
+                expr: inner,
+                pattern,
+                escape_char: None,
+                any: true,
+            } => self.like_quantified(inner, &like_operator(*negated, true), pattern, false),
             Expr::SimilarTo {
                 negated,
                 expr: inner,
@@ -367,211 +389,16 @@ impl Compiler<'_> {
         negated: bool,
         fold: bool,
     ) -> Result<Typed> {
+        if let Some(array) = all_of(pattern)
+            && escape.is_none()
+        {
+            let op = like_operator(negated, fold);
+            return self.like_quantified(inner, &op, array, true);
+        }
         let a = self.expr(inner)?;
         let b = self.expr(pattern)?;
         let escape = escape.map(|escape| self.expr(escape)).transpose()?;
         self.like(a, b, escape, negated, fold, inner.span())
-    }
-
-    fn in_target(&mut self, inner: &Expr, target: &InTarget, negated: bool) -> Result<Typed> {
-        let span = inner.span();
-        match target {
-            InTarget::List(list) => {
-                let x = self.expr(inner)?;
-                let items = list
-                    .iter()
-                    .map(|item| self.expr(item))
-                    .collect::<Result<Vec<_>>>()?;
-                self.in_list(x, items, negated, span)
-            }
-            InTarget::Subquery(query) => {
-                let x = self.expr(inner)?;
-                self.in_subquery(x, "=", query, negated, span)
-            }
-            other => Err(unsupported(format!("IN {other:?}"))),
-        }
-    }
-
-    /// `x IN (SELECT …)`, `x = ANY (SELECT …)`.
-    pub(crate) fn in_subquery(
-        &mut self,
-        x: Typed,
-        operator: &str,
-        query: &ast::Query,
-        negated: bool,
-        span: Span,
-    ) -> Result<Typed> {
-        let compiled = self.subquery(query)?;
-        let not = if negated { "NOT " } else { "" };
-        if operator == "=" {
-            if let Kind::Row(items) = &x.kind {
-                if items.len() != compiled.columns.len() {
-                    return Err(self.error_at(span, "42601", "subquery has too few columns"));
-                }
-                let items = items.clone();
-                let mut left = Vec::new();
-                for ((_, item), column) in items.into_iter().zip(&compiled.columns) {
-                    left.push(
-                        self.coerce(item, column.ty.bare(), Context::Implicit, span)?
-                            .sql,
-                    );
-                }
-                return Ok(Typed::new(
-                    format!("(({}) {not}IN ({}))", left.join(", "), compiled.sql),
-                    Type::BOOL,
-                ));
-            }
-            let [column] = compiled.columns.as_slice() else {
-                return Err(self.error_at(span, "42601", "subquery has too many columns"));
-            };
-            let right = super::coerce::common(x.ty, column.ty).map_or(column.ty, Type::bare);
-            let plain = right.oid != 1700
-                && self.order_key(right, false).is_none()
-                && right.oid == column.ty.oid;
-            if plain || x.ty.is_int() && column.ty.is_int() {
-                let x = if plain {
-                    self.coerce(x, right, Context::Implicit, span)?
-                } else {
-                    self.checked(x)
-                };
-                return Ok(Typed::new(
-                    format!("({} {not}IN ({}))", x.sql, compiled.sql),
-                    Type::BOOL,
-                ));
-            }
-        }
-        let [column] = compiled.columns.as_slice() else {
-            return Err(self.error_at(span, "42601", "subquery has too many columns"));
-        };
-        let alias = self.fresh("q");
-        let mut y = Typed::new(
-            format!("\"{alias}\".{}", crate::sql::names::quote(&column.alias)),
-            column.ty,
-        );
-        y.native = column.native;
-        let test = self.compare(x, operator, y, span)?;
-        // NULLs: the aggregate over the comparisons knows three values.
-        Ok(Typed::new(
-            format!(
-                "(SELECT {not}pg_any_of(max({0}), count(*) > count({0})) FROM ({1}) AS \"{alias}\")",
-                test.sql, compiled.sql
-            ),
-            Type::BOOL,
-        ))
-    }
-
-    fn quantified(
-        &mut self,
-        left: &Expr,
-        op: &ast::BinaryOperator,
-        right: &Expr,
-        all: bool,
-    ) -> Result<Typed> {
-        let span = left.span();
-        let operator = super::operators::comparison(op)
-            .ok_or_else(|| unsupported(format!("{op} with ANY or ALL")));
-        // `x <> ALL` is NOT IN; `x op ALL` in general is the negation of `x not-op ANY`.
-        let (inner, negated) = match (&operator, all) {
-            (Ok(operator), true) => (
-                super::operators::negated_comparison(operator).to_owned(),
-                true,
-            ),
-            (Ok(operator), false) => ((*operator).to_owned(), false),
-            (Err(_), _) => (String::new(), false),
-        };
-        if let Expr::Subquery(query) = right {
-            operator?;
-            let x = self.expr(left)?;
-            return self.in_subquery(x, &inner, query, negated, span);
-        }
-        let x = self.expr(left)?;
-        let array = self.expr(right)?;
-        let not = if negated { "NOT " } else { "" };
-        let element = match array.ty.element() {
-            Some(element) => element,
-            None if array.is_unknown() => {
-                if x.is_unknown() {
-                    Type::TEXT
-                } else {
-                    x.ty.bare()
-                }
-            }
-            None => {
-                return Err(self.error_at(
-                    right.span(),
-                    "42809",
-                    "op ANY/ALL (array) requires array on right side",
-                ));
-            }
-        };
-        let array = if array.is_unknown() {
-            self.coerce(array, element.array(), Context::Implicit, right.span())?
-        } else {
-            array
-        };
-        let alias = self.fresh("a");
-        let item = self.array_item(&format!("\"{alias}\".\"value\""), element);
-        if operator.is_err() {
-            // LIKE and regular expressions.
-            let test = self.binary_typed(x, op, item, span)?;
-            let (exists, test) = if all {
-                ("NOT EXISTS", format!("NOT {}", test.sql))
-            } else {
-                ("EXISTS", test.sql)
-            };
-            return Ok(Typed::new(
-                format!(
-                    "({exists} (SELECT 1 FROM json_each({}) AS \"{alias}\" WHERE {test}))",
-                    array.sql
-                ),
-                Type::BOOL,
-            ));
-        }
-        let x = if x.is_unknown() {
-            self.coerce(x, element.bare(), Context::Implicit, span)?
-        } else {
-            self.checked(x)
-        };
-        let plain = inner == "="
-            && (x.ty.oid == element.oid
-                || x.ty.is_int() && element.is_int()
-                || x.ty.is_string() && element.is_string()
-                || x.ty.is_oid() && (element.is_oid() || element.is_int())
-                || x.ty.is_int() && element.is_oid())
-            && element.oid != 1700
-            && element.oid != 17
-            && self.order_key(element, false).is_none();
-        if plain {
-            let test = format!(
-                "({} {not}IN (SELECT \"value\" FROM json_each({})))",
-                x.sql, array.sql
-            );
-            // Of an array that is NULL nothing is known; `json_each` has no rows of it.
-            let sure = array.not_null || matches!(array.kind, Kind::Parameter(_)) && !negated;
-            let test = if sure {
-                test
-            } else {
-                format!("(CASE WHEN {} NOTNULL THEN {test} END)", array.sql)
-            };
-            return Ok(Typed::new(test, Type::BOOL));
-        }
-        let test = self.compare(x, &inner, item, span)?;
-        Ok(Typed::new(
-            format!(
-                "(SELECT {not}pg_any_of(max({0}), count(*) > count({0})) FROM json_each({1}) AS \"{alias}\")",
-                test.sql, array.sql
-            ),
-            Type::BOOL,
-        ))
-    }
-
-    /// An element of an array's JSON as a value of its type.
-    pub(crate) fn array_item(&self, sql: &str, element: Type) -> Typed {
-        let sql = match element.oid {
-            17 => format!("pg_element_bytes({sql})"),
-            _ => sql.to_owned(),
-        };
-        Typed::new(sql, element.bare())
     }
 
     fn case(
@@ -612,83 +439,6 @@ impl Compiler<'_> {
         out.not_null = not_null;
         out.native = native;
         Ok(out)
-    }
-
-    fn scalar_subquery(&mut self, query: &ast::Query, span: Span) -> Result<Typed> {
-        let compiled = self.subquery(query)?;
-        let [column] = compiled.columns.as_slice() else {
-            return Err(self.error_at(span, "42601", "subquery must return only one column"));
-        };
-        let ty = if column.ty.oid == Type::UNKNOWN.oid {
-            Type::TEXT
-        } else {
-            column.ty
-        };
-        // More than one row is an error in Postgres; where it may happen, SQLite is told to look.
-        let sql = if gives_one_row(query) {
-            format!("({})", compiled.sql)
-        } else {
-            let alias = self.fresh("o");
-            let value = format!("\"{alias}\".{}", crate::sql::names::quote(&column.alias));
-            format!(
-                "(SELECT pg_one_row({value}, count(*)) FROM ({}) AS \"{alias}\")",
-                compiled.sql
-            )
-        };
-        let mut out = Typed::new(sql, ty);
-        out.native = column.native;
-        Ok(out)
-    }
-
-    fn row(&mut self, items: &[Expr]) -> Result<Typed> {
-        let mut row = Vec::new();
-        for (index, item) in items.iter().enumerate() {
-            let typed = self.expr(item)?;
-            row.push((format!("f{}", index + 1), typed));
-        }
-        let mut out = Typed::new("NULL", Type::RECORD);
-        out.kind = Kind::Row(row);
-        Ok(out)
-    }
-
-    /// `ARRAY[…]`.
-    pub(crate) fn array(&mut self, items: &[Expr], span: Span) -> Result<Typed> {
-        let mut typed = Vec::new();
-        for item in items {
-            typed.push(match item {
-                // Inner brackets of several dimensions.
-                Expr::Array(Array { elem, .. }) => self.array(elem, span)?,
-                other => self.expr(other)?,
-            });
-        }
-        if typed.is_empty() {
-            let mut out = Typed::new(literal("[]"), Type::UNKNOWN);
-            out.kind = Kind::Literal("{}".to_owned());
-            return Ok(out);
-        }
-        let (typed, ty) = self.unify(typed, "ARRAY", span)?;
-        if ty.element().is_some() {
-            let parts: Vec<String> = typed
-                .iter()
-                .map(|item| format!("json({})", item.sql))
-                .collect();
-            return Ok(Typed::new(format!("json_array({})", parts.join(", ")), ty).not_null());
-        }
-        let parts: Vec<String> = typed.iter().map(|item| self.as_item(item)).collect();
-        Ok(Typed::new(
-            format!("json_array({})", parts.join(", ")),
-            ty.bare().array(),
-        )
-        .not_null())
-    }
-
-    /// A value as an element of a JSON array: text of JSON's own stays text.
-    pub(crate) fn as_item(&self, item: &Typed) -> String {
-        match item.ty.oid {
-            17 => format!("pg_bytes_element({})", item.sql),
-            1700 => self.numeric_text(item.clone()).sql,
-            _ => item.sql.clone(),
-        }
     }
 
     fn interval(&mut self, interval: &IntervalExpr, span: Span) -> Result<Typed> {
@@ -758,161 +508,29 @@ impl Compiler<'_> {
             _ => Err(unsupported("AT TIME ZONE of times of day")),
         }
     }
+}
 
-    /// `a[1]`, `a[1:2]`, `(row).field`, `j['key']`.
-    fn access(&mut self, root: &Expr, chain: &[AccessExpr]) -> Result<Typed> {
-        let span = root.span();
-        // `schema.table.column[1]` comes as a chain of dots.
-        let mut parts: Vec<&ast::Ident> = Vec::new();
-        let mut rest = chain;
-        if let Expr::Identifier(ident) = root {
-            parts.push(ident);
-            while let [AccessExpr::Dot(Expr::Identifier(ident)), after @ ..] = rest {
-                parts.push(ident);
-                rest = after;
-            }
-        }
-        let mut typed = if parts.is_empty() {
-            self.expr(root)?
-        } else {
-            self.resolve(&parts)?
-        };
-        while let Some((first, after)) = rest.split_first() {
-            // Subscripts of several dimensions go together.
-            let indexes: Vec<&Expr> = rest
-                .iter()
-                .map_while(|access| match access {
-                    AccessExpr::Subscript(Subscript::Index { index }) => Some(index),
-                    _ => None,
-                })
-                .collect();
-            if indexes.len() > 1 && typed.ty.element().is_some() {
-                rest = &rest[indexes.len()..];
-                typed = self.subscripts(typed, &indexes)?;
-                continue;
-            }
-            rest = after;
-            typed = match first {
-                AccessExpr::Dot(field) => self.field(typed, field, span)?,
-                AccessExpr::Subscript(Subscript::Index { index }) => {
-                    let index = self.expr(index)?;
-                    self.subscript(typed, index, span)?
-                }
-                AccessExpr::Subscript(Subscript::Slice {
-                    lower_bound,
-                    upper_bound,
-                    ..
-                }) => {
-                    let mut bound = |bound: &Option<Expr>| -> Result<String> {
-                        match bound {
-                            Some(bound) => Ok(self.expr_as(bound, Type::INT4)?.sql),
-                            None => Ok("NULL".to_owned()),
-                        }
-                    };
-                    let (low, high) = (bound(lower_bound)?, bound(upper_bound)?);
-                    Typed::new(
-                        format!("pg_array_slice({}, {low}, {high})", typed.sql),
-                        typed.ty,
-                    )
-                }
-            };
-        }
-        Ok(typed)
-    }
-
-    fn subscripts(&mut self, typed: Typed, indexes: &[&Expr]) -> Result<Typed> {
-        let mut sql = typed.sql.clone();
-        for index in indexes {
-            let index = self.expr_as(index, Type::INT4)?;
-            sql = format!("pg_array_get({sql}, {}, 1)", index.sql);
-        }
-        Ok(self.array_item(&sql, typed.ty.element().unwrap_or(Type::TEXT)))
-    }
-
-    fn subscript(&mut self, typed: Typed, index: Typed, span: Span) -> Result<Typed> {
-        if typed.ty.oid == Type::JSONB.oid {
-            return self.json_get(typed, index, false, span);
-        }
-        if typed.ty.oid == Type::NAME.oid {
-            // A name is an array of its characters, from 0.
-            let index = self.coerce(index, Type::INT4, Context::Implicit, span)?;
-            return Ok(Typed::new(
-                format!("substr({}, {} + 1, 1)", typed.sql, index.sql),
-                Type::of(18),
-            ));
-        }
-        let Some(element) = typed.ty.element() else {
-            return Err(self.error_at(
-                span,
-                "42804",
-                format!(
-                    "cannot subscript type {} because it does not support subscripting",
-                    self.type_name(typed.ty)
-                ),
-            ));
-        };
-        // int2vector and oidvector count from 0.
-        let base = i64::from(!matches!(typed.ty.oid, 22 | 30));
-        let literal_index = match &index.kind {
-            Kind::Number(digits) => digits.parse::<i64>().ok().filter(|index| *index >= base),
-            _ => None,
-        };
-        let index = self.coerce(index, Type::INT4, Context::Implicit, span)?;
-        let item = match literal_index {
-            Some(value) => format!("({} ->> {})", typed.sql, value - base),
-            None => format!("pg_array_get({}, {}, {base})", typed.sql, index.sql),
-        };
-        let mut out = self.array_item(&item, element);
-        // A further subscript goes into a nested array.
-        out.ty.modifier = typed.ty.modifier;
-        Ok(out)
-    }
-
-    fn field(&mut self, typed: Typed, field: &Expr, span: Span) -> Result<Typed> {
-        let name = match field {
-            Expr::Identifier(ident) => fold(ident),
-            other => return Err(unsupported(format!("the field {other}"))),
-        };
-        if let Kind::Row(items) = &typed.kind
-            && let Some((_, item)) = items.iter().find(|(key, _)| *key == name)
-        {
-            return Ok(item.clone());
-        }
-        Err(self.error_at(
-            span,
-            "42703",
-            format!(
-                "column \"{name}\" not found in data type {}",
-                self.type_name(typed.ty)
-            ),
-        ))
+/// `LIKE` and `ILIKE` as operators, which `ANY` and `ALL` take.
+fn like_operator(negated: bool, fold: bool) -> BinaryOperator {
+    match (negated, fold) {
+        (false, false) => BinaryOperator::PGLikeMatch,
+        (true, false) => BinaryOperator::PGNotLikeMatch,
+        (false, true) => BinaryOperator::PGILikeMatch,
+        (true, true) => BinaryOperator::PGNotILikeMatch,
     }
 }
 
-/// A query that cannot give two rows: an aggregate of all, `LIMIT 1`, no `FROM`.
-fn gives_one_row(query: &ast::Query) -> bool {
-    if let Some(ast::LimitClause::LimitOffset {
-        limit: Some(Expr::Value(value)),
-        ..
-    }) = &query.limit_clause
-        && matches!(&value.value, Value::Number(digits, _) if digits == "1")
-    {
-        return true;
-    }
-    let ast::SetExpr::Select(select) = query.body.as_ref() else {
-        return false;
+/// The array of `LIKE ALL (array)`, which the parser reads as a call.
+fn all_of(pattern: &Expr) -> Option<&Expr> {
+    let Expr::Function(function) = pattern else {
+        return None;
     };
-    if select.from.is_empty() {
-        return true;
+    let name = function_name(&function.name).ok()?;
+    let arguments = super::call::Arguments::of(function).ok()?;
+    match arguments.exprs.as_slice() {
+        [only] if name == "all" => Some(only),
+        _ => None,
     }
-    let grouped =
-        !matches!(&select.group_by, ast::GroupByExpr::Expressions(exprs, _) if exprs.is_empty());
-    let aggregate = matches!(
-        select.projection.as_slice(),
-        [ast::SelectItem::UnnamedExpr(Expr::Function(function)) | ast::SelectItem::ExprWithAlias { expr: Expr::Function(function), .. }]
-            if function.over.is_none() && super::aggregates::is_aggregate(&function.name)
-    );
-    aggregate && !grouped
 }
 
 /// The name of a field of `EXTRACT`.

@@ -6,10 +6,14 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`scope`] | relations and columns in sight, names resolved |
-//! | [`select`], [`from`], [`values`] | `SELECT`, its `FROM`, `VALUES`, `WITH` and set operations |
-//! | [`dml`] | `INSERT`, `UPDATE`, `DELETE` |
-//! | [`expr`], [`operators`], [`compare`], [`arithmetic`] | expressions |
-//! | [`call`], [`aggregates`], [`signatures`] | function calls |
+//! | [`select`], [`with`], [`set_operations`] | queries, their `WITH`, `UNION` and its kin |
+//! | [`target_list`], [`grouping`], [`grouping_sets`], [`order`] | the clauses of a `SELECT` |
+//! | [`from`], [`joins`], [`from_function`], [`values`] | `FROM`, `VALUES` |
+//! | [`dml`], [`insert`], [`update`] | `INSERT`, `UPDATE`, `DELETE` |
+//! | [`expr`], [`subqueries`], [`parts`] | expressions |
+//! | [`operators`], [`compare`], [`arithmetic`] | operators |
+//! | [`call`], [`signatures`], [`special`], [`tables`] | function calls |
+//! | [`aggregates`], [`windows`] | aggregates and window functions |
 //! | [`coerce`] | types made to fit |
 
 pub(crate) mod aggregates;
@@ -20,14 +24,27 @@ pub(crate) mod compare;
 pub(crate) mod dml;
 pub(crate) mod expr;
 pub(crate) mod from;
+mod from_function;
+mod grouping;
+mod grouping_sets;
+mod insert;
+mod joins;
 pub(crate) mod operators;
+pub(crate) mod order;
+mod parts;
 pub(crate) mod scope;
 pub(crate) mod select;
+mod set_operations;
 pub(crate) mod signatures;
 pub(crate) mod special;
+pub(crate) mod subqueries;
 pub(crate) mod tables;
+pub(crate) mod target_list;
 pub(crate) mod typenames;
+mod update;
 pub(crate) mod values;
+pub(crate) mod windows;
+pub(crate) mod with;
 
 use std::rc::Rc;
 

@@ -106,6 +106,10 @@ pub(crate) struct Scope {
     pub(crate) merged: Vec<RelationColumn>,
     /// Texts of the `GROUP BY` expressions, where there is grouping.
     pub(crate) groups: Option<Vec<String>>,
+    /// In the query of one grouping set: what all the sets group by.
+    pub(crate) all_groups: Option<Vec<sqlparser::ast::Expr>>,
+    /// Texts of those that this set leaves out: they are NULL outside of aggregates.
+    pub(crate) left_out: Vec<String>,
     /// Columns outside of aggregates that no group has, with their places.
     pub(crate) loose: Vec<(String, Option<usize>)>,
     /// Within how many aggregates' arguments the walk is.
@@ -140,7 +144,7 @@ impl Compiler<'_> {
             };
             if let Some(typed) = found {
                 self.note_column(level, &typed, &name, last);
-                return Ok(typed);
+                return Ok(self.in_set(level, typed));
             }
         }
         if qualifiers.is_empty() {

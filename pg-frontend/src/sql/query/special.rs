@@ -19,6 +19,7 @@ impl Compiler<'_> {
         span: Span,
     ) -> Result<Option<Typed>> {
         let out = match (name, arguments) {
+            ("grouping", [_, ..]) => self.grouping(arguments, span)?,
             ("coalesce", [_, ..]) => self.coalesce(arguments, span)?,
             ("nullif", [a, b]) => {
                 let (a, b) = (self.expr(a)?, self.expr(b)?);
