@@ -150,11 +150,11 @@ def limits(size): return on_thread(size, lambda: [fails(c, "deep"), command()])
 def command():
     try: c.execute("SELECT * FROM sqlproxy_serve('player', ?)", (json.dumps({"args": ["deep"]}),)).fetchall()
     except sqlite3.Error as error: return str(error)
-for size, reactor in ((16 << 20, "stack limit of 1 MB; it recursed"), (1 << 20, "stack limit of 512 KB; it recursed"),
+for size, reactor in ((16 << 20, "stack limit of 4 MB; it recursed"), (1 << 20, "stack limit of 512 KB; it recursed"),
         (512 << 10, "stack limit of 512 KB: the calling thread has less than that left")):
     asked, run_once = limits(size)
     assert reactor in asked, (size, asked)
-    assert "stack limit of 1 MB; it recursed" in run_once, (size, run_once)
+    assert "stack limit of 4 MB; it recursed" in run_once, (size, run_once)
 c.execute("DROP TABLE app"); c.execute("CREATE VIRTUAL TABLE app USING sqlproxy_serve(module='player', instances=1)")
 count = lambda size: on_thread(size, lambda: ask(c, "count"))
 counted = [count(size) for size in (16 << 20, 16 << 20, 1 << 20, 1 << 20, 16 << 20)]
