@@ -347,7 +347,7 @@ def test_two_programs_at_once(db):
 LIMITS = [
     (["loop"], {"timeout": "100ms"}, r'time limit of 100 ms; set "timeout"'),
     (["say x", sql("query", COUNT)], {"timeout": "100ms"}, r"time limit of 100 ms|interrupted"),
-    (["deep"], {}, "stack limit of 1 MB"),
+    (["deep"], {}, "stack limit of 4 MB"),
     (["grow 1000"], {"memory": "20MB"}, 'memory limit of 20 MB; set "memory"'),
     (["trap"], {}, "the program trapped: wasm `unreachable`"),
 ]

@@ -368,7 +368,7 @@ def test_a_late_answer_answers_no_other_request(values):
 
 def test_thousands_of_requests_leave_nothing_behind(db):
     """In little more memory than the program begins with, and in one instance."""
-    keep(db, "test-values", memory="6MB")
+    keep(db, "test-values", memory="10MB")
     for name, value, times in [("answer", "text", 4000), ("answer", "bytes", 2000), ("error", None, 1000), ("query", {"sql": "SELECT 1, 'x', x'00'", "method": "all"}, 2000),
                                ("parameters", None, 100), ("same", None, 500), ("text", None, 200)]:
         for _ in range(times):
