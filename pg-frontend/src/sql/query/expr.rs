@@ -23,9 +23,11 @@ use sqlparser::tokenizer::Span;
 impl Compiler<'_> {
     /// An expression; its literals may still be without a type.
     pub(crate) fn expr(&mut self, expr: &Expr) -> Result<Typed> {
+        self.step()?;
         let level = self.scopes.len().saturating_sub(1);
         let mark = self.scopes.get(level).map_or(0, |scope| scope.loose.len());
         let out = self.expr_inner(expr)?;
+        self.must_be_short(&out.sql)?;
         // A whole GROUP BY expression covers the columns in it.
         if let Some(scope) = self.scopes.get_mut(level)
             && scope.loose.len() > mark

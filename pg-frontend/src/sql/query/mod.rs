@@ -178,6 +178,13 @@ pub(crate) struct Compiler<'a> {
     /// The whole query is for the client: values of reg types get their names.
     pub(crate) outermost: bool,
     next_name: usize,
+    /// Expressions and queries that were looked at.
+    steps: usize,
+}
+
+fn too_complex() -> PgError {
+    PgError::new("54001", "statement too complex")
+        .hint("Its parts are nested so deeply that translating them takes too long.")
 }
 
 impl<'a> Compiler<'a> {
@@ -201,7 +208,32 @@ impl<'a> Compiler<'a> {
             writes: false,
             outermost: false,
             next_name: 0,
+            steps: 0,
         }
+    }
+
+    /// Counts one more look at an expression or a query. Some are looked at again with the types that are wanted, and
+    /// so are those inside of them: nested often enough, that would never end.
+    ///
+    /// # Errors
+    /// 54001, far beyond what any text needs that is written by a program or by hand.
+    pub(crate) fn step(&mut self) -> Result<()> {
+        self.steps += 1;
+        if self.steps > 100_000 + 64 * self.text.len() {
+            return Err(too_complex());
+        }
+        Ok(())
+    }
+
+    /// The same for what stands for an expression: some are written twice, with all that is inside of them.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn must_be_short(&self, sql: &str) -> Result<()> {
+        if sql.len() > 1_000_000 + 64 * self.text.len() {
+            return Err(too_complex());
+        }
+        Ok(())
     }
 
     /// The parameters' types; those that nothing told are text.

@@ -74,6 +74,7 @@ impl Compiler<'_> {
         limit: &str,
         expected: Option<&[Type]>,
     ) -> Result<Compiled> {
+        self.step()?;
         if select.into.is_some() {
             return Err(unsupported("SELECT INTO in this place"));
         }

@@ -14,15 +14,12 @@ use sqlparser::ast::{SetExpr, SetOperator, SetQuantifier};
 impl Compiler<'_> {
     /// What stands below `ORDER BY` and `LIMIT`.
     pub(super) fn set(&mut self, body: &SetExpr, expected: Option<&[Type]>) -> Result<Compiled> {
+        let body = bare(body);
         match body {
             SetExpr::Select(select) => self.select(select, None, "", expected),
             SetExpr::Query(query) => {
                 let inner = self.query(query, expected)?;
-                let plain = query.order_by.is_none()
-                    && query.limit_clause.is_none()
-                    && query.with.is_none()
-                    && query.fetch.is_none();
-                Ok(if plain { inner } else { self.wrapped(inner) })
+                Ok(self.wrapped(inner))
             }
             SetExpr::Values(values) => self.values(values, expected),
             SetExpr::Table(table) => {
@@ -40,12 +37,7 @@ impl Compiler<'_> {
                     _ => Err(unsupported("TABLE")),
                 }
             }
-            SetExpr::SetOperation {
-                op,
-                set_quantifier,
-                left,
-                right,
-            } => self.set_operation(*op, *set_quantifier, left, right, expected),
+            SetExpr::SetOperation { .. } => self.set_operation(body, expected),
             _ => Err(unsupported("a statement that changes data as a query")),
         }
     }
@@ -69,86 +61,107 @@ impl Compiler<'_> {
         }
     }
 
-    fn set_operation(
-        &mut self,
-        op: SetOperator,
-        quantifier: SetQuantifier,
-        left: &SetExpr,
-        right: &SetExpr,
-        expected: Option<&[Type]>,
-    ) -> Result<Compiled> {
-        let word = match op {
-            SetOperator::Union => "UNION",
-            SetOperator::Except => "EXCEPT",
-            SetOperator::Intersect => "INTERSECT",
-            SetOperator::Minus => return Err(unsupported("MINUS")),
-        };
-        // What has no type takes the other side's: at first neither is the result.
+    /// What is put together. Each term is compiled twice at most, however many there are: for its own types,
+    /// then for those of all.
+    fn set_operation(&mut self, whole: &SetExpr, expected: Option<&[Type]>) -> Result<Compiled> {
+        // What has no type takes the other side's: at first no term is the result.
         let outermost = std::mem::replace(&mut self.outermost, false);
-        let sides = self
-            .set(left, expected)
-            .and_then(|a| Ok((a, self.set(right, expected)?)));
+        let mut terms = Vec::new();
+        let resolved = self.resolve_terms(whole, expected, &mut terms);
         self.outermost = outermost;
-        let (mut a, mut b) = sides?;
-        if a.columns.len() != b.columns.len() {
+        self.put_together(whole, &resolved?, &mut terms.into_iter())
+    }
+
+    /// The columns of what is put together; the terms are compiled, from left to right.
+    fn resolve_terms(
+        &mut self,
+        body: &SetExpr,
+        expected: Option<&[Type]>,
+        terms: &mut Vec<Compiled>,
+    ) -> Result<Vec<Resolved>> {
+        let SetExpr::SetOperation {
+            op, left, right, ..
+        } = bare(body)
+        else {
+            let term = self.set(body, expected)?;
+            let columns = term.columns.iter();
+            let columns = columns.map(|column| Resolved {
+                ty: column.ty,
+                native: column.native,
+            });
+            let columns = columns.collect();
+            terms.push(term);
+            return Ok(columns);
+        };
+        let word = word(*op)?;
+        let left = self.resolve_terms(left, expected, terms)?;
+        let right = self.resolve_terms(right, expected, terms)?;
+        if left.len() != right.len() {
             return Err(PgError::new(
                 "42601",
                 format!("each {word} query must have the same number of columns"),
             ));
         }
-        let mut types = Vec::new();
-        for (x, y) in a.columns.iter().zip(&b.columns) {
-            let ty = common(x.ty, y.ty).ok_or_else(|| {
-                PgError::new(
-                    "42804",
-                    format!(
-                        "{word} types {} and {} cannot be matched",
-                        self.type_name(x.ty),
-                        self.type_name(y.ty)
-                    ),
-                )
-            })?;
-            types.push(if ty.oid == Type::UNKNOWN.oid {
-                Type::TEXT
-            } else {
-                ty
-            });
-        }
-        // Numerics of several kinds become text with their collation, so that equal ones are equal.
-        let numeric = |index: usize| {
-            let (x, y) = (&a.columns[index], &b.columns[index]);
-            types[index].oid == Type::NUMERIC.oid && !(x.ty == y.ty && x.native && y.native)
+        let both = left.into_iter().zip(right);
+        both.map(|(x, y)| self.match_columns(word, x, y)).collect()
+    }
+
+    fn match_columns(&self, word: &str, x: Resolved, y: Resolved) -> Result<Resolved> {
+        let ty = common(x.ty, y.ty).ok_or_else(|| {
+            PgError::new(
+                "42804",
+                format!(
+                    "{word} types {} and {} cannot be matched",
+                    self.type_name(x.ty),
+                    self.type_name(y.ty)
+                ),
+            )
+        })?;
+        let same = x.ty == y.ty;
+        let native = x.native && y.native && (same || ty.oid != Type::NUMERIC.oid);
+        let ty = match ty {
+            ty if ty.oid == Type::UNKNOWN.oid => Type::TEXT,
+            // Numerics of several kinds become text with their collation, so that equal ones are equal.
+            ty if ty.oid == Type::NUMERIC.oid && !native => Type::NUMERIC,
+            ty if same => ty,
+            ty => ty.bare(),
         };
-        let mixed: Vec<bool> = (0..types.len()).map(numeric).collect();
-        for (ty, mixed) in types.iter_mut().zip(&mixed) {
-            if *mixed {
-                *ty = Type::NUMERIC;
-            }
-        }
-        let differs = |compiled: &Compiled| {
-            mixed.contains(&true)
-                || compiled
-                    .columns
-                    .iter()
-                    .zip(&types)
-                    .any(|(column, ty)| column.ty.oid != ty.oid)
+        Ok(Resolved { ty, native })
+    }
+
+    /// The text for SQLite, of the terms as they were compiled where they fit.
+    fn put_together(
+        &mut self,
+        body: &SetExpr,
+        result: &[Resolved],
+        terms: &mut std::vec::IntoIter<Compiled>,
+    ) -> Result<Compiled> {
+        let types: Vec<Type> = result.iter().map(|column| column.ty).collect();
+        let SetExpr::SetOperation {
+            op,
+            set_quantifier: quantifier,
+            left,
+            right,
+        } = bare(body)
+        else {
+            return match terms.next() {
+                Some(term) if !self.outermost && fits(&term, result) => Ok(term),
+                _ => self.set(body, Some(&types)),
+            };
         };
-        let (redo_a, redo_b) = (differs(&a), differs(&b));
-        if outermost || redo_a {
-            a = self.set(left, Some(&types))?;
-        }
-        if outermost || redo_b {
-            b = self.set(right, Some(&types))?;
-        }
+        let word = word(*op)?;
+        let a = self.put_together(left, result, terms)?;
+        let b = self.put_together(right, result, terms)?;
         let left_sql = self.operand(&a, left);
         let right_sql = self.operand(&b, right);
+        let (left, right) = (bare(left), bare(right));
         let compound = matches!(right, SetExpr::SetOperation { .. });
         let right_sql = if compound {
             format!("SELECT * FROM ({right_sql})")
         } else {
             right_sql
         };
-        let left_compound = matches!(left, SetExpr::SetOperation { op: other, set_quantifier: q, .. } if *other != op || *q != quantifier);
+        let left_compound = matches!(left, SetExpr::SetOperation { op: other, set_quantifier: q, .. } if other != op || q != quantifier);
         let left_sql = if left_compound {
             format!("SELECT * FROM ({left_sql})")
         } else {
@@ -206,5 +219,46 @@ impl Compiler<'_> {
             SetExpr::Values(_) => self.wrapped(compiled.clone()).sql,
             _ => compiled.sql.clone(),
         }
+    }
+}
+
+/// A column of what is put together.
+#[derive(Clone, Copy)]
+struct Resolved {
+    ty: Type,
+    native: bool,
+}
+
+/// Whether a term that was compiled for its own types has those of all.
+fn fits(term: &Compiled, result: &[Resolved]) -> bool {
+    let mut columns = term.columns.iter().zip(result);
+    columns.all(|(column, result)| {
+        let numeric = result.ty.oid == Type::NUMERIC.oid;
+        column.ty.oid == result.ty.oid && (result.native || !numeric)
+    })
+}
+
+/// What parentheses hold that have nothing of their own.
+fn bare(body: &SetExpr) -> &SetExpr {
+    match body {
+        SetExpr::Query(query)
+            if query.order_by.is_none()
+                && query.limit_clause.is_none()
+                && query.with.is_none()
+                && query.fetch.is_none()
+                && query.locks.is_empty() =>
+        {
+            bare(&query.body)
+        }
+        other => other,
+    }
+}
+
+fn word(op: SetOperator) -> Result<&'static str> {
+    match op {
+        SetOperator::Union => Ok("UNION"),
+        SetOperator::Except => Ok("EXCEPT"),
+        SetOperator::Intersect => Ok("INTERSECT"),
+        SetOperator::Minus => Err(unsupported("MINUS")),
     }
 }
