@@ -90,3 +90,4 @@ SELECT $1::int;
 SELECT * FROM generate_series(1, 5) g WHERE g > $1 LIMIT 2;
 -- params: ["x"]
 SELECT 'a' LIKE $1, $1 IN ('x', 'y'), coalesce($1, 'z'), CASE WHEN true THEN $1 ELSE 'b' END;
+SELECT -2 ^ 2, -2 ^ 3 ^ 2, -(2 ^ 2), - -2 ^ 2, 3 - 2 ^ 2, -x ^ 2 FROM (SELECT 3 AS x) q;

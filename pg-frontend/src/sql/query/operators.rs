@@ -412,6 +412,9 @@ impl Compiler<'_> {
             }
             UnaryOperator::Plus => self.expr(inner),
             UnaryOperator::Minus => {
+                if let Some(power) = power_of_negative(inner) {
+                    return self.expr(&power);
+                }
                 let typed = self.expr(inner)?;
                 self.negate(typed, span)
             }
@@ -442,4 +445,32 @@ fn any_or_all(function: &sqlparser::ast::Function) -> Option<bool> {
         "all" => Some(true),
         _ => None,
     }
+}
+
+/// Minus binds closer than a power in Postgres, which the parser does not know: `- a ^ b` is `(- a) ^ b`. `inner` is
+/// what stands behind the minus.
+fn power_of_negative(inner: &Expr) -> Option<Expr> {
+    let (left, op, right) = match inner {
+        Expr::BinaryOp {
+            left,
+            op: op @ BinaryOperator::PGExp,
+            right,
+        } => (left.clone(), op.clone(), right.clone()),
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => match power_of_negative(expr)? {
+            Expr::BinaryOp { left, op, right } => (left, op, right),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(Expr::BinaryOp {
+        left: Box::new(Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: left,
+        }),
+        op,
+        right,
+    })
 }
