@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::cell::Cell;
 use std::sync::{Mutex, Once};
 
 use rusqlite::Connection as Host;
@@ -11,7 +11,10 @@ use sqlite_abi::{
     Value, ValueRef, entry,
 };
 
-static DROPPED: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    /// Tables that this test has dropped.
+    static DROPPED: Cell<usize> = const { Cell::new(0) };
+}
 
 /// Tables of this kind have one row: how they were made, and what a statement that is kept counts.
 #[derive(Default)]
@@ -102,7 +105,7 @@ impl TableFunction for Counter {
     }
 
     fn dropped(&self) {
-        DROPPED.fetch_add(1, Ordering::Relaxed);
+        DROPPED.set(DROPPED.get() + 1);
     }
 }
 
@@ -154,9 +157,9 @@ fn a_new_table_is_told_from_one_that_is_there() {
     let again = open(path);
     let made = text(&again, "SELECT said FROM c WHERE asked = ''");
     assert!(made.ends_with("false"), "{made}");
-    let before = DROPPED.load(Ordering::Relaxed);
+    let before = DROPPED.get();
     again.execute_batch("DROP TABLE c").unwrap();
-    assert_eq!(DROPPED.load(Ordering::Relaxed), before + 1);
+    assert_eq!(DROPPED.get(), before + 1);
     drop(again);
     std::fs::remove_file(path).unwrap();
 }

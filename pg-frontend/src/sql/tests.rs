@@ -90,6 +90,19 @@ fn a_query_that_calls_a_writer_waits_for_its_turn() {
     }
 }
 
+/// SQLite has none.
+#[test]
+fn tables_and_views_have_columns() {
+    let connection = with_table();
+    for text in [
+        "CREATE VIEW v AS SELECT",
+        "CREATE VIEW v AS SELECT FROM t",
+        "CREATE TABLE u AS SELECT FROM t",
+    ] {
+        assert_eq!(planned(&connection, text).unwrap_err().code, "0A000");
+    }
+}
+
 #[test]
 fn commands_have_their_actions() {
     let connection = with_table();

@@ -465,6 +465,9 @@ fn table_as(
 ) -> Result<Plan> {
     let mut compiler = Compiler::new(connection, state, text, &[]);
     let compiled = compiler.query(query, Some(&[]))?;
+    if compiled.columns.is_empty() {
+        return Err(unsupported("a table without columns"));
+    }
     let mut parts = Parts {
         name: name.to_owned(),
         columns: Vec::new(),

@@ -52,6 +52,9 @@ pub(crate) fn create(
     if !compiler.parameters.is_empty() {
         return Err(compiler.error_at(view.query.span(), "42P02", "there is no parameter $1"));
     }
+    if compiled.columns.is_empty() {
+        return Err(unsupported("a view without columns"));
+    }
     let columns: Vec<crate::sql::Column> = compiled
         .columns
         .iter()
