@@ -283,6 +283,21 @@ func eachWrong(t *T) {
 	}))
 	t.is(err, enough)
 	t.equal(read, 100)
+	// A panic leaves the transaction as it is.
+	t.exec("CREATE TABLE t(a)")
+	tx, err := t.DB.Begin()
+	t.ok(err)
+	_, err = tx.Exec("INSERT INTO t VALUES (1)")
+	t.ok(err)
+	func() {
+		defer func() { t.equal(recover(), any("stop")) }()
+		_, _ = tx.Exec(counting, 5000, driver.Each(func(*driver.RowReader) error { panic("stop") }))
+	}()
+	_, err = tx.Exec("INSERT INTO t VALUES (2)")
+	t.ok(err)
+	t.ok(tx.Commit())
+	t.equal(t.one("SELECT count(*) FROM t"), int64(2))
+
 	misread := map[string]func(row *driver.RowReader){
 		"column 0 (i) has an INTEGER, not a TEXT": func(row *driver.RowReader) { row.Text() },
 		"column 1 (b) has a TEXT, not an INTEGER": func(row *driver.RowReader) { row.Int(); row.Int() },

@@ -178,12 +178,13 @@ func (c *conn) each(ctx context.Context, s *statement, args []driver.NamedValue,
 	if err := r.open(s, args); err != nil {
 		return nil, err
 	}
+	reader := &RowReader{rows: r}
 	defer func() {
+		_ = reader.end() // after a panic: what comes behind the row is to be found
 		if closed := r.Close(); err == nil {
 			err = closed
 		}
 	}()
-	reader := &RowReader{rows: r}
 	columns := len(r.shape.columns)
 	var count int64
 	for ; ; count++ {

@@ -10,8 +10,8 @@ import (
 )
 
 // Many is a value for Exec that stands for many rows of values: the statement runs once for each of
-// them, and all are kept or none. database/sql takes a microsecond and more for a call from a guest;
-// this is one call.
+// them, and all are kept or none. A call of database/sql costs a guest several microseconds; this is
+// one call.
 //
 //	_, err := tx.Exec("INSERT INTO users(id, name) VALUES (?, ?)", driver.Many(func(rows *driver.RowWriter) error {
 //		for _, user := range users {
