@@ -208,7 +208,7 @@ impl Connection {
         request
     }
 
-    /// The same, for what has to happen in the transaction that is open.
+    /// The same for a statement, which has to run in the transaction that is open.
     pub(crate) fn source_request(&self, command: &str, source: Source<'_>) -> Request {
         let mut request = self.request(command);
         if let Some(transaction) = self.transaction.get() {
@@ -221,6 +221,7 @@ impl Connection {
         request
     }
 
+    /// The same, with the values of its parameters.
     pub(crate) fn statement_request(
         &self,
         command: &str,

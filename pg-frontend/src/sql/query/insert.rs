@@ -8,14 +8,14 @@ use crate::sql::names::{Name, fold, quote};
 use crate::sql::schema::{Column, Key, Table};
 use crate::types::Type;
 use sqlparser::ast::{
-    ConflictTarget, Expr, Insert, OnConflictAction, OnInsert, Query, SetExpr, Spanned as _,
-    TableObject,
+    ConflictTarget, Insert, OnConflictAction, OnInsert, Query, SetExpr, Spanned as _, TableObject,
 };
 use sqlparser::tokenizer::Span;
 use std::rc::Rc;
 
 use super::dml::{Change, is_default, not_assignable, table_alias};
 use super::update::unqualify;
+use super::values::rows_of;
 
 impl Compiler<'_> {
     /// `INSERT`.
@@ -170,18 +170,7 @@ impl Compiler<'_> {
         if source.order_by.is_some() || source.limit_clause.is_some() || source.with.is_some() {
             return self.insert_select(source, table, columns, overriding);
         }
-        let rows: Vec<&[Expr]> = values
-            .rows
-            .iter()
-            .map(|row| row.content.as_slice())
-            .collect();
-        let width = rows.first().map_or(0, |row| row.len());
-        if rows.iter().any(|row| row.len() != width) {
-            return Err(PgError::new(
-                "42601",
-                "VALUES lists must all be the same length",
-            ));
-        }
+        let (rows, width) = rows_of(values)?;
         self.check_width(width, columns.len(), source.span())?;
         let used: Vec<usize> = (0..width)
             .filter(|index| !rows.iter().all(|row| is_default(&row[*index])))

@@ -120,6 +120,24 @@ pub(crate) struct Scope {
     pub(crate) row_sources: Option<Vec<RowSource>>,
 }
 
+impl Scope {
+    /// Remembers a column by its name, unless the query groups by it.
+    pub(super) fn note(&mut self, typed: &Typed, name: &str, place: Option<usize>) {
+        if let Some(groups) = &self.groups
+            && groups.contains(&typed.sql)
+        {
+            return;
+        }
+        let has_it = |relation: &&Relation| {
+            let mut columns = relation.columns.iter();
+            columns.any(|column| column.sql == typed.sql)
+        };
+        let relation = self.relations.iter().find(has_it);
+        let alias = relation.map_or_else(String::new, |relation| format!("{}.", relation.alias));
+        self.loose.push((format!("{alias}{name}"), place));
+    }
+}
+
 impl Compiler<'_> {
     /// The innermost scope.
     pub(crate) fn scope(&mut self) -> &mut Scope {
@@ -291,25 +309,9 @@ impl Compiler<'_> {
     fn note_column(&mut self, level: usize, typed: &Typed, name: &str, ident: &Ident) {
         let place = self.position(ident.span.start);
         let scope = &mut self.scopes[level];
-        if scope.in_aggregate > 0 {
-            return;
+        if scope.in_aggregate == 0 {
+            scope.note(typed, name, place);
         }
-        if let Some(groups) = &scope.groups
-            && groups.contains(&typed.sql)
-        {
-            return;
-        }
-        let alias = scope
-            .relations
-            .iter()
-            .find(|relation| {
-                relation
-                    .columns
-                    .iter()
-                    .any(|column| column.sql == typed.sql)
-            })
-            .map_or_else(String::new, |relation| format!("{}.", relation.alias));
-        scope.loose.push((format!("{alias}{name}"), place));
     }
 
     fn missing_column(&self, qualifiers: &[&Ident], name: &str, ident: &Ident) -> PgError {

@@ -150,24 +150,7 @@ impl Compiler<'_> {
     }
 
     fn note_star(&mut self, name: &str, typed: &Typed) {
-        let scope = self.scope();
-        if scope
-            .groups
-            .as_ref()
-            .is_none_or(|groups| !groups.contains(&typed.sql))
-        {
-            let alias = scope
-                .relations
-                .iter()
-                .find(|relation| {
-                    relation
-                        .columns
-                        .iter()
-                        .any(|column| column.sql == typed.sql)
-                })
-                .map_or_else(String::new, |relation| format!("{}.", relation.alias));
-            scope.loose.push((format!("{alias}{name}"), None));
-        }
+        self.scope().note(typed, name, None);
     }
 
     /// What `*` or `t.*` stands for.

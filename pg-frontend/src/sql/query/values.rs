@@ -15,18 +15,7 @@ impl Compiler<'_> {
         values: &Values,
         expected: Option<&[Type]>,
     ) -> Result<Compiled> {
-        let rows: Vec<&[Expr]> = values
-            .rows
-            .iter()
-            .map(|row| row.content.as_slice())
-            .collect();
-        let width = rows.first().map_or(0, |row| row.len());
-        if rows.iter().any(|row| row.len() != width) {
-            return Err(PgError::new(
-                "42601",
-                "VALUES lists must all be the same length",
-            ));
-        }
+        let (rows, width) = rows_of(values)?;
         let mut typed: Vec<Vec<Typed>> = Vec::new();
         for row in &rows {
             typed.push(
@@ -105,4 +94,21 @@ impl Compiler<'_> {
             columns: outputs,
         })
     }
+}
+
+/// The rows, and how many values each has.
+///
+/// # Errors
+/// 42601: one has more or fewer than another.
+pub(super) fn rows_of(values: &Values) -> Result<(Vec<&[Expr]>, usize)> {
+    let rows = values.rows.iter().map(|row| row.content.as_slice());
+    let rows: Vec<&[Expr]> = rows.collect();
+    let width = rows.first().map_or(0, |row| row.len());
+    if rows.iter().any(|row| row.len() != width) {
+        return Err(PgError::new(
+            "42601",
+            "VALUES lists must all be the same length",
+        ));
+    }
+    Ok((rows, width))
 }
